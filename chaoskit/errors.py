@@ -1,0 +1,70 @@
+"""Every error chaoskit raises on purpose, and the exit code each one ends a command with.
+
+ChaoskitError
+├── InputError          2   the files or the command line are wrong; carries every problem found, with its place
+├── EnvironmentBroken   3   this machine or the estate cannot give an answer: the verdict is unknown
+└── Aborted             4   a guard or a person stopped the drill
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """A place in a file a user wrote: line and column count from 1."""
+
+    path: Path
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where, what was found, what is allowed, and what to do."""
+
+    location: Location
+    message: str
+    source_line: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.location}: {self.message}"
+        if self.source_line:
+            text += f"\n    {self.source_line}\n    {' ' * (self.location.column - 1)}^"
+        if self.hint:
+            text += f"\n    {self.hint}"
+        return text
+
+
+class ChaoskitError(Exception):
+    """Base of everything raised on purpose."""
+
+    exit_code = 3
+
+
+class InputError(ChaoskitError):
+    """The files or the command line are wrong; `problems` holds every mistake found, in file order."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class EnvironmentBroken(ChaoskitError):
+    """The machine, the estate or the measurer failed, so there is no answer: unknown, never pass."""
+
+    exit_code = 3
+
+
+class Aborted(ChaoskitError):
+    """A guard or a person stopped the drill."""
+
+    exit_code = 4

@@ -1,0 +1,171 @@
+"""An estate: what a runtime has provisioned, as small capability protocols that faults and responses use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from chaoskit.model.lease import ProcessRef, Undo
+from chaoskit.model.plan import Plan
+
+
+@dataclass(frozen=True)
+class Address:
+    """A TCP endpoint."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class LinkBytes:
+    """Bytes a link has carried since its proxy started."""
+
+    upstream: int
+    downstream: int
+
+
+@dataclass(frozen=True)
+class Toxic:
+    """A toxic as Toxiproxy names it; attributes are integers in Toxiproxy's units (ms, KB/s, bytes)."""
+
+    name: str
+    type: str
+    stream: Literal["upstream", "downstream"]
+    attributes: Mapping[str, int]
+    toxicity: float = 1.0
+
+
+@dataclass(frozen=True)
+class Exit:
+    """A service process that ended without having been asked to."""
+
+    service: str
+    at_ns: int
+    status: str
+    log_tail: tuple[str, ...]
+
+
+class Processes(Protocol):
+    """Capability `processes`: whole trees of a service, by kernel identity."""
+
+    async def tree(self, service: str) -> tuple[ProcessRef, ...]:
+        """Every live process of the service, children that called setsid() included."""
+        ...
+
+    async def kill(self, service: str) -> tuple[ProcessRef, ...]:
+        """Stop all, then SIGKILL all; returns those killed."""
+        ...
+
+    async def freeze(self, service: str) -> tuple[ProcessRef, ...]:
+        """SIGSTOP all, again until no new child appears; returns those stopped."""
+        ...
+
+    def state(self, process: ProcessRef) -> Literal["running", "stopped", "gone"]:
+        """Read from the kernel by the calling process itself, not through the runtime's agent; a zombie is gone."""
+        ...
+
+
+class Lifecycle(Protocol):
+    """Capability `lifecycle`: start and stop a service as its runtime does."""
+
+    async def start(self, service: str) -> None:
+        """Start it and wait until it is ready; raises EnvironmentBroken at its start limit."""
+        ...
+
+    async def stop(self, service: str) -> None:
+        """A clean stop (SIGTERM, grace, SIGKILL); asked for, so not a crash."""
+        ...
+
+
+class Links(Protocol):
+    """Capability `links`: the proxied connections between services."""
+
+    def address(self, link: str) -> Address:
+        """Where the caller connects."""
+        ...
+
+    async def enable(self, link: str, enabled: bool) -> None: ...
+
+    async def add_toxic(self, link: str, toxic: Toxic) -> None: ...
+
+    async def remove_toxic(self, link: str, toxic: str) -> None: ...
+
+    async def mirror(self, service: str, mode: Literal["refused", "silent"]) -> tuple[str, ...]:
+        """Make a dead service's inbound links look dead (ARCHITECTURE 6); links on which a fault lies are left to
+        drain. They come back by themselves when the callee listens again. Returns the links taken down."""
+        ...
+
+    async def fence(self, service: str) -> tuple[str, ...]:
+        """Take every inbound link down for good: neither mirror nor undo brings it back. Returns them."""
+        ...
+
+    async def traffic(self) -> Mapping[str, LinkBytes]: ...
+
+
+@runtime_checkable
+class Estate(Protocol):
+    """What a runtime has provisioned. `capabilities` names the protocols it offers."""
+
+    plan: Plan
+    run: str
+    folder: Path
+    capabilities: frozenset[str]
+    processes: Processes
+    lifecycle: Lifecycle
+    links: Links
+
+    def direct(self, service: str) -> Address:
+        """The service itself, past every proxy: for detection, witnesses and books only."""
+        ...
+
+    async def undo(self, undo: Undo) -> None:
+        """Interpret undo data; safe to repeat. Fenced services stay fenced."""
+        ...
+
+    async def spawn(self, name: str, argv: tuple[str, ...], stdin: bytes = b"") -> Helper:
+        """A measurer's process (load, prober) at normal priority, ended with the run whatever happens."""
+        ...
+
+    async def exits(self) -> tuple[Exit, ...]:
+        """Service processes that have ended unasked so far."""
+        ...
+
+    def log_path(self, service: str) -> Path: ...
+
+    async def close(self) -> None:
+        """End everything of the run and prove that it is gone."""
+        ...
+
+
+class Helper(Protocol):
+    """A spawned measurer."""
+
+    pid: int
+
+    async def terminate(self, within_s: float) -> int | None:
+        """SIGTERM, wait, return the exit status; None if it had to be killed."""
+        ...
+
+    async def exited(self) -> int | None:
+        """Its exit status if it has ended, else None."""
+        ...
+
+
+class Runtime(Protocol):
+    """A way to provision a system."""
+
+    name: str
+    capabilities: frozenset[str]
+    wires_by_environment: bool
+
+    def fidelity(self, plan: Plan) -> Any: ...
+
+    async def provision(self, plan: Plan, run: str, folder: Path) -> Estate:
+        """Start every service and link; raises EnvironmentBroken with the log's tail when something does not come up."""
+        ...

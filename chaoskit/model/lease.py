@@ -1,0 +1,75 @@
+"""A lease: what must be undone, as data, on disk before the fault is applied."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from chaoskit.model.base import Frozen
+
+
+class ProcessRef(Frozen):
+    """A process named by pid and start time (clock ticks since boot, /proc/<pid>/stat field 22); a pid alone is never trusted."""
+
+    pid: int
+    start: int
+
+
+class SignalUndo(Frozen):
+    """Send SIGCONT to these processes, each only if its start time still fits."""
+
+    op: Literal["signal.cont"] = "signal.cont"
+    processes: tuple[ProcessRef, ...]
+
+
+class LinkUndo(Frozen):
+    """Enable the link again."""
+
+    op: Literal["link.enable"] = "link.enable"
+    link: str
+
+
+class ToxicUndo(Frozen):
+    """Remove one toxic from a link; missing is fine."""
+
+    op: Literal["toxic.remove"] = "toxic.remove"
+    link: str
+    toxic: str
+
+
+class MirrorUndo(Frozen):
+    """Bring a callee's inbound links back once it listens again; not before, and never if the service is fenced."""
+
+    op: Literal["mirror.release"] = "mirror.release"
+    service: str
+
+
+class NothingToUndo(Frozen):
+    """The effect cannot be undone (a killed process); says why."""
+
+    op: Literal["none"] = "none"
+    why: str
+
+
+UndoStep = Annotated[
+    SignalUndo | LinkUndo | ToxicUndo | MirrorUndo | NothingToUndo, Field(discriminator="op")
+]
+
+
+class Undo(Frozen):
+    """Steps in order; safe to run zero, one or many times."""
+
+    steps: tuple[UndoStep, ...]
+
+
+class Lease(Frozen):
+    """One fault on one target. `services` are those it makes unavailable, so that a fence can supersede it."""
+
+    id: str
+    run: str
+    step: str
+    target: str
+    undo: Undo
+    services: tuple[str, ...] = ()
+    state: Literal["held", "undone", "superseded"] = "held"

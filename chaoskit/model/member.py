@@ -1,0 +1,85 @@
+"""What an extension member is: one file, one frozen dataclass, its docstring its manual page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+from chaoskit.model.estate import Estate
+from chaoskit.model.lease import Undo
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What something other than the injector saw. `seen_ns` is when the effect was first proven (f_hi)."""
+
+    seen: bool
+    seen_ns: int | None
+    how: str
+
+
+class Fault(Protocol):
+    """Something broken on purpose. Fields are its YAML parameters.
+
+    The conductor calls, for each target: `baseline` (before anything is broken), `undo` (the data that is fsynced),
+    `apply`, `witness`.
+    """
+
+    requires: ClassVar[frozenset[str]]
+    targets: ClassVar[Literal["service", "link"]]
+
+    async def baseline(self, target: str, estate: Estate) -> Any:
+        """What the witness needs from before the fault: an open connection, a round-trip time. None if nothing."""
+        ...
+
+    async def undo(self, target: str, estate: Estate) -> Undo: ...
+
+    async def apply(self, target: str, estate: Estate) -> None: ...
+
+    async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
+        """Has its own deadline; seen=False after it."""
+        ...
+
+
+class ResponseContext(Protocol):
+    """What a response may use besides the estate."""
+
+    estate: Estate
+    step: str
+
+    def record(self, kind: str, **facts: Any) -> None:
+        """Append a fact to the run's events."""
+        ...
+
+    async def supersede(self, service: str) -> None:
+        """Fencing outranks undo: leases whose services include this one are never undone."""
+        ...
+
+
+class Response(Protocol):
+    """A runbook step."""
+
+    requires: ClassVar[frozenset[str]]
+
+    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
+        """Raises ResponseFailed when it cannot do or prove what it is for."""
+        ...
+
+
+class ResponseFailed(Exception):
+    """A response could not do, or could not prove, what it is for. A finding and a failed step, never a crash of ours."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look of a detection probe."""
+
+    ok: bool
+    detail: str
+
+
+class Probe(Protocol):
+    """Looks at a service during a run, directly, speaking its protocol."""
+
+    async def look(self, service: str, estate: Estate, timeout_s: float) -> Look: ...

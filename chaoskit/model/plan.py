@@ -1,0 +1,112 @@
+"""The plan: all that a run will do, decided before anything starts; written to plan.json."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from chaoskit.model.base import Frozen
+from chaoskit.model.drill import Decision, Drill, When
+from chaoskit.model.system import System
+from chaoskit.quantity import Duration, Rate
+
+PLAN_VERSION = "1"
+
+
+class Place(Frozen):
+    """Where a step stands in the drill file, for messages."""
+
+    path: str
+    line: int
+    column: int
+
+
+class PlannedStep(Frozen):
+    """One fault or response on all its targets. Steps of one `volley` are armed first and then applied in one instant."""
+
+    id: str
+    kind: Literal["fault", "response"]
+    name: str
+    on: tuple[str, ...]
+    params: dict[str, Any] = {}
+    volley: int
+    at: Duration | None = None
+    after: Duration | None = None
+    after_step: Annotated[
+        str | None, Field(description="id of the step this one follows, when only `after` is given")
+    ] = None
+    when: When | None = None
+    for_: Duration | None = None
+    decision: Decision | None = None
+    place: Place
+    requires: tuple[str, ...] = ()
+
+
+class Wiring(Frozen):
+    """One environment variable of a caller whose host tokens are pointed at a link.
+
+    `template` is the value with each callee's host replaced by `{link:<caller> -> <callee>}`; for example
+    `http://ledger:8081` → `http://{link:gateway -> ledger}:8081`.
+    """
+
+    service: str
+    variable: str
+    original: str
+    template: str
+    links: tuple[str, ...]
+
+
+class ProbeSchedule(Frozen):
+    """The prober's period and random phase for one journey."""
+
+    journey: str
+    every: Duration
+    phase_ns: int
+
+
+class Criterion(Frozen):
+    """What "recovered" means, per journey (MEASUREMENT: q, w, W)."""
+
+    good_ratio: float = 0.99
+    window_ns: int
+    hold_ns: int
+    shortened: Annotated[bool, Field(description="the drill's hold is below max(30 s, RTO/10); printed")] = (
+        False
+    )
+    load_ratio: float = 0.95
+
+
+class Fidelity(Frozen):
+    """What stands for a service on this runtime: the real thing, or what instead."""
+
+    service: str
+    kind: Literal["real", "stand-in", "embedded"]
+    what: str
+
+
+class Plan(Frozen):
+    """What will happen. Pure function of drill, system, runtime and seed; judging uses it alone."""
+
+    version: str = PLAN_VERSION
+    drill: Drill
+    drill_path: str
+    system: System
+    runtime: str
+    seed: int
+    pace: Literal["drill", "real"] = "drill"
+    load: dict[str, Rate]
+    probes: tuple[ProbeSchedule, ...]
+    criteria: dict[str, Criterion]
+    steps: tuple[PlannedStep, ...]
+    wirings: tuple[Wiring, ...] = ()
+    deadline: Annotated[
+        Duration,
+        Field(
+            description="from the first fault: if the journeys have not held W by then, the RTA is censored"
+        ),
+    ]
+    fidelity: tuple[Fidelity, ...] = ()
+    notes: Annotated[
+        tuple[str, ...], Field(description="what was changed or shortened on purpose, for the reader")
+    ] = ()

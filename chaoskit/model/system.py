@@ -1,0 +1,243 @@
+"""The system under drill: what system.yaml says of it, and the services its Compose file declares."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from chaoskit.model.base import Frozen
+from chaoskit.quantity import Duration, Money
+
+CUSTOMERS = "customers"
+"""The reserved caller: the load generator and the prober take its links."""
+
+
+class Link(Frozen):
+    """A TCP dependency that gets a proxy: the callee's name and port stay what they were."""
+
+    caller: str
+    callee: str
+
+    @property
+    def name(self) -> str:
+        """`caller -> callee`, as drills write it."""
+        return f"{self.caller} -> {self.callee}"
+
+    @classmethod
+    def parse(cls, text: str) -> Link:
+        caller, arrow, callee = text.partition("->")
+        if not arrow or not caller.strip() or not callee.strip() or "->" in callee:
+            raise ValueError(f"{text!r} is no link; write it like 'gateway -> ledger'")
+        return cls(caller=caller.strip(), callee=callee.strip())
+
+
+class DatabaseRole(Frozen):
+    """A replicated database: who is primary, who stands by, and how to log in."""
+
+    engine: Literal["postgresql"]
+    primary: str
+    standby: str | None = None
+    database: str
+    user: Annotated[
+        str, Field(description="the application's role, used to read the books and to load the population")
+    ]
+    password: str = ""
+    superuser: Annotated[
+        str | None, Field(description="role for promote and replication state; default `user`")
+    ] = None
+    superuser_password: str | None = None
+    port: int = 5432
+
+
+class Between(Frozen):
+    """A uniformly drawn amount, both ends included, in the currency's minor unit (two decimals)."""
+
+    between: tuple[Money, Money]
+
+
+class Pick(Frozen):
+    """A member of a pool, different from another drawn value."""
+
+    from_: str
+    except_: str | None = None
+
+
+Draw = dict[str, Annotated[str | Pick | Between, Field(union_mode="left_to_right")]]
+
+
+class Pool(Frozen):
+    """A named set of identifiers, like the accounts: `count` of them, written by `format` with {n} from 1."""
+
+    count: Annotated[int, Field(ge=1, le=10_000_000)]
+    format: Annotated[str, Field(description="Python format with {n}, like ACC-{n:05d}")]
+
+
+class PopulationLoad(Frozen):
+    """SQL script run once on the primary; each pool is a text[] parameter of its name, the seed is %(seed)s."""
+
+    on: str
+    script: str
+
+
+class Population(Frozen):
+    """The customers and accounts that exist before the drill begins."""
+
+    seed: int = 0
+    pools: Annotated[dict[str, Pool], Field(min_length=1)]
+    load: PopulationLoad | None = None
+
+
+class Good(Frozen):
+    """What the customer accepts as done."""
+
+    status: int | tuple[int, ...]
+    within: Duration
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        return frozenset((self.status,) if isinstance(self.status, int) else self.status)
+
+
+class Refused(Frozen):
+    """Answers after which the operation certainly did not happen."""
+
+    status: tuple[int, ...] = ()
+
+
+class Read(Frozen):
+    """JSON fields of the answer that are recorded, so that stale reads can be judged."""
+
+    value: str | None = None
+    position: str | None = None
+
+
+class JourneyProbe(Frozen):
+    """The prober's own schedule for this journey."""
+
+    every: Duration = Duration.parse("100ms")
+    draw: Draw = {}
+
+
+class Journey(Frozen):
+    """Something a customer does end to end; exactly one of get, post, put."""
+
+    title: str = ""
+    get: Annotated[str | None, Field(description="service/path; {name} is drawn")] = None
+    post: str | None = None
+    put: str | None = None
+    json_: Annotated[Any, Field(description="request body; {key}, and what is drawn, are filled in")] = None
+    headers: dict[str, str] = {}
+    draw: Draw = {}
+    books: Annotated[
+        str | None, Field(description="the books in which every acknowledged key must be found")
+    ] = None
+    good: Good
+    refused: Refused = Refused()
+    read: Read = Read()
+    probe: JourneyProbe = JourneyProbe()
+
+    @property
+    def method(self) -> str:
+        return "GET" if self.get else "POST" if self.post else "PUT"
+
+    @property
+    def url(self) -> str:
+        """service/path."""
+        return self.get or self.post or self.put or ""
+
+    @property
+    def service(self) -> str:
+        return self.url.partition("/")[0]
+
+
+class Books(Frozen):
+    """Where the truth lies: read-only queries over one REPEATABLE READ snapshot of each live member."""
+
+    on: str
+    entries: str
+    balances: str
+    holds: str | None = None
+    transactions: str | None = None
+
+
+class Runbook(Frozen):
+    """A response by machine that the system brings itself."""
+
+    database: Literal["promote"] | None = None
+    on: str | None = None
+
+
+class LocalService(Frozen):
+    """How a service runs without Docker; exactly one of run, postgresql."""
+
+    run: Annotated[
+        str | None,
+        Field(
+            description="command line, split as a shell splits words; {address} and {python} are filled in"
+        ),
+    ] = None
+    postgresql: Literal["primary", "standby"] | None = None
+    path: Annotated[str | None, Field(description="folder put on PYTHONPATH, relative to system.yaml")] = None
+    directory: Annotated[str | None, Field(description="working directory, relative to system.yaml")] = None
+    ready: Annotated[
+        str | None,
+        Field(description="path that answers 2xx when the service is ready; default: its port accepts"),
+    ] = None
+    port: Annotated[
+        int | None, Field(description="port; default: the first of `expose`/`ports` in the Compose file")
+    ] = None
+    environment: Annotated[
+        dict[str, str], Field(description="added to the Compose environment; {address} is the service's own")
+    ] = {}
+    start_within: Duration = Duration.parse("20s")
+
+
+class Variant(Frozen):
+    """The same system with a Compose override file merged over it."""
+
+    compose: str
+    title: str = ""
+
+
+class Service(Frozen):
+    """One service of the Compose file, as far as every runtime needs it; volumes and images belong to the containers' runtimes."""
+
+    name: str
+    environment: dict[str, str] = {}
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    image: str | None = None
+    build: str | None = None
+    depends_on: dict[str, str] = {}
+    mounts: Annotated[
+        dict[str, str], Field(description="container path → absolute host path, bind mounts only")
+    ] = {}
+    stop_grace: Duration = Duration.parse("10s")
+
+
+class System(Frozen):
+    """system.yaml with its Compose file resolved and the drill's variant merged in."""
+
+    system: str
+    compose: str
+    folder: Annotated[str, Field(description="absolute folder of system.yaml")]
+    variant: str | None = None
+    services: dict[str, Service]
+    sites: dict[str, tuple[str, ...]] = {}
+    roles: dict[str, DatabaseRole] = {}
+    links: tuple[Link, ...]
+    population: Population | None = None
+    journeys: dict[str, Journey]
+    books: dict[str, Books] = {}
+    releases: dict[str, Any] = {}
+    runbooks: dict[str, Runbook] = {}
+    local: dict[str, LocalService] = {}
+
+    def role_of(self, service: str) -> str | None:
+        """The database role a service belongs to, if any."""
+        for name, role in self.roles.items():
+            if service in (role.primary, role.standby):
+                return name
+        return None
