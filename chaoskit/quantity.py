@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import total_ordering
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -88,7 +89,7 @@ class Duration(_Scalar):
         units = [_UNITS_NS[unit] for _, unit in parts]
         if len(text) > 60 or "".join(n + u for n, u in parts) != text or not parts:
             raise _refuse(cls, text[:60])
-        if any(later >= earlier for earlier, later in zip(units, units[1:], strict=False)):
+        if any(later >= earlier for earlier, later in pairwise(units)):
             raise ValueError(f"{text!r} names its units out of order; write it like 1h30m")
         total = sum(Fraction(number) * unit for (number, _), unit in zip(parts, units, strict=True))
         if total > 366 * _UNITS_NS["d"]:

@@ -167,5 +167,5 @@ class Runtime(Protocol):
     def fidelity(self, plan: Plan) -> Any: ...
 
     async def provision(self, plan: Plan, run: str, folder: Path) -> Estate:
-        """Start every service and link; raises EnvironmentBroken with the log's tail when something does not come up."""
+        """Start every service and link; raises EnvironmentBroken with the log's tail when one does not come up."""
         ...

@@ -10,7 +10,7 @@ from chaoskit.model.base import Frozen
 
 
 class ProcessRef(Frozen):
-    """A process named by pid and start time (clock ticks since boot, /proc/<pid>/stat field 22); a pid alone is never trusted."""
+    """A process by pid and start time (clock ticks since boot, /proc/<pid>/stat field 22); never by pid alone."""
 
     pid: int
     start: int

@@ -68,7 +68,7 @@ class Response(Protocol):
 
 
 class ResponseFailed(Exception):
-    """A response could not do, or could not prove, what it is for. A finding and a failed step, never a crash of ours."""
+    """A response could not do, or not prove, what it is for. A failed step and a finding, never a crash of ours."""
 
 
 @dataclass(frozen=True)

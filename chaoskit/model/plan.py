@@ -23,7 +23,7 @@ class Place(Frozen):
 
 
 class PlannedStep(Frozen):
-    """One fault or response on all its targets. Steps of one `volley` are armed first and then applied in one instant."""
+    """One fault or response on all its targets; steps of one `volley` are armed first, then applied in one instant."""
 
     id: str
     kind: Literal["fault", "response"]

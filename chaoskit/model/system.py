@@ -201,7 +201,7 @@ class Variant(Frozen):
 
 
 class Service(Frozen):
-    """One service of the Compose file, as far as every runtime needs it; volumes and images belong to the containers' runtimes."""
+    """One service of the Compose file, as far as every runtime needs it."""
 
     name: str
     environment: dict[str, str] = {}
