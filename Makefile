@@ -1,0 +1,42 @@
+# Everything a user or CI does, one word each. `make drill` and `make test` set up what they need.
+SHELL := /bin/bash
+PY := .venv/bin/python
+DRILL ?= drills/server/ledger-primary-crash.yaml
+
+.PHONY: help set-up drill test lint slow bench known-outages pins clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+set-up: ## .venv from the pinned requirements (under a second when nothing changed)
+	@scripts/set-up
+
+drill: set-up ## run one drill on the local runtime: make drill DRILL=drills/server/…
+	@$(PY) -m chaoskit run "$(DRILL)"
+
+lint: set-up ## formatter, linter and strict typing
+	@.venv/bin/python -m ruff format --check .
+	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m mypy
+
+test: set-up lint ## everything but the slow tier
+	@scripts/get-toxiproxy
+	@$(PY) -m pytest -n 2 --dist worksteal
+
+slow: set-up ## what runs long: 200 kills, 100 known outages, repeated flagship runs
+	@scripts/get-toxiproxy
+	@$(PY) -m pytest -m slow
+
+known-outages: set-up ## 100 outages of known length, 100 intervals that must contain them
+	@$(PY) tests/known_outages/trials.py --trials 100
+
+bench: set-up ## every benchmark, ratios measured in one run
+	@scripts/get-toxiproxy
+	@for file in benchmarks/*.py; do echo "== $$file"; $(PY) "$$file" || exit 1; done
+
+pins: ## pin the requirements anew
+	@uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url -q \
+	  pyproject.toml requirements/dev.in -o requirements/dev.txt
+
+clean: set-up ## undo and remove whatever dead runs left on this machine
+	@$(PY) -m chaoskit clean

@@ -1,0 +1,12 @@
+"""The command line: `chaoskit run | plan | validate | schema | catalogue | judge | heal | clean | doctor | toxiproxy`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point of the `chaoskit` command; ends the process with one of the documented exit codes."""
+    from chaoskit.cli.app import run_app
+
+    sys.exit(run_app(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Reporters: each turns result.json into one form of report."""
