@@ -49,6 +49,10 @@ class Operation(Frozen):
     attempt: Annotated[int, Field(description="1 the first; 2… retries under the same key")]
     tap: Annotated[bool, Field(description="a deliberate second sending of an acknowledged key")] = False
     intended: int
+    woke: Annotated[
+        int | None,
+        Field(description="when the scheduler came to it; woke - intended is the measurer's own lateness"),
+    ] = None
     sent: int | None = None
     done: int | None = None
     outcome: Literal["ok", "fail", "unknown"] = "unknown"
