@@ -28,6 +28,7 @@ class FaultMeasure(Frozen):
     exercised: Annotated[
         bool, Field(description="an operation or link traffic used the target around the instant")
     ]
+    volley: Annotated[int, Field(description="faults of one volley hit in one instant")] = 0
     events: tuple[int, ...] = ()
 
 
@@ -42,7 +43,7 @@ class Outage(Frozen):
 
 
 class JourneyMeasure(Frozen):
-    """One journey as its customers saw it. Times of clocks are ns after the first fault."""
+    """One journey as its customers saw it. Times of clocks are ns after the fault that started this journey's clock."""
 
     journey: str
     scheduled: int
@@ -50,6 +51,7 @@ class JourneyMeasure(Frozen):
     ok: int
     failed: int
     unknown: int
+    missed: Annotated[int, Field(description="scheduled and never sent; counted in `scheduled`, bad")] = 0
     good_ratio: float
     latency_ms: Annotated[
         dict[str, float],
@@ -57,8 +59,27 @@ class JourneyMeasure(Frozen):
     ]
     outages: tuple[Outage, ...] = ()
     rta: Annotated[
-        Interval | None, Field(description="None: never measured; 0–0: the journey never failed")
+        Interval | None,
+        Field(
+            description="None: never measured; 0 to one probe period: no bad probe, so at most a shorter outage"
+        ),
     ] = None
+    never_bad: Annotated[bool, Field(description="no probe of the journey was bad after the first fault")] = (
+        False
+    )
+    started_by: Annotated[
+        tuple[str, ...], Field(description="steps of the volley of faults that started this journey's clock")
+    ] = ()
+    clock: Annotated[
+        Interval | None, Field(description="f_lo to f_hi of that volley, CLOCK_MONOTONIC ns, not relative")
+    ] = None
+    recovered_at: Annotated[
+        int | None, Field(description="a_l, the first arrival of the run that held, CLOCK_MONOTONIC ns")
+    ] = None
+    bad_again: Annotated[int, Field(description="bad probes after the recovery had held its window")] = 0
+    modelled: Annotated[
+        int, Field(description="modelled human time on this journey's path to recovery and not lived, ns")
+    ] = 0
     minimum_service: Interval | None = None
     backlog_drained: Interval | None = None
     reconciled: Interval | None = None
@@ -81,14 +102,19 @@ class LostOperation(Frozen):
 
 
 class LossMeasure(Frozen):
-    """Loss by key against the surviving ledger, before anything is replayed."""
+    """Loss by key against the surviving ledger, before anything is replayed. Counts are of keys, not of attempts."""
 
     books: str
     survivor: str | None
     acknowledged: int
     lost: tuple[LostOperation, ...]
     amount: dict[str, int] = {}
+    acknowledged_by_journey: dict[str, int] = {}
     rpa: Interval | None = None
+    rpa_by_journey: dict[str, Interval] = {}
+    in_doubt_by_journey: Annotated[
+        dict[str, tuple[str, ...]], Field(description="keys of in_doubt, per journey")
+    ] = {}
     in_doubt: Annotated[
         dict[str, Literal["posted", "absent", "doubled", "held", "unresolved"]],
         Field(description="unknown keys, resolved by key"),
@@ -99,15 +125,50 @@ class LossMeasure(Frozen):
     problems: tuple[str, ...] = ()
 
 
-class Clocks(Frozen):
-    """Detection, decision and action, ns after the first fault."""
+class Violation(Frozen):
+    """One rule of the books that does not hold: how often, and the cases."""
 
+    rule: str
+    count: int
+    cases: Annotated[
+        tuple[str, ...], Field(description="at most 10,000, in the order of the SQL's ORDER BY")
+    ] = ()
+
+
+class BooksMeasure(Frozen):
+    """The surviving ledger reconciled with itself and with what customers were told."""
+
+    books: str
+    survivor: str | None
+    writable: Annotated[
+        tuple[str, ...], Field(description="members that accept writes; more than one: split brain")
+    ] = ()
+    counts: Annotated[
+        dict[str, int],
+        Field(description="rows judged: entries, transactions, balances, holds, keys, resent, …"),
+    ] = {}
+    violations: tuple[Violation, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def broken(self, *rules: str) -> tuple[Violation, ...]:
+        """The violations of these rules."""
+        return tuple(v for v in self.violations if v.rule in rules and v.count)
+
+
+class Clocks(Frozen):
+    """Detection, decision and action, ns after the fault that first hurt a journey (or was answered first)."""
+
+    started: Annotated[
+        Interval | None, Field(description="f_lo to f_hi of that volley, CLOCK_MONOTONIC ns, not relative")
+    ] = None
     detected: Interval | None = None
+    decided: Annotated[Interval | None, Field(description="the last decision's end, as lived")] = None
     decided_modelled: Annotated[
         int, Field(description="modelled human time, ns, of all decisions on the path to recovery")
     ] = 0
     decided_lived: int = 0
     responded: Interval | None = None
+    events: tuple[int, ...] = ()
 
 
 class Measurements(Frozen):
@@ -118,6 +179,7 @@ class Measurements(Frozen):
     faults: tuple[FaultMeasure, ...]
     journeys: dict[str, JourneyMeasure]
     losses: dict[str, LossMeasure]
+    books: dict[str, BooksMeasure] = {}
     clocks: Clocks
     load_lateness_ms: dict[str, float] = {}
     prober_lateness_ms: dict[str, float] = {}
