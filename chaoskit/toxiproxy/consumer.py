@@ -10,7 +10,7 @@ import threading
 from typing import Any
 from urllib.parse import quote
 
-import requests  # type: ignore[import-untyped]
+import requests
 
 from chaoskit.toxiproxy.errors import AlreadyExists, NotFound, RequestRefused, ServerUnreachable
 
