@@ -17,7 +17,8 @@ class ProcessRef(Frozen):
 
 
 class SignalUndo(Frozen):
-    """Send SIGCONT to these processes, each only if its start time still fits."""
+    """Send SIGCONT to these processes, each only if its start time still fits, and to all that descend from them:
+    a server may have forked between the lease and the stop."""
 
     op: Literal["signal.cont"] = "signal.cont"
     processes: tuple[ProcessRef, ...]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import Undo
+from chaoskit.model.system import System
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,17 @@ class Look:
 
 
 class Probe(Protocol):
-    """Looks at a service during a run, directly, speaking its protocol."""
+    """Looks at a service during a run, directly, speaking its protocol.
+
+    Of the probes that fit a service the conductor takes the one of the highest `priority`; a probe of a user's own
+    package may so outrank those that come with chaoskit (sql 30, http 20, tcp 10).
+    """
+
+    priority: ClassVar[int]
+
+    @classmethod
+    def fits(cls, service: str, system: System) -> bool:
+        """Whether this probe speaks the service's protocol."""
+        ...
 
     async def look(self, service: str, estate: Estate, timeout_s: float) -> Look: ...

@@ -1,0 +1,136 @@
+"""Which protocol a service speaks, and the questions every witness and probe asks in it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from chaoskit.clock import monotonic_ns
+from chaoskit.engines.http_line import HttpLine
+from chaoskit.engines.line import Answer, Line, NoLine, RawLine, connect
+from chaoskit.engines.postgresql_line import PostgresLine, StartupLine
+from chaoskit.model.estate import Address
+from chaoskit.model.system import DatabaseRole, System
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How to speak with one service: PostgreSQL as a role, HTTP for a path, or no more than TCP."""
+
+    service: str
+    name: Literal["postgresql", "http", "tcp"]
+    role: DatabaseRole | None = None
+    path: str = "/"
+
+    @classmethod
+    def of(cls, system: System, service: str) -> Dialect:
+        """PostgreSQL for a member of a database role, HTTP for a ready path or a journey's service, else TCP."""
+        role = system.role_of(service)
+        if role is not None:
+            return cls(service, "postgresql", role=system.roles[role])
+        local = system.local.get(service)
+        if local is not None and local.ready:
+            return cls(service, "http", path="/" + local.ready.lstrip("/"))
+        if any(journey.service == service for journey in system.journeys.values()):
+            return cls(service, "http")
+        return cls(service, "tcp")
+
+    async def open(self, address: Address, within_s: float) -> Line:
+        """A line that has been shown to be alive: asked once where the protocol allows it. Raises NoLine."""
+        asked = monotonic_ns()
+        line: Line
+        if self.role is not None:
+            line = await self._open_postgresql(address, self.role, within_s)
+        elif self.name == "http":
+            line = await HttpLine.open(address, self.path, self.service, within_s)
+        else:
+            return await RawLine.open(address, within_s)
+        try:
+            answer = await line.ask(max(0.001, within_s - (monotonic_ns() - asked) / 1e9))
+        except asyncio.CancelledError:
+            line.close()
+            raise
+        if answer.kind != "answered":
+            line.close()
+            raise NoLine(answer)
+        return line
+
+    async def _open_postgresql(self, address: Address, role: DatabaseRole, within_s: float) -> Line:
+        try:
+            return await PostgresLine.open(address, role, within_s)
+        except NoLine as failure:
+            if failure.answer.kind != "unreachable":
+                raise
+            # The server spoke, but lets the application's role not in here: a link for replication, for example.
+            return await StartupLine.open(address, within_s)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a witness stands: a line opened before the fault, and how long its questions typically took then, ns.
+
+    `line` is None when there was none to be had; `why` says so, and nothing can be witnessed from here.
+    """
+
+    address: Address
+    dialect: Dialect
+    line: Line | None
+    typical_ns: int = 0
+    why: str = ""
+
+    def close(self) -> None:
+        """Let go of the line; never waits."""
+        if self.line is not None:
+            self.line.close()
+
+
+async def take_position(dialect: Dialect, address: Address, asks: int = 5, within_s: float = 2.0) -> Position:
+    """Open a line and learn its typical time; never raises for what the other side does."""
+    try:
+        line = await dialect.open(address, within_s)
+    except NoLine as failure:
+        return Position(
+            address, dialect, None, why=f"{address} could not be used before the fault: {failure}"
+        )
+    if not line.can_ask:
+        return Position(address, dialect, line)
+    typical = await typical_ns(line, asks, within_s)
+    if typical is None:
+        line.close()
+        return Position(address, dialect, None, why=f"{address} stopped answering before the fault")
+    return Position(address, dialect, line, typical)
+
+
+async def typical_ns(line: Line, asks: int, within_s: float) -> int | None:
+    """Median time of some questions on one line, ns; None when one of them was not answered."""
+    times = []
+    for _ in range(asks):
+        answer = await line.ask(within_s)
+        if answer.kind != "answered":
+            return None
+        times.append(answer.took_ns)
+    return int(median(times))
+
+
+async def knock(address: Address, within_s: float) -> Answer:
+    """Open a connection and let it go: answered when it was accepted, else how it failed."""
+    asked = monotonic_ns()
+    try:
+        _, writer = await connect(address, within_s)
+    except NoLine as failure:
+        return failure.answer
+    writer.transport.abort()
+    return Answer("answered", asked, monotonic_ns(), "connection accepted")
+
+
+async def refused_by(address: Address, within_s: float) -> Answer:
+    """Knock until the connection is refused; the last answer when that does not happen in time."""
+    deadline = monotonic_ns() + int(within_s * 1e9)
+    while True:
+        left_s = max(0.001, (deadline - monotonic_ns()) / 1e9)
+        answer = await knock(address, left_s)
+        if answer.kind == "refused" or monotonic_ns() >= deadline:
+            return answer
+        await asyncio.sleep(0.002)  # a listener closes without an event for those outside

@@ -1,0 +1,136 @@
+"""One short PostgreSQL session that keeps its deadline even when the server is frozen.
+
+psycopg answers a cancellation by asking the server to cancel, and waits up to ten seconds for a server that may be
+stopped. Here the work runs in a task of its own: at the deadline its socket is shut down, the work fails at once,
+and nobody waits for the server.
+
+EngineError
+├── Unreachable      nobody speaks there: refused, reset, no route, closed in the middle
+├── DeadlinePassed   no answer in time; a commit that was asked for may or may not have happened
+└── QueryRefused     the server answered with an error; `sqlstate` says which
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
+
+from chaoskit.errors import ChaoskitError
+from chaoskit.model.estate import Address
+from chaoskit.model.system import DatabaseRole
+
+Connection = AsyncConnection[TupleRow]
+T = TypeVar("T")
+
+
+class EngineError(ChaoskitError):
+    """A database could not do or did not answer what it was asked."""
+
+
+class Unreachable(EngineError):
+    """Nobody speaks the protocol there."""
+
+
+class DeadlinePassed(EngineError):
+    """No answer in time. What was asked for may or may not have been done."""
+
+
+class QueryRefused(EngineError):
+    """The server answered with an error; `sqlstate` is its five-letter code, empty when it refused the log-in."""
+
+    def __init__(self, message: str, sqlstate: str = "") -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+def parameters(
+    address: Address, role: DatabaseRole, *, superuser: bool, database: str = ""
+) -> dict[str, str]:
+    """libpq parameters of a log-in: complete, so that no PG… variable of the user's shell has a say."""
+    user, password = role.user, role.password
+    if superuser and role.superuser is not None:
+        user, password = role.superuser, role.superuser_password or ""
+    return {
+        "host": address.host,
+        "port": str(address.port),
+        "dbname": database or role.database,
+        "user": user,
+        "password": password,
+        "application_name": "chaoskit",
+        "sslmode": "prefer",
+        "gssencmode": "disable",
+        "target_session_attrs": "any",
+        "client_encoding": "UTF8",
+        "options": "-c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601 -c extra_float_digits=1",
+    }
+
+
+def sever(connection: Connection) -> None:
+    """Shut the socket down: whoever waits on it wakes with an error."""
+    if connection.closed:
+        return
+    twin = socket.socket(fileno=os.dup(connection.pgconn.socket))
+    try:
+        twin.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # already disconnected, which is what was wanted
+    finally:
+        twin.close()
+
+
+async def connect(address: Address, keys: dict[str, str], within_s: float) -> Connection:
+    """A logged-in connection in autocommit mode. Raises EngineError."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await AsyncConnection.connect(
+                make_conninfo("", **keys), autocommit=True, prepare_threshold=None
+            )
+    except TimeoutError:
+        raise DeadlinePassed(f"{address}: no log-in within {within_s:g} s") from None
+    except psycopg.Error as error:
+        raise _translated(address, error) from error
+
+
+async def session(
+    address: Address, keys: dict[str, str], work: Callable[[Connection], Awaitable[T]], within_s: float
+) -> T:
+    """Log in, do the work, close; all of it within `within_s` seconds. Raises EngineError."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    connection = await connect(address, keys, within_s)
+    task = asyncio.ensure_future(work(connection))
+    try:
+        done, _ = await asyncio.wait({task}, timeout=max(0.0, deadline - loop.time()))
+        if not done:
+            sever(connection)
+            await asyncio.wait({task})
+            # It may have finished in the last instant; otherwise its error is our own doing.
+            if task.exception() is not None:
+                raise DeadlinePassed(f"{address}: no answer within {within_s:g} s")
+        return task.result()
+    except asyncio.CancelledError:
+        sever(connection)
+        await asyncio.wait({task})
+        raise
+    except psycopg.Error as error:
+        raise _translated(address, error) from error
+    finally:
+        # libpq only queues a goodbye and closes: this never waits for the server.
+        connection.pgconn.finish()
+
+
+def _translated(address: Address, error: psycopg.Error) -> EngineError:
+    text = " ".join(str(error).split())
+    if error.sqlstate is not None:
+        return QueryRefused(f"{address}: {text}", error.sqlstate)
+    if "FATAL:" in text:  # a refused log-in comes without its code
+        return QueryRefused(f"{address}: {text}")
+    return Unreachable(f"{address}: {text}")
