@@ -1,0 +1,218 @@
+"""Append-only journals of operations: what a measurer was about to do is on file before it does it.
+
+One JSON object a line, each line one write(2) to a file opened with O_APPEND, nothing buffered in the
+process: what was recorded survives a SIGKILL of the writer, and a reader sees at most one torn line, the
+last.
+
+    {"r":"begin","t",...}                                                    the first line
+    {"r":"intent","id","key","journey","attempt","tap","intended","woke",    before the request is sent
+     "payload_hash","amount","currency","values"}
+    {"r":"done","id","sent","done","outcome","status","error","read"}
+    {"r":"missed","id","key","journey","attempt","tap","intended","error"}   scheduled, never sent
+    {"r":"beat","t","scheduled","sent","missed","outstanding","late_max_ms"} the measurer lives
+    {"r":"end","t","scheduled","sent","missed","late_ms":{"p50","p99","max"}} the last; absent if it was killed
+
+Times are CLOCK_MONOTONIC ns. Lateness is `woke` − `intended`. An intent without `done` is unknown, its `sent`
+taken as `woke`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.history import Operation
+
+MISSED_LATE = "measurer late"
+"""`error` of a missed operation whose turn the measurer itself slept through: no word about the system."""
+MISSED_OUTSTANDING = "too many outstanding"
+"""`error` of a missed operation for which no request was free, because the system held on to too many."""
+
+_OF_INTENT = ("key", "journey", "attempt", "tap", "intended", "payload_hash", "amount", "currency", "values")
+_OF_DONE = ("sent", "done", "outcome", "status", "error", "read")
+_OF_MISSED = ("key", "journey", "attempt", "tap", "intended", "error")
+
+
+class JournalWriter:
+    """Appends records to one file; safe against SIGKILL, not against a power cut (that ends the run anyway)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Append one record; raises EnvironmentBroken if it did not reach the file whole."""
+        self.write_line(to_json(record) + b"\n")
+
+    def write_line(self, line: bytes) -> None:
+        """Append one encoded line, its newline included."""
+        try:
+            written = os.write(self._file, line)
+        except OSError as error:
+            raise EnvironmentBroken(f"{self.path}: cannot record operations: {error.strerror}") from error
+        if written != len(line):
+            raise EnvironmentBroken(f"{self.path}: cannot record operations: the file system is full")
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class JournalReader:
+    """Reads a journal while it is being written, or after its writer was killed.
+
+    `problems` lists every line that is damaged; a torn last line is none, it is tried again at the next poll.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.header: dict[str, Any] | None = None
+        self.end: dict[str, Any] | None = None
+        self.last_beat: dict[str, Any] | None = None
+        self.problems: list[str] = []
+        self.late_ns: list[int] = []
+        self._operations: dict[int, Operation] = {}
+        self._open: set[int] = set()
+        self._offset = 0
+        self._line = 0
+        self._rest = b""
+        self._torn = False
+
+    def poll(self) -> list[Operation]:
+        """Operations finished or missed since the last poll, in the order of their records; [] if there is no
+        file yet."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self._offset)
+                fresh = file.read()
+        except FileNotFoundError:
+            return []
+        self._offset += len(fresh)
+        *lines, self._rest = (self._rest + fresh).split(b"\n")
+        return [operation for line in lines if (operation := self._take(line)) is not None]
+
+    def operations(self) -> list[Operation]:
+        """Every operation of which there is a record so far, in the order recorded; those without an answer
+        are unknown."""
+        self.poll()
+        return list(self._operations.values())
+
+    @property
+    def outstanding(self) -> int:
+        """How many operations have been sent and not been answered."""
+        return len(self._open)
+
+    @property
+    def torn(self) -> bool:
+        """Whether the file ends inside a line, as a killed writer may leave it."""
+        return bool(self._rest)
+
+    def _take(self, line: bytes) -> Operation | None:
+        self._line += 1
+        try:
+            record = from_json(line)
+            if not isinstance(record, dict):
+                raise ValueError("is no object")
+            return self._record(record)
+        except (ValueError, KeyError, TypeError) as error:  # pydantic's ValidationError is a ValueError
+            self.problems.append(f"{self.path.name}:{self._line}: {_first_line(error)}")
+            return None
+
+    def _record(self, record: dict[str, Any]) -> Operation | None:
+        kind = record["r"]
+        if self._line == 1 and kind != "begin":
+            self.problems.append(f"{self.path.name}:1: the journal does not start with `begin`")
+        if self.end is not None:
+            raise ValueError(f"`{kind}` after `end`")
+        match kind:
+            case "intent":
+                self._intend(record)
+            case "done":
+                return self._finish(record)
+            case "missed":
+                return self._miss(record)
+            case "begin":
+                self._begin(record)
+            case "beat":
+                self.last_beat = record
+            case "end":
+                self.end = record
+            case _:
+                raise ValueError(f"unknown record {kind!r}")
+        return None
+
+    def _begin(self, record: dict[str, Any]) -> None:
+        if self.header is not None:
+            raise ValueError("a second `begin`")
+        if record["source"] not in ("load", "prober"):
+            raise ValueError(f"`begin` names the source {record['source']!r}; known: load, prober")
+        self.header = record
+
+    @property
+    def _source(self) -> Literal["load", "prober"]:
+        if self.header is None:
+            raise ValueError("an operation before `begin`")
+        source: Literal["load", "prober"] = self.header["source"]
+        return source
+
+    def _intend(self, record: dict[str, Any]) -> None:
+        identity, woke = record["id"], record["woke"]
+        if identity in self._operations:
+            raise ValueError(f"id {identity} a second time")
+        fields = {name: record[name] for name in _OF_INTENT}
+        operation = Operation(source=self._source, sent=woke, **fields)
+        self._operations[identity] = operation
+        self._open.add(identity)
+        if operation.attempt == 1 and not operation.tap:
+            self.late_ns.append(woke - operation.intended)
+
+    def _finish(self, record: dict[str, Any]) -> Operation:
+        identity = record["id"]
+        if identity not in self._open:
+            raise ValueError(f"`done` of {identity}, which is not outstanding")
+        before = self._operations[identity]
+        fields = {name: getattr(before, name) for name in _OF_INTENT}
+        operation = Operation(source=before.source, **fields, **{name: record[name] for name in _OF_DONE})
+        self._open.discard(identity)
+        self._operations[identity] = operation
+        return operation
+
+    def _miss(self, record: dict[str, Any]) -> Operation:
+        identity = record["id"]
+        if identity in self._operations:
+            raise ValueError(f"id {identity} a second time")
+        operation = Operation(source=self._source, **{name: record[name] for name in _OF_MISSED})
+        self._operations[identity] = operation
+        return operation
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    if isinstance(error, KeyError):
+        return f"field {error.args[0]!r} is missing"
+    return str(error).splitlines()[0]
+
+
+def percentiles_ms(values_ns: list[int]) -> dict[str, float]:
+    """p50, p99 and max in ms, by nearest rank; {} of nothing."""
+    if not values_ns:
+        return {}
+    ordered = sorted(values_ns)
+    last = len(ordered) - 1
+    at = {
+        "p50": ordered[-(-len(ordered) // 2) - 1],
+        "p99": ordered[min(last, -(-len(ordered) * 99 // 100) - 1)],
+    }
+    return {name: round(value / 1e6, 3) for name, value in {**at, "max": ordered[last]}.items()}

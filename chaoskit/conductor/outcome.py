@@ -1,0 +1,53 @@
+"""What an exchange's end means for the money: ok it took effect, fail it certainly did not, unknown it may
+have."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from pydantic_core import from_json
+
+from chaoskit.conductor.http_client import Answer
+from chaoskit.model.system import Journey, Read
+
+
+class Judged(NamedTuple):
+    """Outcome of one attempt, why it is not ok, and the fields a read returned."""
+
+    outcome: Literal["ok", "fail", "unknown"]
+    error: str | None
+    read: dict[str, Any]
+
+
+def judged(journey: Journey, answer: Answer) -> Judged:
+    """MEASUREMENT, "Operation record": in doubt, unknown. Only two things are a certain failure: nothing was
+    sent, or the answer is one that the system file lists under `refused`."""
+    if answer.ending == "connect":
+        return Judged("fail", f"connect: {answer.detail}", {})
+    if answer.ending != "answered":
+        return Judged("unknown", f"{answer.ending}: {answer.detail}", {})
+    if answer.status in journey.good.statuses:
+        return Judged("ok", *_read(journey.read, answer.body))
+    if answer.status in journey.refused.status:
+        return Judged("fail", f"status {answer.status}", {})
+    return Judged("unknown", f"status {answer.status}", {})
+
+
+def _read(read: Read, body: bytes) -> tuple[str | None, dict[str, Any]]:
+    """The fields named by `read`, dots stepping into objects; an answer without them says so in `error`."""
+    wanted = {name: path for name, path in (("value", read.value), ("position", read.position)) if path}
+    if not wanted:
+        return None, {}
+    try:
+        document = from_json(body)
+    except ValueError:
+        return "read: the body is not JSON", {}
+    found: dict[str, Any] = {}
+    for name, path in wanted.items():
+        value = document
+        for step in path.split("."):
+            if not isinstance(value, dict) or step not in value:
+                return f"read: no field {path!r} in the answer", found
+            value = value[step]
+        found[name] = value
+    return None, found

@@ -1,0 +1,96 @@
+"""Wakes a measurer when it is due, to a fraction of a millisecond, while other processes want the processors
+too.
+
+uvloop's timers count whole milliseconds, so the alarm is a timerfd (timerfd_create(2), absolute
+CLOCK_MONOTONIC) in the loop's poll set. It never rings early; how late it is handled depends on the kernel's
+scheduling, so a measurer asks for SCHED_FIFO 1, then nice −5, and goes on without either (services run at
+nice +10 in any case). Measured on 2 cores with 4 busy processes at nice +10 and a compiling neighbour: p99
+0.13 ms with SCHED_FIFO, 3.1 ms at nice −5, 4.7 ms at nice 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import os
+import resource
+import signal
+import struct
+from collections.abc import Callable
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CLOCK_MONOTONIC = 1
+_TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
+_TFD_TIMER_ABSTIME = 1
+_ITIMERSPEC = struct.Struct("@llll")
+_REALTIME_US_SOFT, _REALTIME_US_HARD = 300_000, 3_000_000
+
+
+class Alarm:
+    """Calls `ring` once when CLOCK_MONOTONIC has reached the time set; setting it again replaces the time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+        self._loop, self._ring = loop, ring
+        self._file = _LIBC.timerfd_create(_CLOCK_MONOTONIC, _TFD_FLAGS)
+        if self._file < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create")
+        loop.add_reader(self._file, self._expired)
+
+    def set(self, at_ns: int) -> None:
+        """Ring at this time, at once if it has passed."""
+        seconds, nanoseconds = divmod(max(at_ns, 1), 1_000_000_000)
+        spec = _ITIMERSPEC.pack(0, 0, seconds, nanoseconds)
+        if _LIBC.timerfd_settime(self._file, _TFD_TIMER_ABSTIME, spec, None) != 0:
+            raise OSError(ctypes.get_errno(), "timerfd_settime")
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._file)
+        os.close(self._file)
+
+    def _expired(self) -> None:
+        try:
+            os.read(self._file, 8)
+        except BlockingIOError:  # set anew since it expired
+            return
+        self._ring()
+
+
+def claim_processor(*, realtime: bool = True) -> str:
+    """Ask for the best scheduling this process may have; returns what it got, for the journal.
+
+    Real time is bounded: 0.3 s of processor without a pause takes it away again (SIGXCPU), 3 s ends the
+    process, so that a measurer gone wrong cannot hold the machine.
+    """
+    if realtime:
+        resource.setrlimit(resource.RLIMIT_RTTIME, (_REALTIME_US_SOFT, _REALTIME_US_HARD))
+        signal.signal(signal.SIGXCPU, _yield_processor)
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        except OSError:
+            pass  # neither root nor RLIMIT_RTPRIO, or a cgroup without real-time budget: the next best thing
+        else:
+            return "SCHED_FIFO 1"
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, -5)
+        except OSError:
+            pass  # nor RLIMIT_NICE
+    return f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"
+
+
+def _yield_processor(*_: object) -> None:
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def claim_descriptors() -> int:
+    """Raise the soft limit of open files to the hard one; returns it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def still_garbage() -> None:
+    """No collection at a moment of the interpreter's choosing; the measurer collects at its beats."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()

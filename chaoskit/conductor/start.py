@@ -1,0 +1,83 @@
+"""Starts a measurer's process: the task from standard input, a claim on the processor, the loop, the exit
+status.
+
+Exit status: 0 told to stop and drained (the journal has its `end`) · 2 the task is wrong · 3 the journal
+cannot be written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import uvloop
+from pydantic import ValidationError
+
+from chaoskit.clock import Clock, monotonic_ns
+from chaoskit.conductor.journal import JournalWriter
+from chaoskit.conductor.measurer import Lane, Measurer
+from chaoskit.conductor.precision import claim_descriptors, claim_processor, still_garbage
+from chaoskit.conductor.schedule import Arrival
+from chaoskit.conductor.task import MeasurerTask
+from chaoskit.errors import ChaoskitError, InputError
+
+Build = Callable[[MeasurerTask, Clock], tuple[dict[str, Lane], Iterator[Arrival]]]
+RESERVED_DESCRIPTORS = 64
+
+
+def main(source: Literal["load", "prober"], build: Build) -> int:
+    """Run one measurer to its end; problems go to standard error."""
+    try:
+        task = _read_task(source)
+        lanes, arrivals = build(task, monotonic_ns)
+        with JournalWriter(task.journal) as journal:
+            _run(task, lanes, arrivals, journal)
+    except ChaoskitError as error:
+        print(f"{source}: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"{source}: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        return 3
+    return 0
+
+
+def _read_task(source: str) -> MeasurerTask:
+    try:
+        task = MeasurerTask.model_validate_json(sys.stdin.buffer.read())
+    except ValidationError as error:
+        raise InputError(f"the task on standard input is wrong: {error}") from None
+    if task.source != source:
+        raise InputError(f"the task is one for the {task.source}")
+    free = claim_descriptors() - RESERVED_DESCRIPTORS
+    if free < task.outstanding_max:
+        return task.model_copy(update={"outstanding_max": max(1, free)})
+    return task
+
+
+def _run(
+    task: MeasurerTask, lanes: dict[str, Lane], arrivals: Iterator[Arrival], journal: JournalWriter
+) -> None:
+    about: dict[str, Any] = {
+        "source": task.source,
+        "version": "1",
+        "pid": os.getpid(),
+        "seed": task.seed,
+        "start_at": task.start_at_ns,
+        "rates": {name: str(rate) for name, rate in task.rates.items()},
+        "probes": [probe.model_dump(mode="json") for probe in task.probes],
+        "beat_ns": task.beat.ns,
+        "outstanding_max": task.outstanding_max,
+        "limits_ns": {name: lane.limit_ns for name, lane in lanes.items()},
+        "scheduling": claim_processor(realtime=task.realtime),
+    }
+
+    async def run() -> None:
+        measurer = Measurer(task, lanes, arrivals, journal, monotonic_ns)
+        still_garbage()
+        await measurer.run(about)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
