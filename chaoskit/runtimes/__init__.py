@@ -1,0 +1,1 @@
+"""Runtimes: each provisions a system as an estate, one folder a runtime, none imported before it is asked for."""

@@ -1,0 +1,108 @@
+"""What /proc says of processes: identity (pid and start time), parents, and who descends from whom."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One process; `start` is in clock ticks since boot (/proc/<pid>/stat field 22), `terminal` 0 without one."""
+
+    pid: int
+    start: int
+    parent: int
+    session: int
+    terminal: int
+    state: str
+
+    @property
+    def ended(self) -> bool:
+        """A zombie (Z) or one being torn down (X): it runs no more code."""
+        return self.state in "ZXx"
+
+
+def look(pid: int) -> Entry | None:
+    """The process with that pid now, or None."""
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        text = os.read(fd, 4096)
+    except OSError:  # it ended between open and read
+        return None
+    finally:
+        os.close(fd)
+    # The name stands in parentheses and may itself hold spaces and parentheses.
+    fields = text[text.rindex(b")") + 2 :].split()
+    return Entry(pid, int(fields[19]), int(fields[1]), int(fields[3]), int(fields[4]), fields[0].decode())
+
+
+def alive(pid: int, start: int) -> bool:
+    """Whether exactly that process (pid and start time) still runs; a zombie does not."""
+    entry = look(pid)
+    return entry is not None and entry.start == start and not entry.ended
+
+
+def state(pid: int, start: int) -> Literal["running", "stopped", "gone"]:
+    """The kernel's word on exactly that process. A process with threads is stopped when its main thread is."""
+    entry = look(pid)
+    if entry is None or entry.start != start or entry.ended:
+        return "gone"
+    return "stopped" if entry.state in "Tt" else "running"
+
+
+def table() -> dict[int, Entry]:
+    """Every process this user may see, by pid."""
+    entries = (look(int(name)) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
+    return {entry.pid: entry for entry in entries if entry is not None}
+
+
+def descendants(processes: Mapping[int, Entry], roots: Iterable[int]) -> list[Entry]:
+    """Those below `roots`, the roots themselves not included, zombies left out, parents before children."""
+    children: dict[int, list[Entry]] = {}
+    for entry in processes.values():
+        children.setdefault(entry.parent, []).append(entry)
+    found: list[Entry] = []
+    queue = list(roots)
+    seen = set(queue)
+    while queue:
+        for child in children.get(queue.pop(0), ()):
+            if child.pid not in seen:
+                seen.add(child.pid)
+                queue.append(child.pid)
+                found.append(child)
+    return [entry for entry in found if not entry.ended]
+
+
+def environment(pid: int) -> dict[str, str]:
+    """The environment a process was started with; empty if it may not be read or was overwritten."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            parts = file.read().split(b"\0")
+    except OSError:
+        return {}
+    pairs = (part.partition(b"=") for part in parts if b"=" in part)
+    return {name.decode(errors="replace"): value.decode(errors="replace") for name, _, value in pairs}
+
+
+def working_directory(pid: int) -> str:
+    """The process's working directory, or an empty text. PostgreSQL's processes sit in their data directory."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115
+    except OSError:
+        return ""
+
+
+def shared_files(pid: int) -> set[str]:
+    """Files below /dev/shm that the process maps; they outlive a SIGKILL."""
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
+            lines = [line for line in file if "/dev/shm/" in line]
+    except OSError:
+        return set()
+    return {line[line.index("/dev/shm/") :].rstrip("\n").removesuffix(" (deleted)") for line in lines}

@@ -1,0 +1,75 @@
+"""Signals to whole trees of processes, each named by pid and start time and reached through a pidfd."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterable, Mapping
+
+from chaoskit.runtimes.local.process_table import Entry, look, table
+
+Members = Callable[[Mapping[int, Entry]], Iterable[Entry]]
+"""Picks from a process table those that a signal is meant for."""
+
+_ROUNDS_MAX = 1000
+
+
+def send(pid: int, start: int, number: int) -> bool:
+    """Signal exactly that process. False if it has ended, its pid names another one by now, or it may not be signalled.
+
+    The pidfd is opened before the start time is read: whatever it names cannot change in between.
+    """
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        entry = look(pid)
+        if entry is None or entry.start != start:
+            return False
+        signal.pidfd_send_signal(fd, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def stop_all(members: Members) -> dict[int, Entry]:
+    """SIGSTOP all members, again until a look finds no new one; returns those stopped by pid.
+
+    fork() does not return to a process with a stop pending, so once a look started after the last signal shows
+    nobody new, nobody new can appear.
+    """
+    stopped: dict[int, Entry] = {}
+    for _ in range(_ROUNDS_MAX):
+        new = [
+            entry
+            for entry in members(table())
+            if entry.pid not in stopped or stopped[entry.pid].start != entry.start
+        ]
+        if not new:
+            break
+        for entry in new:
+            send(entry.pid, entry.start, signal.SIGSTOP)
+            stopped[entry.pid] = entry
+    return stopped
+
+
+def kill_all(members: Members) -> dict[int, Entry]:
+    """Stop all, then SIGKILL all; returns those killed by pid.
+
+    Killing one after the other without stopping them first lets the survivors acknowledge what is half done.
+    """
+    stopped = stop_all(members)
+    for entry in stopped.values():
+        send(entry.pid, entry.start, signal.SIGKILL)
+    return stopped
+
+
+def continue_all(processes: Iterable[tuple[int, int]]) -> None:
+    """SIGCONT to each (pid, start) that is still itself; the others are left alone."""
+    for pid, start in processes:
+        with contextlib.suppress(OSError):
+            send(pid, start, signal.SIGCONT)

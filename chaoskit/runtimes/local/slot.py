@@ -1,0 +1,88 @@
+"""The machine-wide measurement slot: drills provision side by side and measure in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import random
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from chaoskit.clock import Clock, monotonic_ns
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.runtimes.local.addresses import lock_folder, open_shared
+
+
+class Slot:
+    """`async with Slot(run, within_s): …` measures alone on this machine.
+
+    An flock: the kernel releases it when its holder ends, in whatever way. Raises EnvironmentBroken, naming the holder,
+    when it is not free within `within_s` seconds.
+    """
+
+    def __init__(
+        self, run: str, within_s: float = 3600.0, *, folder: Path | None = None, clock: Clock = monotonic_ns
+    ) -> None:
+        self.run = run
+        self.within_s = within_s
+        self.path = (folder or lock_folder()) / "chaoskit-slot.lock"
+        self._clock = clock
+        self._fd: int | None = None
+
+    async def acquire(self) -> None:
+        """Wait for the slot. The kernel tells nobody when an flock becomes free, so this looks, at uneven intervals."""
+        fd = open_shared(self.path)
+        deadline = self._clock() + int(self.within_s * 1e9)
+        try:
+            while not _lock(fd):
+                if self._clock() >= deadline:
+                    raise EnvironmentBroken(
+                        f"the measurement slot was not free within {self.within_s:g} s: {self.holder()} holds it; "
+                        "wait for that drill, or end it"
+                    )
+                await asyncio.sleep(random.uniform(0.02, 0.06))
+        except BaseException:
+            os.close(fd)
+            raise
+        note = json.dumps({"pid": os.getpid(), "run": self.run}).encode()
+        with suppress(OSError):  # only a note for whoever waits: a full disk must not stop the drill
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, note, 0)
+        self._fd = fd
+
+    def holder(self) -> str:
+        """Who holds the slot, as far as they said."""
+        try:
+            note = json.loads(self.path.read_text(encoding="utf-8"))
+            return f"run {note['run']} (pid {note['pid']})"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "a drill that left no name"
+
+    def release(self) -> None:
+        """Let the next one measure; safe to repeat."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            with suppress(OSError):
+                os.ftruncate(fd, 0)
+            os.close(fd)
+
+    async def __aenter__(self) -> Self:
+        await self.acquire()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
