@@ -132,6 +132,13 @@ class Journey(Frozen):
     books: Annotated[
         str | None, Field(description="the books in which every acknowledged key must be found")
     ] = None
+    fingerprint: Annotated[
+        str | None,
+        Field(
+            description="text whose SHA-256 the books keep as payload_hash, like '{payer}|{payee}|{amount.minor}'; "
+            "default: the request body"
+        ),
+    ] = None
     good: Good
     refused: Refused = Refused()
     read: Read = Read()
@@ -215,6 +222,9 @@ class Service(Frozen):
         dict[str, str], Field(description="container path → absolute host path, bind mounts only")
     ] = {}
     stop_grace: Duration = Duration.parse("10s")
+    unapplied: Annotated[
+        tuple[str, ...], Field(description="further keys of the service, by name; a runtime applies or refuses them")
+    ] = ()
 
 
 class System(Frozen):
