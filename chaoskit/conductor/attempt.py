@@ -61,12 +61,13 @@ class Attempt:
         }
 
 
-def done(identity: int, answer: Answer, result: Judged) -> dict[str, Any]:
-    """The record of how a sending ended."""
+def done(identity: int, woke_ns: int, answer: Answer, result: Judged) -> dict[str, Any]:
+    """The record of how a sending ended. `sent` is the first byte's time; where no connection came about, when it was
+    tried (only what is missed has no `sent`)."""
     return {
         "r": "done",
         "id": identity,
-        "sent": answer.sent_ns,
+        "sent": woke_ns if answer.sent_ns is None else answer.sent_ns,
         "done": answer.done_ns,
         "outcome": result.outcome,
         "status": answer.status,

@@ -49,6 +49,7 @@ class Target:
             connection.carry(exchange)
         else:
             exchange.connecting = loop.create_task(self._connect(exchange))
+            exchange.connecting.add_done_callback(_surface)
         return exchange
 
     def close(self) -> None:
@@ -103,3 +104,9 @@ class Target:
             exchange.end("connect", detail="not connected within the limit")
         else:
             exchange.end("limit", detail="no whole answer within the limit")
+
+
+def _surface(connecting: asyncio.Task[None]) -> None:
+    """A mistake of ours goes to the loop's exception handler, not into a task that nobody looks at."""
+    if not connecting.cancelled():
+        connecting.result()

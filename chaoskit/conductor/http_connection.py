@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import httptools
 
@@ -106,11 +106,10 @@ class Connection(asyncio.Protocol):
     # -- as asyncio calls it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by behaviour only
         exchange = self._exchange
         if exchange is None or exchange.ended:
-            transport.abort()
+            self._transport.abort()
             return
         self.carry(exchange)
 

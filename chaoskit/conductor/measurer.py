@@ -83,6 +83,7 @@ class Measurer:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        loop.set_exception_handler(self._broke)
         task = self._task
         self._journal.write({"r": "begin", "t": self._clock(), **about})
         self._alarm = Alarm(loop, self._ring)
@@ -164,7 +165,7 @@ class Measurer:
             lane.target.exchange(
                 attempt.request.message,
                 lane.limit_ns,
-                lambda answer: self._answered(identity, attempt, answer),
+                lambda answer: self._answered(identity, woke, attempt, answer),
             )
 
     def _miss(self, attempt: Attempt, error: str) -> None:
@@ -172,12 +173,12 @@ class Measurer:
 
     # -- answers
 
-    def _answered(self, identity: int, attempt: Attempt, answer: Answer) -> None:
+    def _answered(self, identity: int, woke_ns: int, attempt: Attempt, answer: Answer) -> None:
         self._outstanding -= 1
         lane = self._lanes[attempt.request.journey]
         result = judged(lane.journey, answer)
         try:
-            self._journal.write(done(identity, answer, result))
+            self._journal.write(done(identity, woke_ns, answer, result))
             if lane.again:
                 self._consider_again(attempt, answer, result)
         except Exception as error:  # noqa: BLE001 - as in _ring
@@ -223,6 +224,11 @@ class Measurer:
         self._beats += 1
         gc.collect(2 if self._beats % FULL_COLLECTION_BEATS == 0 else 1)
         self._beat_timer = asyncio.get_running_loop().call_later(self._task.beat.s, self._beat)
+
+    def _broke(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A mistake of the measurer must end it: otherwise it would look like an outage of the system."""
+        error = context.get("exception")
+        self._fail(error if isinstance(error, Exception) else RuntimeError(context["message"]))
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
