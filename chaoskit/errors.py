@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import east_asian_width
 
 
 @dataclass(frozen=True, order=True)
@@ -32,11 +33,16 @@ class Problem:
     message: str
     source_line: str = ""
     hint: str = ""
+    caret: int = 0
+    """Column in `source_line` that the caret marks, when a long line was cut; 0: the location's column."""
 
     def __str__(self) -> str:
         text = f"{self.location}: {self.message}"
         if self.source_line:
-            text += f"\n    {self.source_line}\n    {' ' * (self.location.column - 1)}^"
+            before = self.source_line[: (self.caret or self.location.column) - 1]
+            # East Asian wide characters take two columns of a terminal.
+            width = sum(2 if east_asian_width(char) in "WF" else 1 for char in before)
+            text += f"\n    {self.source_line}\n    {' ' * width}^"
         if self.hint:
             text += f"\n    {self.hint}"
         return text

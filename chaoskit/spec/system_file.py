@@ -1,0 +1,173 @@
+"""system.yaml to model.System: validated, its Compose file resolved, every name it uses checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from chaoskit.errors import InputError, Problem
+from chaoskit.model.base import Frozen
+from chaoskit.model.drill import Name
+from chaoskit.model.system import (
+    Books,
+    DatabaseRole,
+    Journey,
+    Link,
+    LocalService,
+    Population,
+    Runbook,
+    System,
+    Variant,
+)
+from chaoskit.spec.compose_file import Compose, load_compose
+from chaoskit.spec.places import Loc, Places, nearest, shown
+from chaoskit.spec.source import Document, read
+from chaoskit.spec.system_names import check_names
+from chaoskit.spec.validation import check
+
+
+def _link(value: Any) -> Link:
+    if not isinstance(value, str):
+        raise ValueError(f"{shown(value)} is no link; write it like 'gateway -> ledger'")
+    return Link.parse(value)
+
+
+LinkText = Annotated[
+    Link,
+    PlainValidator(_link),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^\s*[^\s>]+\s*->\s*[^\s>]+\s*$", "examples": ["gateway -> ledger"]}
+    ),
+]
+
+
+class SystemFile(Frozen):
+    """A system under drill: what stands beside its Compose file."""
+
+    system: Annotated[Name, Field(description="the system's name")]
+    compose: Annotated[
+        str, Field(min_length=1, description="path of the Compose file, relative to this file")
+    ]
+    variants: Annotated[
+        dict[str, Variant],
+        Field(
+            description="the same system with a Compose override file merged over it; a drill picks one by name"
+        ),
+    ] = {}
+    sites: Annotated[
+        dict[str, tuple[str, ...]], Field(description="places that fail together, each with its services")
+    ] = {}
+    roles: Annotated[
+        dict[str, DatabaseRole], Field(description="replicated databases, each with its primary and standby")
+    ] = {}
+    links: Annotated[
+        tuple[LinkText, ...],
+        Field(
+            description="TCP dependencies that get a proxy, 'caller -> callee'; 'customers' calls from outside"
+        ),
+    ] = ()
+    population: Annotated[
+        Population | None, Field(description="the customers and accounts that exist before a drill begins")
+    ] = None
+    journeys: Annotated[
+        dict[Name, Journey], Field(min_length=1, description="what a customer does, end to end, by name")
+    ]
+    books: Annotated[
+        dict[str, Books], Field(description="where the truth lies, for reconciliation, by name")
+    ] = {}
+    releases: Annotated[
+        dict[str, Any],
+        Field(description="other releases of services, by name: what replaces their Compose entries"),
+    ] = {}
+    runbooks: Annotated[
+        dict[str, Runbook],
+        Field(description="responses that this system brings itself, by the name drills use"),
+    ] = {}
+    local: Annotated[
+        dict[str, LocalService], Field(description="how each service runs without Docker, by service")
+    ] = {}
+
+
+@dataclass(frozen=True)
+class LoadedSystem:
+    """A system and where its parts stand. With problems, `system` holds only what is right, for further checks."""
+
+    system: System
+    places: Places
+    compose: Compose
+    problems: tuple[Problem, ...]
+    variants: Mapping[str, Variant]
+
+
+def load_system(
+    path: Path, variant: str | None, environ: Mapping[str, str], document: Document | None = None
+) -> LoadedSystem:
+    """Read and check a system file, with one variant merged in; an unknown variant is the caller's mistake to tell.
+
+    Raises:
+        InputError: the file cannot be read at all.
+    """
+    document = document or read(path, "system file")
+    places = document.places
+    checked = check(SystemFile, document.data, places)
+    file, problems = checked.value, list(checked.problems)
+    folder = path.parent.resolve()
+    compose, ok = Compose(), False
+    if file.compose and isinstance(file.compose, str):
+        override = file.variants.get(variant or "")
+        compose, ok = _compose(file.compose, folder, override, variant, environ, places)
+        problems += compose.problems
+    system = System.model_construct(
+        **{name: getattr(file, name) for name in SystemFile.model_fields if name != "variants"},
+        folder=str(folder),
+        variant=variant,
+        services=compose.services,
+    )
+    link_index = checked.index.get("links", [])
+    problems += check_names(system, places, link_index, compose.left_out, services_known=ok)
+    return LoadedSystem(system, places, compose, tuple(problems), file.variants)
+
+
+def _compose(
+    name: str,
+    folder: Path,
+    override: Variant | None,
+    variant: str | None,
+    environ: Mapping[str, str],
+    places: Places,
+) -> tuple[Compose, bool]:
+    """The Compose file and whether its services are known; a missing file is told where system.yaml names it."""
+    missing: list[Problem] = []
+    wanted: list[tuple[str, Loc]] = [(name, ("compose",))]
+    if override:
+        wanted.append((override.compose, ("variants", variant or "", "compose")))
+    for file, loc in wanted:
+        try:
+            there = (folder / file).is_file()
+        except ValueError:
+            there = False
+        if not there:
+            hint = nearest(Path(file).name, _yaml_files((folder / file).parent), "YAML files there")
+            missing.append(places.problem(loc, f"{shown(file)}: no such Compose file", hint))
+    if missing:
+        return Compose(problems=missing), False
+    compose = load_compose(folder / name, folder / override.compose if override else None, environ)
+    return compose, not compose.problems
+
+
+def _yaml_files(folder: Path) -> list[str]:
+    try:
+        return [one.name for one in folder.iterdir() if one.suffix in (".yaml", ".yml")][:20]
+    except (OSError, ValueError):
+        return []
+
+
+def require(loaded: LoadedSystem) -> System:
+    """The system, or InputError with everything that is wrong with its files."""
+    if loaded.problems:
+        raise InputError(*loaded.problems)
+    return loaded.system

@@ -1,0 +1,252 @@
+"""Every name a system file uses: services, links, roles, pools, drawn values, books, files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chaoskit.errors import Problem
+from chaoskit.model.system import CUSTOMERS, Between, Journey, Pick, System
+from chaoskit.spec.places import Loc, Places, nearest, shown
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+BUILT_IN = frozenset({"key"})
+"""What every request can use without drawing it: the operation's own key."""
+LOCAL_PLACEHOLDERS = frozenset({"address", "python"})
+
+
+class _Names:
+    def __init__(
+        self,
+        system: System,
+        places: Places,
+        link_index: list[int],
+        left_out: Mapping[str, tuple[str, ...]],
+        known: bool,
+    ) -> None:
+        self.system = system
+        self.places = places
+        self.link_index = link_index
+        self.left_out = left_out
+        self.services_known = known
+        self.problems: list[Problem] = []
+
+    def say(self, loc: Loc, message: str, hint: str = "", *, key: bool = False) -> None:
+        self.problems.append(self.places.problem(loc, message, hint, key=key))
+
+    def one_of(self, loc: Loc, noun: str, name: str, known: Iterable[str], *, key: bool = False) -> bool:
+        words = list(known)
+        if name not in words:
+            self.say(loc, f"no {noun} is called {shown(name)}", nearest(name, words, f"{noun}s"), key=key)
+        return name in words
+
+    def service(self, loc: Loc, name: str, *, key: bool = False, customers: bool = False) -> None:
+        if not self.services_known or (customers and name == CUSTOMERS) or name in self.system.services:
+            return
+        if name in self.left_out:
+            profiles = ", ".join(self.left_out[name])
+            self.say(
+                loc,
+                f"the service {shown(name)} is left out",
+                f"add its profile to COMPOSE_PROFILES: {profiles}",
+            )
+            return
+        known = [*self.system.services, *([CUSTOMERS] if customers else [])]
+        self.one_of(loc, "service", name, known, key=key)
+
+    def file(self, loc: Loc, name: str, noun: str) -> None:
+        path = Path(self.system.folder) / name
+        try:
+            there = path.is_file() if noun != "folder" else path.is_dir()
+        except (OSError, ValueError):
+            there = False
+        if not there:
+            self.say(loc, f"{shown(name)}: no such {noun}", "the path is relative to this file")
+
+
+def check_names(
+    system: System,
+    places: Places,
+    link_index: list[int],
+    left_out: Mapping[str, tuple[str, ...]],
+    *,
+    services_known: bool,
+) -> list[Problem]:
+    """Problems with the names in a system file. Without a readable Compose file, services are taken on trust."""
+    names = _Names(system, places, link_index, left_out, services_known)
+    for check in (_sites, _roles, _links, _population, _journeys, _books, _runbooks, _local):
+        check(names)
+    return names.problems
+
+
+def _sites(names: _Names) -> None:
+    owner: dict[str, str] = {}
+    for site, services in names.system.sites.items():
+        for number, service in enumerate(services):
+            names.service(("sites", site, number), service)
+            if service in owner:
+                names.say(
+                    ("sites", site, number), f"{shown(service)} already stands in the site `{owner[service]}`"
+                )
+            owner.setdefault(service, site)
+
+
+def _roles(names: _Names) -> None:
+    for name, role in names.system.roles.items():
+        names.service(("roles", name, "primary"), role.primary)
+        if role.standby is not None:
+            names.service(("roles", name, "standby"), role.standby)
+            if role.standby == role.primary:
+                names.say(("roles", name, "standby"), "primary and standby are the same service")
+
+
+def _links(names: _Names) -> None:
+    seen: set[str] = set()
+    for number, link in enumerate(names.system.links):
+        loc: Loc = ("links", names.link_index[number] if number < len(names.link_index) else number)
+        names.service(loc, link.caller, customers=True)
+        if link.callee == CUSTOMERS:
+            names.say(loc, f"{shown(link.name)}: customers call, nobody calls them")
+        else:
+            names.service(loc, link.callee)
+        if link.caller == link.callee:
+            names.say(loc, f"{shown(link.name)}: a service does not call itself")
+        if link.name in seen:
+            names.say(loc, f"the link {shown(link.name)} is declared twice")
+        seen.add(link.name)
+
+
+def _population(names: _Names) -> None:
+    population = names.system.population
+    if population is None:
+        return
+    for name, pool in population.pools.items():
+        loc = ("population", "pools", name, "format")
+        try:
+            distinct = pool.format.format(n=1) != pool.format.format(n=2)
+        except (ValueError, KeyError, IndexError, AttributeError) as error:
+            names.say(loc, f"{shown(pool.format)} cannot be filled: {error}", "write it like ACC-{n:05d}")
+            continue
+        if not distinct:
+            names.say(loc, f"{shown(pool.format)} gives every member the same name", "write {n} in it")
+    if population.load is not None:
+        names.one_of(("population", "load", "on"), "role", population.load.on, names.system.roles)
+        names.file(("population", "load", "script"), population.load.script, "script")
+
+
+def _journeys(names: _Names) -> None:
+    entrances = {link.callee for link in names.system.links if link.caller == CUSTOMERS}
+    for name, journey in names.system.journeys.items():
+        loc: Loc = ("journeys", name)
+        methods = [one for one in ("get", "post", "put") if getattr(journey, one) is not None]
+        if len(methods) != 1:
+            names.say(loc, f"`{name}` needs exactly one of get, post, put; it has {len(methods)}", key=True)
+            continue
+        where = (*loc, methods[0])
+        service, slash, _ = journey.url.partition("/")
+        if not service or not slash:
+            names.say(where, f"{shown(journey.url)} is no service/path", "write it like gateway/transfers")
+        elif names.services_known and service not in names.system.services:
+            names.service(where, service)
+        elif service not in entrances:
+            hint = f"declare it under links: {CUSTOMERS} -> {service}"
+            names.say(where, f"customers reach `{service}` over no link", hint)
+        if journey.json_ is not None and methods[0] == "get":
+            names.say((*loc, "json"), "a GET has no body", "use post or put", key=True)
+        if journey.books is not None:
+            names.one_of((*loc, "books"), "book", journey.books, names.system.books)
+        _draws(names, loc, journey)
+
+
+def _draws(names: _Names, loc: Loc, journey: Journey) -> None:
+    pools = names.system.population.pools if names.system.population else {}
+    for base, draw in (((*loc, "draw"), journey.draw), ((*loc, "probe", "draw"), journey.probe.draw)):
+        for name, source in draw.items():
+            where = (*base, name)
+            if isinstance(source, str):
+                names.one_of(where, "pool", source, pools)
+            elif isinstance(source, Pick):
+                names.one_of((*where, "from"), "pool", source.from_, pools)
+                if source.except_ is not None:
+                    others = [one for one in {**journey.draw, **draw} if one != name]
+                    names.one_of((*where, "except"), "drawn value", source.except_, others)
+            elif isinstance(source, Between):
+                _between(names, (*where, "between"), source)
+    drawn = BUILT_IN | set(journey.draw)
+    parts: list[tuple[Loc, Any]] = [((*loc, one), getattr(journey, one)) for one in ("get", "post", "put")]
+    parts += [((*loc, "json"), journey.json_), ((*loc, "headers"), journey.headers)]
+    for where, used in (found for start, value in parts for found in _placeholders(start, value)):
+        if used not in drawn:
+            names.say(where, f"{shown('{' + used + '}')} is not drawn", nearest(used, drawn, "drawn"))
+
+
+def _between(names: _Names, loc: Loc, source: Between) -> None:
+    low, high = source.between
+    if low.currency != high.currency:
+        names.say(loc, f"{low} and {high} are two currencies")
+    elif low.amount > high.amount:
+        names.say(loc, f"{low} is more than {high}", "write the smaller amount first")
+
+
+def _placeholders(loc: Loc, value: Any) -> Iterator[tuple[Loc, str]]:
+    """Every {name} in a template, with its place."""
+    if isinstance(value, str):
+        for match in PLACEHOLDER.finditer(value):
+            yield loc, match[1]
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _placeholders((*loc, key), one)
+    elif isinstance(value, list | tuple):
+        for number, one in enumerate(value):
+            yield from _placeholders((*loc, number), one)
+
+
+def _books(names: _Names) -> None:
+    for name, books in names.system.books.items():
+        names.one_of(("books", name, "on"), "role", books.on, names.system.roles)
+        for query in ("entries", "balances", "holds", "transactions"):
+            path = getattr(books, query)
+            if path is not None:
+                names.file(("books", name, query), path, "query")
+
+
+def _runbooks(names: _Names) -> None:
+    for name, runbook in names.system.runbooks.items():
+        loc: Loc = ("runbooks", name, "on")
+        if runbook.on is None:
+            continue
+        role, dot, member = runbook.on.partition(".")
+        if not dot:
+            known = [*names.system.services, *names.system.roles]
+            if names.services_known:
+                names.one_of(loc, "service or role", role, known)
+        elif names.one_of(loc, "role", role, names.system.roles) and member not in ("primary", "standby"):
+            names.say(loc, f"{shown(runbook.on)}: a role has `primary` and `standby`")
+        elif member == "standby" and role in names.system.roles and names.system.roles[role].standby is None:
+            names.say(loc, f"the role `{role}` has no standby")
+
+
+def _local(names: _Names) -> None:
+    for name, service in names.system.local.items():
+        loc: Loc = ("local", name)
+        names.service(loc, name, key=True)
+        if (service.run is None) == (service.postgresql is None):
+            names.say(loc, f"`{name}` needs exactly one of run, postgresql", key=True)
+        for key in ("path", "directory"):
+            folder = getattr(service, key)
+            if folder is not None:
+                names.file((*loc, key), folder, "folder")
+        if service.postgresql is not None:
+            owner = [
+                role for role in names.system.roles.values() if getattr(role, service.postgresql) == name
+            ]
+            if not owner:
+                hint = f"declare a role whose {service.postgresql} is {name}"
+                names.say((*loc, "postgresql"), f"no role has `{name}` as its {service.postgresql}", hint)
+        texts = [((*loc, "run"), service.run), ((*loc, "environment"), service.environment)]
+        for where, used in (found for start, value in texts for found in _placeholders(start, value)):
+            if used not in LOCAL_PLACEHOLDERS and used.isidentifier():
+                known = nearest(used, LOCAL_PLACEHOLDERS, "filled in")
+                names.say(where, f"{shown('{' + used + '}')} is not filled in", known)
