@@ -1,9 +1,9 @@
 """Leases on disk: what must be undone is fsynced before a fault is applied, in the user's state directory.
 
-    <state>/runs/<run>/leases/<id>.json     one model.lease.Lease each, replaced atomically when its state changes
+<state>/runs/<run>/leases/<id>.json     one model.lease.Lease each, replaced atomically when its state changes
 
-    held ──► undone        the undo was run
-      └────► superseded    a fence outranks it: it is never undone, by nobody
+held ──► undone        the undo was run
+  └────► superseded    a fence outranks it: it is never undone, by nobody
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class LeaseBook:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / LEASES
         self._leases: dict[str, Lease] = {}
+        self._writing = asyncio.Lock()
 
     @property
     def all(self) -> tuple[Lease, ...]:
@@ -45,7 +46,8 @@ class LeaseBook:
         for lease in leases:
             if lease.id in self._leases:
                 raise ValueError(f"lease {lease.id} is taken")
-        await asyncio.to_thread(self._write, leases)
+        async with self._writing:
+            await asyncio.to_thread(self._write, leases)
         self._leases |= {lease.id: lease for lease in leases}
 
     async def undone(self, lease: str) -> Lease:
@@ -58,14 +60,18 @@ class LeaseBook:
         superseded = [lease.model_copy(update={"state": "superseded"}) for lease in concerned]
         # In memory first: from this instant on nobody here may undo them, whatever the disk takes.
         self._leases |= {lease.id: lease for lease in superseded}
-        await asyncio.to_thread(self._write, superseded)
+        await self._flush([lease.id for lease in superseded])
         return tuple(superseded)
 
     async def _become(self, lease: str, state: str) -> Lease:
         changed = self._leases[lease].model_copy(update={"state": state})
         self._leases[lease] = changed
-        await asyncio.to_thread(self._write, [changed])
+        await self._flush([lease])
         return changed
+
+    async def _flush(self, leases: Sequence[str]) -> None:
+        async with self._writing:
+            await asyncio.to_thread(self._write, [self._leases[lease] for lease in leases])
 
     def _write(self, leases: Iterable[Lease]) -> None:
         try:
@@ -75,7 +81,8 @@ class LeaseBook:
             _sync_folder(self.folder)
         except OSError as error:
             raise EnvironmentBroken(
-                f"cannot write leases in {self.folder}: {error.strerror}; set CHAOSKIT_STATE_DIR to a place that can be written"
+                f"cannot write leases in {self.folder}: {error.strerror}; "
+                "set CHAOSKIT_STATE_DIR to a place that can be written"
             ) from error
 
 
@@ -94,7 +101,7 @@ def _replace(path: Path, content: bytes) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,15 @@ class Recorder:
         self._clock = clock
         self._listener = listener
 
-    def record(self, kind: str, *, sync: bool = False, **data: Any) -> Event:
+    def record(self, kind: str, /, **data: Any) -> Event:
         """Append one event at the current instant. Raises EnvironmentBroken if it cannot be written."""
-        event = self._chain.append(self._clock(), kind, data, sync=sync)
+        event = self._chain.append(self._clock(), kind, data)
         self._tell(event)
         return event
+
+    def seal(self, files: Mapping[str, str]) -> None:
+        """Append the last event, and return once the whole chain is on disk. `files`: path → SHA-256."""
+        self._tell(self._chain.append(self._clock(), "seal", {"files": dict(files)}, sync=True))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -1,0 +1,212 @@
+"""The actors of the timeline: faults, armed and then applied in one instant, and responses by machine and by people.
+
+arm      baseline ► undo as data ► lease fsynced        for every target of the volley
+apply    lo ► apply, lo ► apply …                       concurrently, each with its own lo
+witness  seen by something other than the injector      concurrently, gives each its hi
+lift     undo, if the drill says `for:`
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chaoskit.conductor.stage import Stage
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.estate import Estate
+from chaoskit.model.lease import Lease, MirrorUndo
+from chaoskit.model.member import Fault, Response, ResponseFailed, Witness
+from chaoskit.model.plan import PlannedStep
+from chaoskit.spec.member_params import build
+
+ARM_WITHIN_S = 10.0
+APPLY_WITHIN_S = 10.0
+WITNESS_WITHIN_S = 30.0
+UNDO_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Armed:
+    """One fault on one target, its lease on disk, ready to be applied."""
+
+    step: PlannedStep
+    target: str
+    fault: Fault
+    baseline: Any
+    lease: Lease
+
+
+class FaultFailed(Exception):
+    """A fault could not be armed or applied: there is no experiment, hence no answer."""
+
+
+async def arm(stage: Stage, steps: Sequence[PlannedStep]) -> list[Armed]:
+    """Take the leases of every target of every step; return when all are on disk. Raises FaultFailed."""
+    members = {step.id: build(stage.registry.member("faults", step.name), step.params) for step in steps}
+    pairs = [(step, target) for step in steps for target in step.on]
+    armed = await asyncio.gather(*(_prepare(stage, step, target, members[step.id]) for step, target in pairs))
+    await stage.leases.hold([one.lease for one in armed])
+    for one in armed:
+        stage.recorder.record("lease.held", lease=one.lease.model_dump(mode="json"))
+    return list(armed)
+
+
+async def _prepare(stage: Stage, step: PlannedStep, target: str, fault: Fault) -> Armed:
+    try:
+        async with asyncio.timeout(ARM_WITHIN_S):
+            baseline = await fault.baseline(target, stage.estate)
+            undo = await fault.undo(target, stage.estate)
+    except Exception as error:
+        raise _failed(stage, step, target, error) from error
+    hit = {target} if fault.targets == "service" else set()
+    mirrored = {one.service for one in undo.steps if isinstance(one, MirrorUndo)}
+    number = 1 + sum(lease.step == step.id for lease in stage.leases.all) + step.on.index(target)
+    lease = Lease(
+        id=f"{step.id}.{number}",
+        run=stage.estate.run,
+        step=step.id,
+        target=target,
+        undo=undo,
+        services=tuple(sorted(hit | mirrored)),
+    )
+    return Armed(step, target, fault, baseline, lease)
+
+
+def _failed(stage: Stage, step: PlannedStep, target: str, error: Exception) -> FaultFailed:
+    text = _words(error)
+    stage.recorder.record("fault.failed", step=step.id, target=target, error=text)
+    return FaultFailed(f"{step.name} on {target} could not be done: {text}")
+
+
+async def apply(stage: Stage, armed: Sequence[Armed]) -> int:
+    """Apply all at once; returns when the last was applied, ns. Raises FaultFailed if one could not be."""
+    results = await asyncio.gather(*(_apply_one(stage, one) for one in armed), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return stage.clock()
+
+
+async def witness(stage: Stage, armed: Sequence[Armed]) -> None:
+    """Have each applied fault seen by something other than its injector, side by side."""
+    await asyncio.gather(*(_witness(stage, one) for one in armed))
+
+
+async def _apply_one(stage: Stage, one: Armed) -> None:
+    step, target = one.step, one.target
+    if any(undo.op == "none" for undo in one.lease.undo.steps):
+        stage.killed.add(target)
+    lo = stage.clock()
+    stage.first_fault_ns = stage.first_fault_ns or lo
+    stage.last_fault_ns = lo
+    stage.change(lo)
+    stage.recorder.record("fault.begin", step=step.id, name=step.name, target=target, lo=lo)
+    try:
+        async with asyncio.timeout(APPLY_WITHIN_S):
+            await one.fault.apply(target, stage.estate)
+    except Exception as error:
+        raise _failed(stage, step, target, error) from error
+    stage.recorder.record("fault.applied", step=step.id, target=target)
+
+
+async def _witness(stage: Stage, one: Armed) -> None:
+    try:
+        async with asyncio.timeout(WITNESS_WITHIN_S):
+            seen = await one.fault.witness(one.target, stage.estate, one.baseline)
+    except Exception as error:  # noqa: BLE001 - a broken witness has seen nothing; the run goes on and is unknown
+        seen = Witness(False, None, f"the witness failed: {_words(error)}")
+    about = {"step": one.step.id, "target": one.target, "how": seen.how}
+    if seen.seen:
+        hi = seen.seen_ns if seen.seen_ns is not None else stage.clock()
+        stage.recorder.record("fault.witnessed", hi=hi, **about)
+    else:
+        stage.recorder.record("fault.unwitnessed", **about)
+
+
+async def undo(stage: Stage, lease: Lease) -> bool:
+    """Run a lease's undo and note it; harmless if it was run before. False if it failed: the lease stays held."""
+    try:
+        async with asyncio.timeout(UNDO_WITHIN_S):
+            await stage.estate.undo(lease.undo)
+    except (EnvironmentBroken, OSError, TimeoutError) as error:
+        stage.recorder.record("undo.failed", id=lease.id, error=_words(error))
+        return False
+    await stage.leases.undone(lease.id)
+    stage.recorder.record("lease.undone", id=lease.id)
+    return True
+
+
+async def lift(stage: Stage, armed: Sequence[Armed]) -> None:
+    """End a fault whose `for:` has passed.
+
+    This is the drill's own timeline and no healing: a frozen node that wakes up asks nobody, so a superseded lease is
+    run as well, and what the fence cut off stays cut off (the estate sees to that).
+    """
+    for one in armed:
+        stage.change(stage.clock())
+        if not await undo(stage, one.lease):
+            raise FaultFailed(f"{one.step.name} on {one.target} could not be undone after {one.step.for_}")
+        stage.recorder.record("fault.undone", step=one.step.id, target=one.target)
+
+
+@dataclass
+class Context:
+    """What a response may use besides the estate (model.member.ResponseContext)."""
+
+    stage: Stage
+    estate: Estate
+    step: str
+
+    def record(self, kind: str, /, **facts: Any) -> None:
+        """Append `response.fact` with `fact` = kind."""
+        self.stage.recorder.record("response.fact", **{**facts, "step": self.step, "fact": kind})
+
+    async def supersede(self, service: str) -> None:
+        """From here on nobody undoes the leases on `service`, and COLLECT offers it no write."""
+        self.stage.fenced.add(service)
+        for lease in await self.stage.leases.supersede(service):
+            self.stage.recorder.record("lease.superseded", id=lease.id, by=self.step)
+
+
+async def decide(stage: Stage, step: PlannedStep) -> None:
+    """A person's decision: modelled (no wait), paced, or lived in full."""
+    decision = step.decision
+    if decision is None:
+        return
+    paced = decision.pace.ns if decision.pace else 0
+    slept = decision.takes.ns if stage.plan.pace == "real" else paced
+    about = {"step": step.id, "role": decision.role, "takes_ns": decision.takes.ns}
+    stage.recorder.record("decision.begin", **about)
+    begun = stage.clock()
+    await stage.sleep_until(begun + slept)
+    stage.recorder.record("decision.end", slept_ns=stage.clock() - begun if slept else 0, **about)
+
+
+async def respond(stage: Stage, step: PlannedStep) -> bool:
+    """Run a response; False if it failed, which is a finding. A crash of its code raises."""
+    response: Response = build(stage.registry.member("responses", step.name), step.params)
+    stage.change(stage.clock())
+    stage.recorder.record("response.begin", step=step.id, name=step.name, on=list(step.on))
+    try:
+        await response.run(step.on, Context(stage, stage.estate, step.id))
+    except asyncio.CancelledError:
+        stage.recorder.record("response.failed", step=step.id, error="not finished when the run ended")
+        raise
+    except (ResponseFailed, EnvironmentBroken, OSError, TimeoutError) as error:
+        stage.recorder.record("response.failed", step=step.id, error=_words(error))
+        return False
+    except Exception as error:
+        stage.recorder.record("response.failed", step=step.id, error=_words(error))
+        raise
+    stage.recorder.record("response.done", step=step.id)
+    return True
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, ResponseFailed | EnvironmentBroken):
+        return str(error)
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,132 @@
+"""COLLECT: the books of every live member of a database role, past every proxy, before anything is revived.
+
+member alive? ── no ──► collect.absent
+     │ yes
+snapshot ─┬─ writable? ── gap ──► snapshot ── the same digest? ──► books/<books>/<member>/
+          └────────── no: once more, until the books hold still or the limit is reached
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from chaoskit.conductor.stage import Stage
+from chaoskit.engines.books import Snapshot
+from chaoskit.engines.postgresql import PostgreSQL, Standing
+from chaoskit.engines.session import EngineError
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.history import BooksSnapshot
+from chaoskit.model.system import Books
+
+ANSWER_WITHIN_S = 2.0
+READ_WITHIN_S = 120.0
+STILL_WITHIN_S = 10.0
+"""How long books may go on moving before they are kept as they are, and called not identical."""
+
+
+async def collect(stage: Stage, folder: Path) -> None:
+    """Write the books of every member below `folder`/books; a member that does not answer is recorded as absent."""
+    system = stage.plan.system
+    wanted = []
+    for name, books in system.books.items():
+        role = system.roles[books.on]
+        queries = await asyncio.to_thread(read_queries, Path(system.folder), books)
+        wanted += [(name, member, queries) for member in (role.primary, role.standby) if member is not None]
+    await asyncio.gather(*(_member(stage, folder, *one) for one in wanted))
+
+
+def read_queries(folder: Path, books: Books) -> dict[str, str]:
+    """The SQL of each of the books' files, by name; raises EnvironmentBroken for one that cannot be read."""
+    paths = {
+        name: getattr(books, name)
+        for name in ("entries", "balances", "holds", "transactions")
+        if getattr(books, name) is not None
+    }
+    try:
+        return {name: (folder / path).read_text(encoding="utf-8") for name, path in paths.items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise EnvironmentBroken(f"the query of the books cannot be read: {error}") from error
+
+
+async def _member(stage: Stage, folder: Path, books: str, member: str, queries: Mapping[str, str]) -> None:
+    place = folder / "books" / books / member
+    try:
+        await _alive(stage, member)
+        role = stage.plan.system.roles[stage.plan.system.books[books].on]
+        engine = PostgreSQL(stage.estate.direct(member), role)
+        standing = await engine.standing(ANSWER_WITHIN_S)
+        await _keep(stage, engine, standing, books, member, queries, place)
+    except (EngineError, EnvironmentBroken, OSError, TimeoutError) as error:
+        # Half a snapshot is no evidence.
+        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+        stage.recorder.record("collect.absent", books=books, member=member, why=str(error))
+
+
+async def _alive(stage: Stage, member: str) -> None:
+    """Raises EnvironmentBroken for a member whose processes are gone or stopped: nothing would answer."""
+    async with asyncio.timeout(ANSWER_WITHIN_S):
+        tree = await stage.estate.processes.tree(member)
+    found = {stage.estate.processes.state(process) for process in tree}
+    if "running" in found:
+        return
+    raise EnvironmentBroken(f"{member} is frozen" if "stopped" in found else f"{member} is down")
+
+
+async def _keep(
+    stage: Stage,
+    engine: PostgreSQL,
+    standing: Standing,
+    books: str,
+    member: str,
+    queries: Mapping[str, str],
+    place: Path,
+) -> None:
+    begun = stage.clock()
+    writable = await _writable(stage, engine, member)
+    before = await engine.snapshot(queries, place, READ_WITHIN_S)
+    while True:
+        await asyncio.sleep(stage.plan.drill.settle.gap.s)
+        after = await engine.snapshot(queries, place, READ_WITHIN_S)
+        identical = before.digest == after.digest
+        if identical or stage.clock() - begun > STILL_WITHIN_S * 1e9:
+            break
+        before = after
+    meta = _meta(books, member, standing, after, writable, identical)
+    await asyncio.to_thread((place / "meta.json").write_text, meta.model_dump_json(), encoding="utf-8")
+    stage.recorder.record(
+        "collect.snapshot",
+        books=books,
+        member=member,
+        digests=[before.digest, after.digest],
+        identical=identical,
+        writable=writable,
+    )
+
+
+def _meta(
+    books: str, member: str, standing: Standing, taken: Snapshot, writable: bool, identical: bool
+) -> BooksSnapshot:
+    return BooksSnapshot(
+        books=books,
+        member=member,
+        in_recovery=taken.in_recovery,
+        writable=writable,
+        timeline=standing.timeline,
+        lsn=taken.lsn,
+        identical=identical,
+        folder=Path("books") / books / member,
+    )
+
+
+async def _writable(stage: Stage, engine: PostgreSQL, member: str) -> bool:
+    """By trying; a fenced member is offered no write: nobody can reach it, and its books must stay as they are."""
+    if member in stage.fenced:
+        return False
+    try:
+        return await engine.writable(ANSWER_WITHIN_S)
+    except EngineError as error:
+        stage.recorder.record("collect.write", member=member, error=str(error))
+        return False

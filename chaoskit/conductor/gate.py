@@ -1,0 +1,77 @@
+"""The gate before the first fault: a system that is not well, or a link that carries nothing, is not drilled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chaoskit.conductor import steady
+from chaoskit.conductor.observation import limits_ns
+from chaoskit.conductor.stage import Stage
+from chaoskit.model.estate import LinkBytes
+
+
+async def reach_steady(stage: Stage, begun_ns: int, before: Mapping[str, LinkBytes]) -> None:
+    """Return once every journey has been well for `steady.for` and every link has carried bytes both ways.
+
+    Otherwise the run is ended as broken: the customers' outage could not be told from what was wrong before.
+    """
+    drill = stage.plan.drill.steady
+    limits = limits_ns(stage.plan)
+    deadline = begun_ns + drill.within.ns
+    while True:
+        await stage.observation.next_look()
+        now = stage.clock()
+        operations = stage.observation.operations()
+        end = steady.window_end(operations, limits, now)
+        start = end - drill.for_.ns
+        found = steady.states(operations, limits, max(start, begun_ns), end)
+        reasons = steady.shortfalls(found, drill)
+        if start >= begun_ns and not reasons:
+            stage.recorder.record("steady.ok", at="before", journeys=as_data(found))
+            break
+        if now > deadline:
+            reason = "; ".join(reasons) or f"not observed for {drill.for_}"
+            stage.recorder.record("steady.failed", at="before", journeys=as_data(found), reason=reason)
+            stage.ending.set("broken", f"no steady state within {drill.within}: {reason}")
+            return
+    await _check_links(stage, before)
+
+
+def check_after(stage: Stage, now_ns: int) -> None:
+    """The steady state once more, over the window in which recovery was held: recorded, and judged later."""
+    drill = stage.plan.drill.steady
+    limits = limits_ns(stage.plan)
+    hold = max((criterion.hold_ns for criterion in stage.plan.criteria.values()), default=drill.for_.ns)
+    operations = stage.observation.operations(now_ns - hold)
+    end = steady.window_end(operations, limits, now_ns)
+    found = steady.states(operations, limits, end - hold, end)
+    if reasons := steady.shortfalls(found, drill):
+        reason = "; ".join(reasons)
+        stage.recorder.record("steady.failed", at="after", journeys=as_data(found), reason=reason)
+    else:
+        stage.recorder.record("steady.ok", at="after", journeys=as_data(found))
+
+
+def as_data(found: Mapping[str, steady.JourneyState]) -> dict[str, dict[str, float | int | None]]:
+    """For an event."""
+    return {journey: state.as_data() for journey, state in found.items()}
+
+
+async def _check_links(stage: Stage, before: Mapping[str, LinkBytes]) -> None:
+    after = await stage.estate.links.traffic()
+    nothing = LinkBytes(0, 0)
+    carried = {
+        link.name: (
+            after.get(link.name, nothing).upstream - before.get(link.name, nothing).upstream,
+            after.get(link.name, nothing).downstream - before.get(link.name, nothing).downstream,
+        )
+        for link in stage.plan.system.links
+    }
+    stage.recorder.record("link.traffic", links={name: list(both) for name, both in carried.items()})
+    silent = [name for name, (up, down) in carried.items() if up <= 0 or down <= 0]
+    if silent:
+        stage.ending.set(
+            "broken",
+            f"declared links carried nothing of their caller in the steady phase: {', '.join(silent)}; "
+            "a fault on them would prove nothing. Is the caller really pointed at the link?",
+        )

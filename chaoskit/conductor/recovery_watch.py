@@ -1,0 +1,68 @@
+"""Watches whether the journeys are good again, so that a run ends as soon as all there is to see was seen."""
+
+from __future__ import annotations
+
+from chaoskit.conductor.stage import Stage
+from chaoskit.metrics.live import LiveRecovery
+
+LOOK_NS = 100_000_000
+
+
+class RecoveryWatch:
+    """Asks the criterion that judges the run later, at most ten times a second.
+
+    It has to hold from the last fault on, as it will be judged, and from the last change of any kind (a response, a
+    fault that was lifted), so that what that change does to the customers is on record.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._since_fault = LiveRecovery(stage.plan)
+        self._since_change = LiveRecovery(stage.plan)
+        self._taken = 0
+        self._looked_ns = 0
+        self._found: dict[str, int | None] = {}
+        self._held = False
+        self._told: set[str] = set()
+
+    async def recovered(self, journey: str) -> None:
+        """Return once the journey, after the latest fault, has been good for its whole window."""
+        while True:
+            self._look()
+            if self._stage.first_fault_ns and self._found.get(journey) is not None:
+                return
+            await self._stage.observation.next_look()
+
+    def all_held(self) -> bool:
+        """Whether every journey has held W, since the last fault and since the last change."""
+        self._look()
+        return self._held
+
+    def missing(self) -> list[str]:
+        """Journeys that have not recovered."""
+        self._look()
+        return sorted(journey for journey, at in self._found.items() if at is None)
+
+    def _look(self) -> None:
+        stage = self._stage
+        now = stage.clock()
+        if now - self._looked_ns < LOOK_NS:
+            return
+        self._looked_ns = now
+        finished = stage.observation.finished
+        fresh, self._taken = finished[self._taken :], len(finished)
+        self._since_fault.observe(fresh)
+        self._since_change.observe(fresh)
+        fault = stage.last_fault_ns or stage.zero_ns
+        change = max(stage.changed_ns, fault)
+        self._found = self._since_fault.recovered_at(fault, now)
+        since_change = self._since_change.recovered_at(change, now) if change > fault else self._found
+        self._held = all(at is not None for at in (*self._found.values(), *since_change.values()))
+        if stage.first_fault_ns:
+            self._tell()
+
+    def _tell(self) -> None:
+        for journey, at in self._found.items():
+            if at is not None and journey not in self._told:
+                self._told.add(journey)
+                self._stage.recorder.record("journey.recovered", journey=journey, at=at)

@@ -1,0 +1,87 @@
+"""Watches, while a run is measured, for what ends it: a measurer's death, the abort guard, the deadline, recovery."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from chaoskit.conductor.guard import Guard
+from chaoskit.conductor.measurers import Measurers
+from chaoskit.conductor.observation import limits_ns
+from chaoskit.conductor.recovery_watch import RecoveryWatch
+from chaoskit.conductor.stage import Stage
+from chaoskit.conductor.timeline import Timeline
+
+EXITS_EVERY_S = 0.25
+GUARD_EVERY_S = 1.0
+
+
+class CrashWatch:
+    """Records services that ended unasked; those a fault of ours killed are none."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._seen: set[tuple[str, int]] = set()
+
+    async def look(self) -> None:
+        """Record what is new."""
+        for ended in await self._stage.estate.exits():
+            mark = (ended.service, ended.at_ns)
+            if mark in self._seen:
+                continue
+            self._seen.add(mark)
+            if ended.service in self._stage.killed:
+                continue
+            self._stage.recorder.record(
+                "service.exit",
+                service=ended.service,
+                at=ended.at_ns,
+                status=ended.status,
+                log_tail=list(ended.log_tail),
+            )
+
+    async def follow(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(EXITS_EVERY_S)
+
+
+async def watch_measurers(stage: Stage, measurers: Measurers) -> None:
+    """End the run as soon as a measurer has died: from then on nobody measures."""
+    while True:
+        if (ended := await measurers.ended()) is not None:
+            source, status = ended
+            stage.recorder.record("measurer.end", source=source, status=status)
+            stage.ending.set("broken", f"the {source} ended by itself with status {status}")
+            return
+        await asyncio.sleep(EXITS_EVERY_S)
+
+
+async def watch_guard(stage: Stage) -> None:
+    """End the run when the drill's abort condition has held for as long as it says."""
+    if stage.plan.drill.abort is None:
+        return
+    guard = Guard(stage.plan.drill.abort, dict(limits_ns(stage.plan)))
+    await stage.sleep_until(stage.zero_ns + guard.span_ns)
+    while True:
+        now = stage.clock()
+        reason = guard.reason(stage.observation.window(now - guard.span_ns, now))
+        if reason is not None:
+            stage.recorder.record("abort", reason=reason)
+            stage.ending.set("aborted", reason)
+            return
+        await asyncio.sleep(GUARD_EVERY_S)
+
+
+async def watch_end(stage: Stage, timeline: Timeline, recovery: RecoveryWatch) -> None:
+    """End the run when every step is through and every journey has held W, or at the deadline."""
+    hold: Callable[[], bool] = lambda: timeline.settled and recovery.all_held()  # noqa: E731
+    while not hold():
+        started = stage.first_fault_ns or stage.zero_ns
+        if stage.clock() >= started + stage.plan.deadline.ns:
+            missing = ", ".join(recovery.missing()) or "a step of the timeline"
+            stage.ending.set("complete", f"deadline of {stage.plan.deadline}: {missing} had not come through")
+            return
+        await stage.observation.next_look()
+    stage.ending.set("complete", "every journey has held its recovery")
