@@ -11,8 +11,8 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.engines.http_line import HttpLine
 from chaoskit.engines.line import Answer, Line, NoLine, RawLine, connect
 from chaoskit.engines.postgresql_line import PostgresLine, StartupLine
-from chaoskit.model.estate import Address
-from chaoskit.model.system import DatabaseRole, System
+from chaoskit.model.estate import Address, Estate
+from chaoskit.model.system import DatabaseRole, Link, System
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,11 @@ class Position:
     typical_ns: int = 0
     why: str = ""
 
+    @property
+    def mute(self) -> str:
+        """Why nothing can be asked here, for a line that cannot."""
+        return f"{self.dialect.service} speaks a protocol that is not known: no question can be asked"
+
     def close(self) -> None:
         """Let go of the line; never waits."""
         if self.line is not None:
@@ -101,6 +106,12 @@ async def take_position(dialect: Dialect, address: Address, asks: int = 5, withi
         line.close()
         return Position(address, dialect, None, why=f"{address} stopped answering before the fault")
     return Position(address, dialect, line, typical)
+
+
+async def position_on(link: str, estate: Estate, asks: int) -> Position:
+    """A position on a link, where its caller connects."""
+    dialect = Dialect.of(estate.plan.system, Link.parse(link).callee)
+    return await take_position(dialect, estate.links.address(link), asks)
 
 
 async def typical_ns(line: Line, asks: int, within_s: float) -> int | None:
@@ -134,3 +145,15 @@ async def refused_by(address: Address, within_s: float) -> Answer:
         if answer.kind == "refused" or monotonic_ns() >= deadline:
             return answer
         await asyncio.sleep(0.002)  # a listener closes without an event for those outside
+
+
+async def silence(address: Address, within_s: float) -> Answer:
+    """Silent when a new connection is neither refused nor closed and hears nothing; else what happened instead."""
+    try:
+        line = await RawLine.open(address, within_s)
+    except NoLine as failure:
+        return failure.answer
+    try:
+        return await line.ending(within_s)
+    finally:
+        line.close()

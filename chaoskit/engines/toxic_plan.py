@@ -1,0 +1,46 @@
+"""Toxics for both directions of a link under names that an undo can know before they exist."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Literal
+
+from chaoskit.model.estate import Links, Toxic
+from chaoskit.model.lease import ToxicUndo, Undo
+from chaoskit.quantity import Duration
+
+Direction = Literal["both", "requests", "answers"]
+Stream = Literal["upstream", "downstream"]
+_LONGEST_MS = 300_000
+_STREAMS: dict[Direction, tuple[Stream, ...]] = {
+    "both": ("upstream", "downstream"),
+    "requests": ("upstream",),
+    "answers": ("downstream",),
+}
+
+
+def toxics(type_: str, direction: Direction, attributes: Mapping[str, int]) -> tuple[Toxic, ...]:
+    """One toxic a direction. Its name tells its parameters, so that two faults of one kind can lie on one link."""
+    tag = "-".join(str(value) for value in attributes.values())
+    return tuple(
+        Toxic(f"chaoskit-{type_}-{tag}-{stream}", type_, stream, attributes) for stream in _STREAMS[direction]
+    )
+
+
+def undo_of(link: str, planned: tuple[Toxic, ...]) -> Undo:
+    """Take them off again."""
+    return Undo(steps=tuple(ToxicUndo(link=link, toxic=toxic.name) for toxic in planned))
+
+
+async def lay(links: Links, link: str, planned: tuple[Toxic, ...]) -> None:
+    """Put them on, both directions in the same instant."""
+    await asyncio.gather(*(links.add_toxic(link, toxic) for toxic in planned))
+
+
+def whole_ms(name: str, duration: Duration, at_least_ms: int = 0) -> int:
+    """A duration as Toxiproxy takes it. ValueError when it is no whole number of ms from `at_least_ms` to 5 minutes."""
+    ms, rest = divmod(duration.ns, 1_000_000)
+    if rest or not at_least_ms <= ms <= _LONGEST_MS:
+        raise ValueError(f"{name} is {duration}; write whole milliseconds from {at_least_ms}ms to 5m")
+    return ms

@@ -1,0 +1,75 @@
+"""host.loss: a service's machine is gone, and its network with it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from chaoskit.engines import tree
+from chaoskit.engines.dialect import silence
+from chaoskit.engines.toxic_plan import lay, toxics
+from chaoskit.model.estate import Estate
+from chaoskit.model.lease import MirrorUndo, NothingToUndo, ProcessRef, ToxicUndo, Undo
+from chaoskit.model.member import Witness
+from chaoskit.registry import register
+
+_WITHIN_S = 2.0
+_SILENCE_S = 0.15
+_SILENT = toxics("timeout", "both", {"timeout": 0})
+
+
+@register("faults", "host.loss")
+@dataclass(frozen=True)
+class HostLoss:
+    """A service's machine is gone: its processes die and nothing answers at its address any more, not even a refusal.
+
+    Unlike `process.kill`, whose callers are refused at once, callers here hear nothing and must rely on their own
+    time limits. The links that lead from the service fall silent too.
+
+    Witness: the kernel, asked by the conductor itself, no longer has any of the processes it had before; and a new
+    connection through each link that leads to the service gets neither an answer nor a refusal.
+    Undo: a dead process stays dead; the links that lead to it come back when it listens again, those that lead from
+    it at once.
+    Fidelity on `local`: the silence is made by the links' proxies. Connections that are open at the instant may see
+    their end, because the kernel that kept them lives on; a lost machine would leave them hanging.
+
+        timeline:
+          - at: 0s
+            fault: host.loss
+            on: ledger
+    """
+
+    requires: ClassVar[frozenset[str]] = frozenset({"processes", "links"})
+    targets: ClassVar[Literal["service", "link"]] = "service"
+
+    async def baseline(self, target: str, estate: Estate) -> tuple[ProcessRef, ...]:
+        return await estate.processes.tree(target)
+
+    async def undo(self, target: str, estate: Estate) -> Undo:
+        outbound = [
+            ToxicUndo(link=link, toxic=toxic.name) for link in _outbound(target, estate) for toxic in _SILENT
+        ]
+        why = f"a {target} whose host is lost stays dead"
+        return Undo(steps=(NothingToUndo(why=why), MirrorUndo(service=target), *outbound))
+
+    async def apply(self, target: str, estate: Estate) -> None:
+        # What it still had to say must not get out: its own links fall silent before it dies.
+        await asyncio.gather(*(lay(estate.links, link, _SILENT) for link in _outbound(target, estate)))
+        await estate.processes.kill(target)
+        await estate.links.mirror(target, "silent")
+
+    async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
+        dead = await tree.witness_death(estate.processes, target, baseline, _WITHIN_S)
+        if not dead.seen:
+            return dead
+        inbound = [link.name for link in estate.plan.system.links if link.callee == target]
+        answers = await asyncio.gather(*(silence(estate.links.address(link), _SILENCE_S) for link in inbound))
+        for link, answer in zip(inbound, answers, strict=True):
+            if answer.kind != "silent":
+                return Witness(False, None, f"{dead.how}, but {link} is {answer.kind}: {answer.detail}")
+        return Witness(True, dead.seen_ns, f"{dead.how}; {len(inbound)} links to it are silent")
+
+
+def _outbound(target: str, estate: Estate) -> list[str]:
+    return [link.name for link in estate.plan.system.links if link.caller == target]

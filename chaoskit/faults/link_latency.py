@@ -1,0 +1,103 @@
+"""link.latency: everything on a link arrives later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from chaoskit.engines.dialect import Position, position_on
+from chaoskit.engines.toxic_plan import Direction, lay, toxics, undo_of, whole_ms
+from chaoskit.model.estate import Estate, Toxic
+from chaoskit.model.lease import Undo
+from chaoskit.model.member import Witness
+from chaoskit.quantity import Duration
+from chaoskit.registry import register
+
+_SHARE = 0.8
+_PROOF_NS = 300_000_000
+_MS = 1_000_000
+_STEADY = Duration.parse("0s")
+
+
+@register("faults", "link.latency")
+@dataclass(frozen=True)
+class LinkLatency:
+    """Everything on a link arrives `latency` ± `jitter` later than it was sent, in order.
+
+    By default it is the answers that are late, so that a round trip takes `latency` longer; on a replication link,
+    where the standby is the caller, the answers are the log. `direction: both` delays a round trip twice.
+    A slow line still delivers what is on it after its source has died: to lose that too, cut the link in the same
+    instant (`link.cut`).
+
+    Witness: on a connection from before the fault, through the caller's address, questions of the callee's own
+    protocol take at least 80 % of the latency longer than before; one late answer is proof from 300 ms on, a smaller
+    latency takes up to five. A callee whose protocol is not known cannot be asked, and the fault stays unwitnessed.
+    Undo: the toxics are removed; what they hold is delivered then.
+    Fidelity on `local`: a real delay in the proxy on the caller's way; connecting itself is not delayed.
+
+        timeline:
+          - at: 0s
+            fault: link.latency
+            on: ledger -> ledger-db
+            latency: 400ms
+            jitter: 100ms
+            for: 20s
+    """
+
+    latency: Annotated[Duration, Field(description="delay of everything in the direction, 1 ms to 5 m")]
+    jitter: Annotated[
+        Duration, Field(description="each delay is drawn from latency ± jitter; at most `latency`")
+    ] = _STEADY
+    direction: Annotated[
+        Direction, Field(description="what is late: requests to the callee, its answers, or both")
+    ] = "answers"
+    requires: ClassVar[frozenset[str]] = frozenset({"links"})
+    targets: ClassVar[Literal["service", "link"]] = "link"
+
+    def __post_init__(self) -> None:
+        whole_ms("latency", self.latency, at_least_ms=1)
+        whole_ms("jitter", self.jitter)
+        if self.jitter > self.latency:
+            raise ValueError(f"jitter {self.jitter} is more than the latency {self.latency}")
+
+    async def baseline(self, target: str, estate: Estate) -> Position:
+        return await position_on(target, estate, asks=5)
+
+    async def undo(self, target: str, estate: Estate) -> Undo:
+        return undo_of(target, self._toxics())
+
+    async def apply(self, target: str, estate: Estate) -> None:
+        await lay(estate.links, target, self._toxics())
+
+    async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
+        position: Position = baseline
+        try:
+            return await self._look(position)
+        finally:
+            position.close()
+
+    async def _look(self, position: Position) -> Witness:
+        if position.line is None or not position.line.can_ask:
+            return Witness(False, None, position.why or position.mute)
+        late_ns = position.typical_ns + int(_SHARE * self.latency.ns)
+        # The smaller the latency, the more likely a busy machine imitates it: then several answers must be late.
+        needed = max(1, min(5, -(-_PROOF_NS // self.latency.ns)))
+        within_s = 2 * (self.latency.s + self.jitter.s) + 2
+        late = []
+        for asked in range(1, (4 * needed if self.jitter.ns else needed) + 1):
+            answer = await position.line.ask(within_s)
+            if answer.kind != "answered":
+                return Witness(False, None, f"a connection from before was {answer.kind}: {answer.detail}")
+            if answer.took_ns >= late_ns:
+                late.append(answer)
+            if len(late) >= needed and 2 * len(late) >= asked:
+                how = f"{len(late)} of {asked} answers took {late[0].took_ns / _MS:.0f} ms or so"
+                return Witness(True, late[0].at_ns, f"{how}, {position.typical_ns / _MS:.1f} ms before")
+        how = f"only {len(late)} of {asked} answers were {_SHARE * self.latency.ns / _MS:.0f} ms late"
+        return Witness(False, None, how)
+
+    def _toxics(self) -> tuple[Toxic, ...]:
+        attributes = {"latency": self.latency.ns // _MS, "jitter": self.jitter.ns // _MS}
+        return toxics("latency", self.direction, attributes)

@@ -1,0 +1,1 @@
+"""Responses, one file each: a step of a runbook, done by machine and proven."""
