@@ -1,4 +1,4 @@
-"""The command line: `chaoskit run | plan | validate | schema | catalogue | judge | heal | clean | doctor | toxiproxy`."""
+"""The command line; `chaoskit --help` lists the commands."""
 
 from __future__ import annotations
 

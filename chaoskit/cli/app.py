@@ -1,0 +1,205 @@
+"""The commands, their options, and the exit code each error means."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, Optional
+
+import click
+import typer
+
+from chaoskit.errors import ChaoskitError
+
+EXIT_WRONG_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="chaoskit",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Disaster-recovery drills for banks: break a system under customer load, measure the recovery, judge it.\n\n"
+    "Exit codes: 0 pass (or exactly as expected), 1 an objective or check failed, 2 wrong files or command line, "
+    "3 unknown, 4 aborted, 130 interrupted (and healed).",
+)
+
+Drill = Annotated[Path, typer.Argument(metavar="DRILL", help="a drill file", show_default=False)]
+RuntimeName = Annotated[str, typer.Option("--runtime", help="where the system runs: local")]
+Pace = Annotated[
+    str,
+    typer.Option(
+        help="drill: waits of people as the drill says (modelled or paced); real: live through them"
+    ),
+]
+
+
+def run_app(arguments: list[str]) -> int:
+    """Run one command line; returns its exit code and prints errors without a traceback."""
+    try:
+        outcome = app(arguments, standalone_mode=False)
+    except ChaoskitError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.exceptions.Abort:
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return EXIT_WRONG_INPUT
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has left, `chaoskit catalogue | head`
+        sys.stderr.close()
+        return 0
+    return outcome if isinstance(outcome, int) else 0
+
+
+@app.command()
+def run(
+    drill: Drill,
+    runtime: RuntimeName = "local",
+    reports: Annotated[Path, typer.Option(help="where the run folder is made")] = Path("reports"),
+    pace: Pace = "drill",
+    seed: Annotated[Optional[int], typer.Option(min=0, help="another seed than the drill's")] = None,  # noqa: UP045
+) -> int:
+    """Run a drill (every cell of its matrix in turn) and print its scorecard."""
+    from chaoskit.cli.running import run_drill
+
+    return run_drill(drill, runtime, reports, _pace(pace), seed)
+
+
+@app.command()
+def plan(drill: Drill, runtime: RuntimeName = "local", pace: Pace = "drill") -> int:
+    """Print what a run will do, as one would read it aloud, and stop before anything starts."""
+    from chaoskit import pipeline, planner, registry, spec
+
+    for cell, loaded in spec.cells(spec.load(drill, registry)):
+        if cell:
+            print(f"== {cell}")
+        print(planner.read_aloud(pipeline.make_plan(loaded, runtime, _pace(pace))))
+    return 0
+
+
+@app.command()
+def validate(
+    drills: Annotated[list[Path], typer.Argument(metavar="DRILL...", help="drill files", show_default=False)],
+) -> int:
+    """Check drill files and the system and Compose files they name; prints every mistake with its place."""
+    from chaoskit import registry, spec
+    from chaoskit.errors import InputError
+
+    wrong = 0
+    for path in drills:
+        try:
+            loaded = spec.load(path, registry)
+            spec.cells(loaded)
+        except InputError as error:
+            wrong += 1
+            print(error, file=sys.stderr)
+        else:
+            print(f"{path}: ok ({loaded.drill.drill}: {loaded.drill.title})")
+    return EXIT_WRONG_INPUT if wrong else 0
+
+
+@app.command()
+def schema(
+    name: Annotated[str, typer.Argument(metavar="drill|system|result", help="which schema")] = "drill",
+) -> int:
+    """Print the JSON Schema of drill files, system files or result.json."""
+    from chaoskit.cli.catalogue import schema_text
+
+    print(schema_text(name))
+    return 0
+
+
+@app.command()
+def catalogue(
+    name: Annotated[Optional[str], typer.Argument(help="a member, for its manual page")] = None,  # noqa: UP045
+) -> int:
+    """List faults, responses, probes, checks and reporters, or print one's manual page."""
+    from chaoskit.cli.catalogue import listing, manual_pages
+
+    print(listing() if name is None else manual_pages(name))
+    return 0
+
+
+@app.command()
+def judge(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
+    drill: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="judge by this file's objectives and checks; written beside result.json, never over it"
+        ),
+    ] = None,
+) -> int:
+    """Measure and judge a recorded run again from disk, with nothing running."""
+    from chaoskit.cli.running import judge_run
+
+    return judge_run(run_folder, drill)
+
+
+@app.command()
+def report(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
+) -> int:
+    """Print the scorecard of a run from its result.json; exits 0."""
+    from chaoskit.cli.running import report_run
+
+    return report_run(run_folder)
+
+
+@app.command()
+def heal() -> int:
+    """Undo what runs that died left on this machine: faults, processes, sockets, scratch data."""
+    from chaoskit.runtimes.local import heal as heal_local
+
+    return _say(heal_local(), "nothing to heal")
+
+
+@app.command()
+def clean() -> int:
+    """heal, and forget the dead runs' state; run folders are kept."""
+    from chaoskit.runtimes.local import clean as clean_local
+
+    return _say(clean_local(), "nothing to clean")
+
+
+@app.command()
+def doctor() -> int:
+    """Check this machine: what each runtime needs, what earlier runs left; exit 3 if a drill could not run."""
+    from chaoskit.cli.doctor import examine
+
+    return examine()
+
+
+@app.command()
+def toxiproxy(
+    host: Annotated[str, typer.Option(help="address of the HTTP API")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port of the HTTP API; 0: any free one")] = 8474,
+    config: Annotated[Optional[Path], typer.Option(help="JSON file of proxies to begin with")] = None,  # noqa: UP045
+    seed: Annotated[Optional[int], typer.Option(help="seed for toxicity, jitter and slicing")] = None,  # noqa: UP045
+) -> int:
+    """Serve the embedded Toxiproxy (HTTP API of 2.12) until it is told to stop."""
+    from chaoskit.toxiproxy.__main__ import main
+
+    arguments = ["--host", host, "--port", str(port)]
+    arguments += ["--config", str(config)] if config else []
+    arguments += ["--seed", str(seed)] if seed is not None else []
+    return main(arguments) or 0
+
+
+def _pace(text: str) -> Literal["drill", "real"]:
+    if text == "real":
+        return "real"
+    if text == "drill":
+        return "drill"
+    raise typer.BadParameter(f"{text!r}; allowed: drill, real", param_hint="--pace")
+
+
+def _say(lines: list[str], nothing: str) -> int:
+    print("\n".join(lines) if lines else nothing)
+    return 0

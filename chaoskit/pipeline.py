@@ -1,0 +1,137 @@
+"""A drill from file to verdict: load, plan, provision, conduct, collect, measure, judge, report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from chaoskit import evidence, metrics, planner, registry, run_folder
+from chaoskit.conductor.conductor import Conductor
+from chaoskit.errors import InputError
+from chaoskit.judge import judge
+from chaoskit.model.drill import Drill
+from chaoskit.model.estate import Runtime
+from chaoskit.model.history import Event, History, Operation
+from chaoskit.model.measurement import Measurements
+from chaoskit.model.plan import Plan
+from chaoskit.model.verdict import Result
+from chaoskit.spec import Loaded
+
+Pace = Literal["drill", "real"]
+
+
+class Onlooker(Protocol):
+    """Whoever watches a run: events as they are recorded, operations as the journals tell of them."""
+
+    def hear(self, event: Event) -> None: ...
+
+    def see(self, operations: Sequence[Operation]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: where it lies, what was recorded, measured and judged."""
+
+    folder: Path
+    history: History
+    measurements: Measurements
+    result: Result
+
+
+def runtime(name: str) -> Runtime:
+    """The runtime of that name; InputError names the known ones."""
+    if name != "local":
+        raise InputError(f"--runtime {name}: no such runtime; known: local")
+    from chaoskit.runtimes.local import LocalRuntime
+
+    return LocalRuntime()
+
+
+def with_seed(loaded: Loaded, seed: int) -> Loaded:
+    """The same drill with another seed."""
+    return replace(loaded, drill=loaded.drill.model_copy(update={"seed": seed}))
+
+
+def make_plan(loaded: Loaded, runtime_name: str, pace: Pace = "drill") -> Plan:
+    """PLAN: pure; refuses, by name and place, what cannot run on this runtime."""
+    return planner.plan(loaded, runtime(runtime_name), registry, pace=pace)
+
+
+def run(
+    loaded: Loaded,
+    *,
+    runtime_name: str = "local",
+    reports: Path = Path("reports"),
+    pace: Pace = "drill",
+    watch: Callable[[Path, Plan], contextlib.AbstractContextManager[Onlooker]] | None = None,
+) -> Run:
+    """Run a loaded drill to its verdict. InputError before anything starts; every later trouble is a verdict.
+
+    SIGINT and SIGTERM heal, judge what was recorded, and end as `interrupted`; a second one does no harm.
+    """
+    plan = make_plan(loaded, runtime_name, pace)
+    folder = run_folder.make_run_folder(reports, plan.drill.drill, datetime.now())
+    run_folder.write_json(folder / "plan.json", plan)
+    with watch(folder, plan) if watch else contextlib.nullcontext() as onlooker:
+        asyncio.run(_conduct(plan, runtime(runtime_name), folder, onlooker))
+    return judge_folder(folder)
+
+
+def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
+    """MEASURE and JUDGE a run folder with nothing running; a first judgement writes result.json, later ones beside it.
+
+    With `drill`, its objectives are used instead of the plan's, and the result names both.
+    """
+    history = evidence.load_history(folder)
+    measurements = metrics.measure(history)
+    result = judge(history, measurements, registry, drill)
+    target = folder / "result.json"
+    if drill is not None:
+        target = run_folder.unused_name(target)
+    elif not target.exists():
+        run_folder.write_json(folder / "measurements.json", measurements)
+    if drill is not None or not target.exists():
+        run_folder.write_json(target, result)
+    return Run(folder, history, measurements, result)
+
+
+async def _conduct(plan: Plan, chosen: Runtime, folder: Path, onlooker: Onlooker | None) -> None:
+    """PROVISION, CONDUCT, COLLECT: everything that needs the estate, ending in a sealed history."""
+    from chaoskit.runtimes.local import Slot
+
+    stop = asyncio.Event()
+    conductor = Conductor(
+        plan=plan,
+        registry=registry,
+        run=folder.name,
+        folder=folder,
+        state=run_folder.state_directory() / "runs" / folder.name,
+        provision=lambda: chosen.provision(plan, folder.name, folder),
+        slot=Slot(folder.name),
+        listener=onlooker.hear if onlooker else None,
+        onlooker=onlooker.see if onlooker else None,
+    )
+    with _signals(asyncio.get_running_loop(), stop):
+        await conductor.conduct(stop)
+
+
+@contextlib.contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM set `stop`; repeated ones change nothing, so that healing is never cut short."""
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+    except (ValueError, RuntimeError):  # not the main thread: whoever is decides about signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
