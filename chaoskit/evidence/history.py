@@ -48,7 +48,7 @@ def load_history(folder: Path) -> History:
         operations=tuple(operations),
         journals=journals,
         books=tuple(books),
-        problems=tuple([*problems, *journal_problems, *book_problems]),
+        problems=(*problems, *journal_problems, *book_problems),
     )
 
 

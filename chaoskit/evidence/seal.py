@@ -20,7 +20,7 @@ def digest(path: Path) -> str:
 
 
 def seal_files(folder: Path) -> dict[str, str]:
-    """What the seal of this run folder must say: relative POSIX path → SHA-256, of every regular file but the judged."""
+    """What the seal of this run folder must say: relative POSIX path → SHA-256, of all but judgements."""
     return {
         name: digest(path)
         for path in sorted(folder.rglob("*"))

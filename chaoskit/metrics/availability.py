@@ -1,0 +1,49 @@
+"""Availability: what customers asked for over the run, and how much of it was good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaoskit.metrics.arrivals import is_arrival, is_good
+from chaoskit.metrics.latency import latency_ms
+from chaoskit.model.history import Operation
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Counts of scheduled arrivals of the load from the steady window on; retries and double taps are not counted."""
+
+    scheduled: int
+    good: int
+    ok: int
+    failed: int
+    unknown: int
+    missed: int
+    latency_ms: dict[str, float]
+
+    @property
+    def good_ratio(self) -> float:
+        """good ÷ scheduled; 0 if nothing was scheduled."""
+        return self.good / self.scheduled if self.scheduled else 0.0
+
+
+def availability_of(
+    operations: Sequence[Operation], journey: str, within_ns: int, since: int
+) -> Availability:
+    """The journey as the load saw it, arrivals intended at `since` (ns) or later. Warming up does not count."""
+    own = [
+        o
+        for o in operations
+        if o.journey == journey and o.source == "load" and is_arrival(o) and o.intended >= since
+    ]
+    sent = [o for o in own if o.sent is not None]
+    return Availability(
+        scheduled=len(own),
+        good=sum(is_good(o, within_ns) for o in sent),
+        ok=sum(o.outcome == "ok" for o in sent),
+        failed=sum(o.outcome == "fail" for o in sent),
+        unknown=sum(o.outcome == "unknown" for o in sent),
+        missed=len(own) - len(sent),
+        latency_ms=latency_ms(own),
+    )

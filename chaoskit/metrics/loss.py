@@ -1,0 +1,121 @@
+"""Loss by key: what was acknowledged and is not in the surviving ledger, and what became of what was in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import duckdb
+
+from chaoskit.metrics.reconciliation import BooksUnreadable, counts, ledger, sql, violations
+from chaoskit.metrics.surviving import survivor_of
+from chaoskit.model.history import BooksSnapshot
+from chaoskit.model.measurement import BooksMeasure, Interval, LossMeasure, LostOperation
+
+NEVER = 2**63 - 1
+
+
+def measure_books(
+    books: str,
+    snapshots: Iterable[BooksSnapshot],
+    operations: Path,
+    asked: Path,
+    fault: Interval | None,
+    after: int | None,
+) -> tuple[LossMeasure, BooksMeasure]:
+    """Loss and reconciliation of one set of books.
+
+    `operations`: Parquet of the operations that belong to these books; `asked`: of all operations. `fault`: [f_lo, f_hi] of
+    the volley that hurt first; `after`: from when on the database was surely one again (the last response was done).
+    """
+    survivor, writable, problems = survivor_of(books, snapshots)
+    if survivor is None:
+        return (
+            LossMeasure(books=books, survivor=None, acknowledged=0, lost=(), problems=problems),
+            BooksMeasure(books=books, survivor=None, writable=writable, problems=problems),
+        )
+    try:
+        with ledger(operations, survivor.folder, asked) as base:
+            loss = _loss(base, books, survivor.member, fault, after, problems)
+            return loss, BooksMeasure(
+                books=books,
+                survivor=survivor.member,
+                writable=writable,
+                counts=counts(base),
+                violations=violations(base),
+                problems=problems,
+            )
+    except (BooksUnreadable, OSError) as error:
+        why = (*problems, f"the books {books} of {survivor.member} cannot be read: {error}")
+        return (
+            LossMeasure(books=books, survivor=survivor.member, acknowledged=0, lost=(), problems=why),
+            BooksMeasure(books=books, survivor=survivor.member, writable=writable, problems=why),
+        )
+
+
+def _loss(
+    base: duckdb.DuckDBPyConnection,
+    books: str,
+    member: str,
+    fault: Interval | None,
+    after: int | None,
+    problems: tuple[str, ...],
+) -> LossMeasure:
+    rows = base.execute(sql("lost")).fetchall()
+    lost = tuple(
+        LostOperation(key=key, journey=journey, amount=amount, currency=currency, sent=sent, done=done)
+        for key, journey, amount, currency, sent, done in rows
+    )
+    acknowledged = dict(
+        base.execute(
+            "SELECT journey, count(*) FROM keys WHERE outcome = 'ok' GROUP BY journey ORDER BY journey"
+        ).fetchall()
+    )
+    doubt = base.execute(sql("in_doubt")).fetchall()
+    # Without a fault that hurt, or a response, it was one database all along.
+    before = NEVER if fault is None else fault.lo
+    holes = base.execute(
+        sql("holes"), {"before": before, "after": NEVER if after is None else after}
+    ).fetchall()
+    journeys = sorted({operation.journey for operation in lost})
+    return LossMeasure(
+        books=books,
+        survivor=member,
+        acknowledged=sum(acknowledged.values()),
+        acknowledged_by_journey=acknowledged,
+        lost=lost,
+        amount=amounts(lost),
+        rpa=recovery_point(lost, fault),
+        rpa_by_journey={
+            journey: point
+            for journey in journeys
+            if (point := recovery_point([o for o in lost if o.journey == journey], fault)) is not None
+        },
+        in_doubt={key: resolution for key, _, resolution in doubt},
+        in_doubt_by_journey={
+            journey: tuple(key for key, own, _ in doubt if own == journey)
+            for journey in sorted({own for _, own, _ in doubt})
+        },
+        holes=tuple((x, y) for x, y in holes),
+        problems=problems,
+    )
+
+
+def amounts(lost: Iterable[LostOperation]) -> dict[str, int]:
+    """What was lost, in minor units, by currency."""
+    sums: dict[str, int] = {}
+    for operation in lost:
+        if operation.amount is not None:
+            currency = operation.currency or ""
+            sums[currency] = sums.get(currency, 0) + operation.amount
+    return sums
+
+
+def recovery_point(lost: Sequence[LostOperation], fault: Interval | None) -> Interval | None:
+    """RPA ∈ [f_lo − min_L(done), f_hi − min_L(sent)], ns and never negative; None if nothing was lost or no fault hurt."""
+    if not lost or fault is None:
+        return None
+    done, sent = min(o.done for o in lost), min(o.sent for o in lost)
+    lo = max(0, fault.lo - done)
+    hi = fault.lo if fault.hi is None else fault.hi
+    return Interval(lo=lo, hi=max(lo, hi - sent))

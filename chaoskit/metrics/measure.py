@@ -1,0 +1,206 @@
+"""Measures a history: everything the judge rests on, from what was recorded and from nothing else."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from chaoskit.evidence.operations import write_parquet
+from chaoskit.metrics.arrivals import arrivals_of
+from chaoskit.metrics.availability import availability_of
+from chaoskit.metrics.backlog import backlog_drained
+from chaoskit.metrics.detection import measure_clocks
+from chaoskit.metrics.exercised import measure_fault
+from chaoskit.metrics.loss import measure_books
+from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
+from chaoskit.metrics.timeline import Timeline, read_timeline
+from chaoskit.model.history import Event, History
+from chaoskit.model.measurement import (
+    BooksMeasure,
+    Clocks,
+    Interval,
+    JourneyMeasure,
+    LossMeasure,
+    Measurements,
+)
+
+SUSPEND_NOISE_NS = 50_000_000
+"""The two clocks are read one after the other; a difference below this is no suspend."""
+
+
+def measure(history: History) -> Measurements:
+    """Measurements of one run. A pure function: the same history gives the same numbers, with nothing running."""
+    timeline = read_timeline(history)
+    recoveries = {
+        probe.journey: measure_recovery(_probed(history, timeline, probe.journey), timeline)
+        for probe in history.plan.probes
+    }
+    hurt = [r.volley for r in recoveries.values() if r.volley is not None]
+    instants = [r.recovered_at for r in recoveries.values() if not r.never_bad]
+    complete = None if None in instants else max((at for at in instants if at is not None), default=None)
+    clocks = measure_clocks(timeline, hurt, complete)
+    losses, books = _books(history, timeline, clocks)
+    return Measurements(
+        run=history.run,
+        faults=tuple(
+            measure_fault(fault, history.operations, history.plan.system) for fault in timeline.faults
+        ),
+        journeys={
+            journey: _journey(history, timeline, journey, recovery, losses, books)
+            for journey, recovery in recoveries.items()
+        },
+        losses=losses,
+        books=books,
+        clocks=clocks,
+        load_lateness_ms=_lateness(history, "load"),
+        prober_lateness_ms=_lateness(history, "prober"),
+        crashes=tuple(_crash(event) for event in history.events if event.kind == "service.exit"),
+        problems=(*history.problems, *_suspended(history.events)),
+    )
+
+
+def _probed(history: History, timeline: Timeline, journey: str) -> Probed:
+    plan = history.plan
+    within = plan.system.journeys[journey].good.within.ns
+    period = next(probe.every.ns for probe in plan.probes if probe.journey == journey)
+    probes = arrivals_of(history.operations, journey, "prober", within)
+    load = arrivals_of(history.operations, journey, "load", within)
+    about = history.journals.get("prober", {})
+    data_end = probes[-1].intended + period if probes else 0
+    if "end" not in about:
+        # The prober was killed: what it had not seen answered by its last word is nobody's outage.
+        last = int(about.get("last") or 0)
+        open_probes = [p.intended for p in probes if not p.good and p.decided > last]
+        data_end = min([data_end, last, *open_probes])
+        probes = tuple(p for p in probes if p.intended < data_end)
+    zero = timeline.zero or 0
+    return Probed(
+        journey=journey,
+        probes=probes,
+        load=load,
+        period=period,
+        within=within,
+        criterion=plan.criteria[journey],
+        data_end=data_end,
+        before=zero - plan.drill.steady.for_.ns,
+    )
+
+
+def _journey(
+    history: History,
+    timeline: Timeline,
+    journey: str,
+    recovery: Recovery,
+    losses: dict[str, LossMeasure],
+    books: dict[str, BooksMeasure],
+) -> JourneyMeasure:
+    spec = history.plan.system.journeys[journey]
+    since = 0 if timeline.zero is None else timeline.zero - history.plan.drill.steady.for_.ns
+    seen = availability_of(history.operations, journey, spec.good.within.ns, since)
+    volley, at = recovery.volley, recovery.recovered_at
+    backlog = None
+    if volley is not None and at is not None and journey in history.plan.load:
+        backlog = backlog_drained(history.operations, journey, volley, at)
+    reconciled = None
+    if spec.books in losses and recovery.rta is not None:
+        reconciled = _reconciled(history.events, recovery, losses[spec.books], books[spec.books])
+    return JourneyMeasure(
+        journey=journey,
+        scheduled=seen.scheduled,
+        good=seen.good,
+        ok=seen.ok,
+        failed=seen.failed,
+        unknown=seen.unknown,
+        missed=seen.missed,
+        good_ratio=seen.good_ratio,
+        latency_ms=seen.latency_ms,
+        outages=recovery.outages,
+        rta=recovery.rta,
+        never_bad=recovery.never_bad,
+        started_by=volley.steps if volley else (),
+        clock=Interval(lo=volley.lo, hi=volley.hi) if volley else None,
+        recovered_at=at,
+        bad_again=recovery.bad_again,
+        modelled=recovery.modelled,
+        minimum_service=recovery.minimum_service,
+        backlog_drained=backlog,
+        reconciled=reconciled,
+        probe_period=next(p.every.ns for p in history.plan.probes if p.journey == journey),
+        invalid=recovery.invalid,
+        events=_path(timeline, recovery),
+    )
+
+
+def _path(timeline: Timeline, recovery: Recovery) -> tuple[int, ...]:
+    """Events on the way from the fault to the recovery."""
+    volley = recovery.volley
+    if volley is None:
+        return ()
+    until = recovery.recovered_at
+    inside = [alert.event for alert in timeline.alerts if until is None or alert.at <= until]
+    inside += [decision.event for decision in timeline.decisions if until is None or decision.end <= until]
+    for response in timeline.responses:
+        if until is None or response.begin <= until:
+            inside += response.events
+    return tuple(sorted({*volley.events, *inside}))
+
+
+def _reconciled(
+    events: tuple[Event, ...], recovery: Recovery, loss: LossMeasure, books: BooksMeasure
+) -> Interval | None:
+    """When the books were proven right: somewhere between full service and the last snapshot; never, if they are not."""
+    looked = [event.t for event in events if event.kind == "collect.snapshot"]
+    if recovery.rta is None or recovery.volley is None or not looked or loss.problems or books.problems:
+        return None
+    right = (
+        not loss.lost
+        and not books.violations
+        and not {"doubled", "held", "unresolved"} & set(loss.in_doubt.values())
+    )
+    if not right:
+        return Interval(lo=max(0, max(looked) - recovery.volley.hi), hi=None)
+    hi = max(looked) - recovery.volley.lo
+    return Interval(lo=min(recovery.rta.lo, hi), hi=hi)
+
+
+def _books(
+    history: History, timeline: Timeline, clocks: Clocks
+) -> tuple[dict[str, LossMeasure], dict[str, BooksMeasure]]:
+    driven = {*history.plan.load, *(probe.journey for probe in history.plan.probes)}
+    journeys = {name: history.plan.system.journeys[name].books for name in driven}
+    wanted = sorted({books for books in journeys.values() if books} | {s.books for s in history.books})
+    losses: dict[str, LossMeasure] = {}
+    measures: dict[str, BooksMeasure] = {}
+    if not wanted:
+        return losses, measures
+    answered = [r.done for r in timeline.responses if r.done is not None]
+    with tempfile.TemporaryDirectory(prefix="chaoskit-measure-") as scratch:
+        asked = Path(scratch) / "asked.parquet"
+        write_parquet(history.operations, asked)
+        for books in wanted:
+            own = Path(scratch) / "own.parquet"
+            write_parquet((o for o in history.operations if journeys.get(o.journey) == books), own)
+            losses[books], measures[books] = measure_books(
+                books, history.books, own, asked, clocks.started, max(answered, default=None)
+            )
+    return losses, measures
+
+
+def _lateness(history: History, journal: str) -> dict[str, float]:
+    found = history.journals.get(journal, {}).get("lateness") or {}
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+
+
+def _crash(event: Event) -> str:
+    tail = event.data.get("log_tail") or []
+    lines = [str(line) for line in tail] if isinstance(tail, list) else [str(tail)]
+    head = f"{event.data.get('service')}: {event.data.get('status')} (event {event.n})"
+    return "\n".join([head, *lines])
+
+
+def _suspended(events: tuple[Event, ...]) -> tuple[str, ...]:
+    values = [e.data["suspended_ns"] for e in events if isinstance(e.data.get("suspended_ns"), int)]
+    grown = max(values) - values[0] if values else 0
+    if grown > SUSPEND_NOISE_NS:
+        return (f"the machine was suspended for {grown / 1e9:.1f} s during the run",)
+    return ()

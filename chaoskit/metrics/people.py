@@ -1,0 +1,31 @@
+"""Modelled human time on the way to a recovery: decisions that were taken, but not lived for as long as they take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaoskit.metrics.timeline import DecisionSpan, ResponseSpan
+
+
+def modelled_ns(
+    decisions: Sequence[DecisionSpan],
+    responses: Sequence[ResponseSpan],
+    since: int,
+    until: int | None,
+) -> int:
+    """Modelled and not lived time of the decisions between `since` and the recovery (None: there was none), ns.
+
+    A decision that began only after the response to another one was done waited for it: the two add up. Decisions that were
+    under way at the same time run side by side: the longest chain counts.
+    """
+    on_path = [d for d in decisions if d.end >= since and (until is None or d.end <= until)]
+    done = {response.step: response.done for response in responses}
+    longest: dict[int, int] = {}
+    for index, decision in sorted(enumerate(on_path), key=lambda pair: pair[1].begin):
+        before = [
+            longest[other]
+            for other in longest
+            if (finished := done.get(on_path[other].step)) is not None and finished <= decision.begin
+        ]
+        longest[index] = decision.modelled + max(before, default=0)
+    return max(longest.values(), default=0)

@@ -1,0 +1,192 @@
+"""Reconciles the surviving ledger with itself and with what customers were told: DuckDB over Parquet, one SQL file a rule.
+
+    operations ──keys.sql──► keys ──────┐
+                                        ├─► rules/*.sql, lost.sql, in_doubt.sql, holes.sql
+    transactions ─postings.sql► postings┘
+    entries, balances, holds ───────────┘
+
+The SQL files are package data and can be run by hand against a run folder. Memory is bounded; what does not fit spills.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from chaoskit.model.measurement import Violation
+
+MEMORY = "1GB"
+CASES_MAX = 10_000
+RULES = (
+    "one-legged",
+    "unbalanced",
+    "stored-balance",
+    "total",
+    "unasked",
+    "doubled",
+    "refused-but-posted",
+    "amount-differs",
+    "parties-differ",
+    "payload-differs",
+    "dangling-hold",
+    "hold-and-posting",
+)
+COLUMNS: dict[str, dict[str, str]] = {
+    "entries": {
+        "entry_id": "",
+        "transaction_id": "",
+        "key": "VARCHAR",
+        "account": "VARCHAR",
+        "amount": "HUGEINT",
+        "currency": "VARCHAR",
+    },
+    "balances": {"account": "VARCHAR", "currency": "VARCHAR", "opening": "HUGEINT", "balance": "HUGEINT"},
+    "holds": {
+        "hold_id": "",
+        "key": "VARCHAR",
+        "state": "VARCHAR",
+        "amount": "HUGEINT",
+        "currency": "VARCHAR",
+    },
+    "transactions": {
+        "transaction_id": "",
+        "key": "VARCHAR",
+        "source": "VARCHAR",
+        "from_account": "VARCHAR",
+        "to_account": "VARCHAR",
+        "amount": "HUGEINT",
+        "currency": "VARCHAR",
+        "payload_hash": "VARCHAR",
+    },
+}
+_MAY_LACK = {"source", "from_account", "to_account", "payload_hash"}
+
+
+class BooksUnreadable(Exception):
+    """The snapshot's files cannot be judged; says which and why."""
+
+
+def sql(name: str) -> str:
+    """The text of one SQL file of this package, like `lost` or `rules/doubled`."""
+    place = files("chaoskit.metrics") / "sql"
+    for part in f"{name}.sql".split("/"):
+        place = place / part
+    return place.read_text(encoding="utf-8")
+
+
+@contextmanager
+def ledger(operations: Path, books: Path, asked: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB over one snapshot's Parquet files and the operations that belong to these books.
+
+    `asked`: Parquet with the operations of all journeys, so that a transaction can be known to be nobody's; default
+    `operations`. Raises BooksUnreadable.
+    """
+    with tempfile.TemporaryDirectory(prefix="chaoskit-reconcile-") as scratch:
+        # Through links, because DuckDB would take '[', '*' and '?' in a folder's name for a pattern.
+        links = {"books": books, "operations.parquet": operations, "asked.parquet": asked or operations}
+        for name, target in links.items():
+            (Path(scratch) / name).symlink_to(target.resolve())
+        with duckdb.connect(config=_settings(scratch)) as base:
+            try:
+                _prepare(base, Path(scratch))
+            except duckdb.Error as error:
+                raise BooksUnreadable(_plain(error, scratch)) from error
+            try:
+                yield base
+            except duckdb.Error as error:
+                raise BooksUnreadable(_plain(error, scratch)) from error
+
+
+def violations(base: duckdb.DuckDBPyConnection) -> tuple[Violation, ...]:
+    """Every rule that does not hold, in the order of RULES."""
+    found = []
+    for rule in RULES:
+        base.execute(f"CREATE OR REPLACE TEMP TABLE found AS {sql(f'rules/{rule}')}")
+        count = scalar(base, "SELECT count(*) FROM found")
+        if count:
+            cases = base.execute("SELECT detail FROM found LIMIT ?", [CASES_MAX]).fetchall()
+            found.append(Violation(rule=rule, count=count, cases=tuple(str(row[0]) for row in cases)))
+    return tuple(found)
+
+
+def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Rows that were judged. resent: keys of which a retry or a double tap was sent; unknown: keys in doubt."""
+    tables = {name: scalar(base, f"SELECT count(*) FROM {name}") for name in COLUMNS}
+    marks = {
+        "keys": "true",
+        "acknowledged": "outcome = 'ok'",
+        "unknown": "outcome = 'unknown'",
+        "refused": "outcome = 'fail'",
+        "resent": "sendings > 1",
+    }
+    return tables | {
+        name: scalar(base, f"SELECT count(*) FROM keys WHERE {mark}") for name, mark in marks.items()
+    }
+
+
+def scalar(base: duckdb.DuckDBPyConnection, query: str) -> int:
+    """The one integer a query yields; 0 for NULL."""
+    row: Any = base.execute(query).fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+def _settings(scratch: str) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "memory_limit": MEMORY,
+        "threads": 2,
+        "temp_directory": f"{scratch}/spill",
+        # Nothing is fetched from anywhere, whatever a file claims to need.
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+
+
+def _prepare(base: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+    base.execute(
+        "CREATE VIEW operations AS SELECT * EXCLUDE (values), values::VARCHAR AS drawn "
+        f"FROM read_parquet('{scratch}/operations.parquet')"
+    )
+    base.execute(
+        f"CREATE TABLE asked AS SELECT DISTINCT key FROM read_parquet('{scratch}/asked.parquet') "
+        "WHERE sent IS NOT NULL"
+    )
+    for table, columns in COLUMNS.items():
+        _view(base, scratch / "books", table, columns)
+    base.execute(sql("keys"))
+    base.execute(sql("postings"))
+
+
+def _view(base: duckdb.DuckDBPyConnection, books: Path, table: str, columns: dict[str, str]) -> None:
+    """The table as a view with exactly the agreed columns; those a system need not have become NULL."""
+    path = books / f"{table}.parquet"
+    if not path.exists() and table == "holds":
+        listed = ", ".join(f"NULL::{kind or 'BIGINT'} AS {name}" for name, kind in columns.items())
+        base.execute(f"CREATE VIEW holds AS SELECT {listed} WHERE false")
+        return
+    if not path.exists() and table == "transactions":
+        base.execute(
+            "CREATE VIEW transactions AS SELECT transaction_id, any_value(key) AS key, NULL::VARCHAR AS source, "
+            "NULL::VARCHAR AS from_account, NULL::VARCHAR AS to_account, "
+            "sum(amount) FILTER (WHERE amount > 0) AS amount, any_value(currency) AS currency, "
+            "NULL::VARCHAR AS payload_hash FROM entries GROUP BY transaction_id"
+        )
+        return
+    described = base.execute(f"DESCRIBE SELECT * FROM read_parquet('{path}')").fetchall()
+    present = {str(row[0]) for row in described}
+    if missing := set(columns) - present - _MAY_LACK:
+        raise BooksUnreadable(f"{table}.parquet lacks the column {', '.join(sorted(missing))}")
+    listed = ", ".join(
+        (f"{name}::{kind} AS {name}" if kind else name) if name in present else f"NULL::{kind} AS {name}"
+        for name, kind in columns.items()
+    )
+    base.execute(f"CREATE VIEW {table} AS SELECT {listed} FROM read_parquet('{path}')")
+
+
+def _plain(error: Exception, scratch: str) -> str:
+    return str(error).splitlines()[0].replace(f"{scratch}/", "")

@@ -1,0 +1,149 @@
+"""Recovery of each journey: when its clock started, when it was good again for as long as agreed, and what bounds that has.
+
+f_lo  f_hi                    a_k  a_l
+├──fault──┤ × × × × × × × × × ×    ✓ ✓ ✓ ✓ ✓ ✓ …  holds q, w, W
+          └────── more than ───┘
+└──────────── at most ─────────────┘               RTA ∈ (a_k − f_hi, a_l − f_lo]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from chaoskit.metrics.arrivals import Arrival, good_series, ok_series
+from chaoskit.metrics.clock_start import first_bad, starting_volley
+from chaoskit.metrics.criterion import Hold, LoadRule, search
+from chaoskit.metrics.live import LiveRecovery, recovered_at
+from chaoskit.metrics.outages import outages_of
+from chaoskit.metrics.people import modelled_ns
+from chaoskit.metrics.timeline import Timeline, Volley
+from chaoskit.metrics.validity import invalid_reasons
+from chaoskit.model.measurement import Interval, Outage
+from chaoskit.model.plan import Criterion
+
+__all__ = ["LiveRecovery", "Probed", "Recovery", "measure_recovery", "recovered_at"]
+
+MINIMUM_SERVICE = 0.5
+"""Minimum service is back when at least half of the probes of every window w are good again."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What is known of one journey. `data_end`: arrivals before it are complete; `before`: start of the steady window."""
+
+    journey: str
+    probes: tuple[Arrival, ...]
+    load: tuple[Arrival, ...]
+    period: int
+    within: int
+    criterion: Criterion
+    data_end: int
+    before: int
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The recovery of one journey; instants absolute, intervals relative to the journey's clock (ns)."""
+
+    rta: Interval | None = None
+    never_bad: bool = False
+    volley: Volley | None = None
+    recovered_at: int | None = None
+    minimum_service: Interval | None = None
+    outages: tuple[Outage, ...] = ()
+    bad_again: int = 0
+    modelled: int = 0
+    invalid: tuple[str, ...] = ()
+
+
+def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
+    """Everything of one journey's recovery. What cannot be said stays None, with the reason in `invalid`."""
+    if timeline.zero is None or timeline.last_fault is None:
+        return Recovery(invalid=("no fault began",))
+    if not probed.probes:
+        return Recovery(invalid=("no probe was sent",))
+    bad = first_bad(probed.probes, timeline.zero)
+    if bad is None:
+        return _never_bad(probed, timeline)
+    outages = outages_of(probed.probes, bad, probed.criterion.window_ns)
+    volley = starting_volley(probed.probes, bad, timeline.volleys)
+    if volley is None:
+        return Recovery(outages=outages, invalid=("it was bad before any fault began",))
+    return replace(_recovered(probed, timeline, bad, volley), outages=outages)
+
+
+def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
+    """No bad probe: whatever happened lasted less than one period between two probes, so RTA ∈ [0, p].
+
+    The load has its say here too: if it was served worse than before, the clock of the first volley runs until it was not.
+    """
+    assert timeline.last_fault is not None
+    probes, period, volley = probed.probes, probed.period, timeline.volleys[0]
+    first = next((i for i, a in enumerate(probes) if a.intended >= volley.lo), len(probes))
+    hold = _hold(probed, timeline, probed.criterion.good_ratio, with_load=True)
+    held = search(good_series(probes), first, probed.data_end, hold)
+    stop = min(hold.horizon(timeline.last_fault), probed.data_end)
+    invalid = invalid_reasons(probes, volley.lo - period, stop - period, period)
+    within_a_period = Interval(lo=0, hi=period)
+    if held.found == first:
+        return Recovery(
+            rta=within_a_period,
+            never_bad=True,
+            recovered_at=probes[first].intended,
+            minimum_service=within_a_period,
+            invalid=invalid,
+        )
+    if held.open == first:
+        watched = max(0, probed.data_end - timeline.last_fault) / 1e9
+        why = f"no probe was bad, but it was watched for only {watched:.1f} s after the last fault"
+        return Recovery(rta=Interval(lo=0, hi=None), never_bad=True, invalid=(*invalid, why))
+    rta, found = _interval(probed, first, volley, hold)
+    at = None if found is None else probes[found].intended
+    modelled = modelled_ns(timeline.decisions, timeline.responses, volley.lo, at)
+    return Recovery(rta, False, volley, at, within_a_period, modelled=modelled, invalid=invalid)
+
+
+def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> Recovery:
+    full = _hold(probed, timeline, probed.criterion.good_ratio, with_load=True)
+    rta, found = _interval(probed, bad, volley, full)
+    minimum, _ = _interval(probed, bad, volley, _hold(probed, timeline, MINIMUM_SERVICE, with_load=False))
+    at = None if found is None else probed.probes[found].intended
+    decided_by = probed.data_end if at is None else full.horizon(at)
+    start = min(volley.lo, probed.probes[bad].intended) - probed.period
+    again = 0
+    if at is not None:
+        again = sum(not a.good for a in probed.probes if a.intended >= full.horizon(at))
+    return Recovery(
+        rta=rta,
+        volley=volley,
+        recovered_at=at,
+        minimum_service=minimum,
+        bad_again=again,
+        modelled=modelled_ns(timeline.decisions, timeline.responses, volley.lo, at),
+        # The last due probe lies up to one period before the end of the window.
+        invalid=invalid_reasons(probed.probes, start, decided_by - probed.period, probed.period),
+    )
+
+
+def _interval(probed: Probed, bad: int, volley: Volley, hold: Hold) -> tuple[Interval, int | None]:
+    """The bounds of the recovery under `hold`, and the index of a_l; hi None: censored, more than lo."""
+    result = search(good_series(probed.probes), bad, probed.data_end, hold)
+    # Every arrival before the first one that is not refuted fails the criterion: a_k is the last of them.
+    refuted = probed.probes[result.open - 1] if result.open > bad else probed.probes[bad]
+    lo = max(0, refuted.intended - volley.hi)
+    if result.found is None:
+        return Interval(lo=lo, hi=None), None
+    return Interval(lo=lo, hi=max(lo, probed.probes[result.found].sampled - volley.lo)), result.found
+
+
+def _hold(probed: Probed, timeline: Timeline, q: float, with_load: bool) -> Hold:
+    assert timeline.zero is not None
+    assert timeline.last_fault is not None
+    rule = None
+    if with_load:
+        load = ok_series(probed.load)
+        ok, scheduled = load.counts(probed.before, timeline.zero)
+        ratio = ok / scheduled if scheduled else 1.0
+        rule = LoadRule(load, probed.criterion.load_ratio * ratio)
+    criterion = probed.criterion
+    return Hold(q, criterion.window_ns, criterion.hold_ns, timeline.last_fault, rule)

@@ -1,0 +1,8 @@
+-- Invariant 6: no transaction without a key; and none of a client that no client of this run ever sent.
+SELECT t.transaction_id::VARCHAR AS subject,
+       format('transaction {} ({} {}) has {}', t.transaction_id::VARCHAR, t.amount::VARCHAR, t.currency,
+              CASE WHEN coalesce(t.key, '') = '' THEN 'no key' ELSE 'key ' || t.key || ', which nobody sent' END) AS detail
+  FROM transactions AS t
+  LEFT JOIN asked USING (key)
+ WHERE coalesce(t.key, '') = '' OR (t.source = 'client' AND asked.key IS NULL)
+ ORDER BY subject

@@ -1,0 +1,37 @@
+"""Whether the prober measured what it claims: every scheduled probe sent, and on time, inside the window that decides."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+
+from chaoskit.metrics.arrivals import Arrival
+
+
+def invalid_reasons(arrivals: Sequence[Arrival], start: int, stop: int, period: int) -> tuple[str, ...]:
+    """Why [start, stop] cannot be decided from these probes; empty if it can.
+
+    A probe that was missed, that was sent more than one period late, or that is not in the journal at all (a gap of more
+    than one and a half periods) leaves an outage of more than two periods unseen.
+    """
+    times = [a.intended for a in arrivals]
+    inside = arrivals[bisect_left(times, start) : bisect_left(times, stop + 1)]
+    reasons = []
+    if missed := sum(a.missed for a in inside):
+        reasons.append(f"{missed} of {len(inside)} probes were not sent")
+    late = [a.sampled - a.intended for a in inside if not a.missed and a.sampled - a.intended > period]
+    if late:
+        reasons.append(
+            f"{len(late)} of {len(inside)} probes were late by more than their period of {_ms(period)}, "
+            f"the latest by {_ms(max(late))}"
+        )
+    edges = [start, *(a.intended for a in inside), stop]
+    gaps = [after - before for before, after in pairwise(edges) if 2 * (after - before) > 3 * period]
+    if gaps:
+        reasons.append(f"no probe for {_ms(max(gaps))}, though one was due every {_ms(period)}")
+    return tuple(reasons)
+
+
+def _ms(ns: int) -> str:
+    return f"{ns / 1e6:.0f} ms" if ns >= 10_000_000 else f"{ns / 1e6:.1f} ms"
