@@ -33,7 +33,7 @@ class BandwidthStage(PacedStage[Bandwidth]):
         if rate_bytes_ms == 0:
             yield math.inf, data
             return
-        due = max(self.last_due, self.port.now())
+        due = max(self.last_due, at)
         step = rate_bytes_ms * PIECE_MS
         for begin in range(0, len(data), step):
             piece = data[begin : begin + step]

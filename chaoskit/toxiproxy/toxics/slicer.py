@@ -54,7 +54,7 @@ class SlicerStage(PacedStage[Slicer]):
 
     def pieces(self, data: bytes, at: float) -> Iterable[tuple[float, bytes]]:
         pause_s = self.settings.delay / 1_000_000
-        due = max(self.last_due + pause_s, self.port.now())
+        due = max(self.last_due + pause_s, at)
         for begin, end in slices(len(data), self.settings, self.port.rng):
             yield due, data[begin:end]
             due += pause_s

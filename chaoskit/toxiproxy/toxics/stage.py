@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from chaoskit.toxiproxy.toxics.settings import Settings
@@ -83,27 +83,33 @@ class Stage(Generic[S]):
 
 
 class PacedStage(Stage[S]):
-    """A stage that holds pieces in order until the time of each has come."""
+    """A stage that holds pieces in order until the time of each has come.
+
+    A chunk is cut piece by piece, as time comes for them: cutting a large one into bytes at once would stall the
+    event loop, and with it the API.
+    """
 
     #: Pieces sent in one turn of the event loop leave in one system call; slices must not.
     one_per_turn = False
 
     def __init__(self, settings: S, port: Port) -> None:
         super().__init__(settings, port)
-        self._queue: deque[tuple[float, bytes, float]] = deque()
+        self.last_due = -math.inf
+        self._chunks: deque[tuple[bytes, float]] = deque()  # not begun
+        self._chunk: tuple[bytes, float] = (b"", 0.0)  # begun
+        self._sent_bytes = 0  # of the chunk begun
+        self._pieces: Iterator[tuple[float, bytes]] = iter(())
+        self._next: tuple[float, bytes] | None = None
         self._ended = False
         self._timer: Timer | None = None
-        self.last_due = -math.inf
 
     def pieces(self, data: bytes, at: float) -> Iterable[tuple[float, bytes]]:
-        """Cut `data` into pieces, each with the time it is due; a due time of infinity holds it until an update."""
+        """Cut `data` into consecutive pieces, each with the time it is due; infinity holds it until an update."""
         raise NotImplementedError
 
     def feed(self, data: bytes, at: float) -> None:
-        for due, piece in self.pieces(data, at):
-            self.last_due = max(self.last_due, due)
-            self._queue.append((self.last_due, piece, at))
-            self.held_bytes += len(piece)
+        self._chunks.append((data, at))
+        self.held_bytes += len(data)
         self._run()
 
     def end(self) -> None:
@@ -112,18 +118,16 @@ class PacedStage(Stage[S]):
 
     def update(self, settings: S) -> None:
         self.settings = settings
-        held = list(self._queue)
-        self._drop()
-        self.last_due = -math.inf
-        for _, piece, at in held:
-            self.feed(piece, at)
+        held = self._drop()
+        self.last_due = self.port.now()
+        for data, at in held:
+            self.feed(data, at)
 
     def release(self) -> None:
-        held = list(self._queue)
-        ended = self._ended
-        self.cancel()
-        for _, piece, at in held:
-            self.port.emit(piece, at)
+        held, ended = self._drop(), self._ended
+        self._ended = False
+        for data, at in held:
+            self.port.emit(data, at)
         if ended:
             self.port.emit_end()
 
@@ -131,23 +135,46 @@ class PacedStage(Stage[S]):
         self._drop()
         self._ended = False
 
-    def _drop(self) -> None:
-        self._queue.clear()
+    def _drop(self) -> list[tuple[bytes, float]]:
+        """Forget everything that is held, and answer it."""
+        data, at = self._chunk
+        rest = data[self._sent_bytes :]
+        held = [(rest, at), *self._chunks] if rest else list(self._chunks)
+        self._chunks.clear()
+        self._chunk, self._sent_bytes, self._pieces, self._next = (b"", 0.0), 0, iter(()), None
         self.held_bytes = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        return held
+
+    def _peek(self) -> tuple[float, bytes] | None:
+        """The next piece and when it is due; due times never go back, which keeps the order."""
+        while self._next is None:
+            cut = next(self._pieces, None)
+            if cut is not None:
+                self.last_due = max(self.last_due, cut[0])
+                self._next = (self.last_due, cut[1])
+            elif self._chunks:
+                self._chunk, self._sent_bytes = self._chunks.popleft(), 0
+                self._pieces = iter(self.pieces(*self._chunk))
+            else:
+                break
+        return self._next
 
     def _run(self) -> None:
-        while self._queue and self._queue[0][0] <= self.port.now():
-            due, piece, at = self._queue.popleft()
-            self.held_bytes -= len(piece)
-            self.port.emit(piece, max(due, at))
+        while (piece := self._peek()) is not None and piece[0] <= self.port.now():
+            due, data = piece
+            self._next = None
+            self._sent_bytes += len(data)
+            self.held_bytes -= len(data)
+            self.port.emit(data, max(due, self._chunk[1]))
             if self.one_per_turn:
                 break
-        if self._timer is None and self._queue and self._queue[0][0] != math.inf:
-            self._timer = self.port.wake(self._queue[0][0], self._woken)
-        if self._ended and not self._queue:
+        piece = self._peek()
+        if piece is not None and self._timer is None and piece[0] != math.inf:
+            self._timer = self.port.wake(piece[0], self._woken)
+        if self._ended and piece is None:
             self._ended = False
             self.port.emit_end()
 
