@@ -159,7 +159,7 @@ class Context:
     estate: Estate
     step: str
 
-    def record(self, kind: str, /, **facts: Any) -> None:
+    def record(self, kind: str, **facts: Any) -> None:
         """Append `response.fact` with `fact` = kind."""
         self.stage.recorder.record("response.fact", **{**facts, "step": self.step, "fact": kind})
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from chaoskit.conductor.stage import Stage
 from chaoskit.engines.books import Snapshot
 from chaoskit.engines.postgresql import PostgreSQL, Standing
 from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.estate import Address
 from chaoskit.model.history import BooksSnapshot
-from chaoskit.model.system import Books
+from chaoskit.model.system import Books, DatabaseRole
 
 ANSWER_WITHIN_S = 2.0
 READ_WITHIN_S = 120.0
@@ -27,7 +29,20 @@ STILL_WITHIN_S = 10.0
 """How long books may go on moving before they are kept as they are, and called not identical."""
 
 
-async def collect(stage: Stage, folder: Path) -> None:
+class Engine(Protocol):
+    """What COLLECT asks of a member."""
+
+    async def standing(self, within_s: float) -> Standing: ...
+
+    async def writable(self, within_s: float) -> bool: ...
+
+    async def snapshot(self, queries: Mapping[str, str], folder: Path, within_s: float) -> Snapshot: ...
+
+
+EngineFor = Callable[[Address, DatabaseRole], Engine]
+
+
+async def collect(stage: Stage, folder: Path, engine_for: EngineFor = PostgreSQL) -> None:
     """Write the books of every member below `folder`/books; a member that does not answer is recorded as absent."""
     system = stage.plan.system
     wanted = []
@@ -35,7 +50,7 @@ async def collect(stage: Stage, folder: Path) -> None:
         role = system.roles[books.on]
         queries = await asyncio.to_thread(read_queries, Path(system.folder), books)
         wanted += [(name, member, queries) for member in (role.primary, role.standby) if member is not None]
-    await asyncio.gather(*(_member(stage, folder, *one) for one in wanted))
+    await asyncio.gather(*(_member(stage, folder, engine_for, *one) for one in wanted))
 
 
 def read_queries(folder: Path, books: Books) -> dict[str, str]:
@@ -51,12 +66,14 @@ def read_queries(folder: Path, books: Books) -> dict[str, str]:
         raise EnvironmentBroken(f"the query of the books cannot be read: {error}") from error
 
 
-async def _member(stage: Stage, folder: Path, books: str, member: str, queries: Mapping[str, str]) -> None:
+async def _member(
+    stage: Stage, folder: Path, engine_for: EngineFor, books: str, member: str, queries: Mapping[str, str]
+) -> None:
     place = folder / "books" / books / member
     try:
         await _alive(stage, member)
         role = stage.plan.system.roles[stage.plan.system.books[books].on]
-        engine = PostgreSQL(stage.estate.direct(member), role)
+        engine = engine_for(stage.estate.direct(member), role)
         standing = await engine.standing(ANSWER_WITHIN_S)
         await _keep(stage, engine, standing, books, member, queries, place)
     except (EngineError, EnvironmentBroken, OSError, TimeoutError) as error:
@@ -77,7 +94,7 @@ async def _alive(stage: Stage, member: str) -> None:
 
 async def _keep(
     stage: Stage,
-    engine: PostgreSQL,
+    engine: Engine,
     standing: Standing,
     books: str,
     member: str,
@@ -121,7 +138,7 @@ def _meta(
     )
 
 
-async def _writable(stage: Stage, engine: PostgreSQL, member: str) -> bool:
+async def _writable(stage: Stage, engine: Engine, member: str) -> bool:
     """By trying; a fenced member is offered no write: nobody can reach it, and its books must stay as they are."""
     if member in stage.fenced:
         return False

@@ -16,7 +16,7 @@ from chaoskit.model.plan import Plan
 from chaoskit.model.system import CUSTOMERS, Link
 
 Source = Literal["load", "prober"]
-START_NS = 400_000_000
+START_NS = 300_000_000
 """From starting the processes to the first arrival: long enough for an interpreter to be ready."""
 DRAIN_S = 15.0
 """What a measurer may take beyond the longest client limit to drain and to write its end."""

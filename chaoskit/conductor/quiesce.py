@@ -81,7 +81,7 @@ async def finish(
         ended, reason = "broken", "; ".join(troubles)
     recorder.record("run.end", ended=ended, reason=reason, suspended_ns=suspended_ns())
     files = await asyncio.to_thread(seal_files, folder)
-    await asyncio.to_thread(recorder.seal, files)
+    await recorder.seal(files)
 
 
 async def _quiesce(stage: Stage, remains: Remains, hurried: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +36,10 @@ class Recorder:
         self._tell(event)
         return event
 
-    def seal(self, files: Mapping[str, str]) -> None:
-        """Append the last event, and return once the whole chain is on disk. `files`: path → SHA-256."""
-        self._tell(self._chain.append(self._clock(), "seal", {"files": dict(files)}, sync=True))
+    async def seal(self, files: Mapping[str, str]) -> None:
+        """Append the last event; return once the whole chain is on disk. `files`: path → SHA-256."""
+        write = partial(self._chain.append, self._clock(), "seal", {"files": dict(files)}, sync=True)
+        self._tell(await asyncio.to_thread(write))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -28,22 +28,23 @@ class RecoveryWatch:
     async def recovered(self, journey: str) -> None:
         """Return once the journey, after the latest fault, has been good for its whole window."""
         while True:
-            self._look()
+            self.look()
             if self._stage.first_fault_ns and self._found.get(journey) is not None:
                 return
             await self._stage.observation.next_look()
 
     def all_held(self) -> bool:
         """Whether every journey has held W, since the last fault and since the last change."""
-        self._look()
+        self.look()
         return self._held
 
     def missing(self) -> list[str]:
         """Journeys that have not recovered."""
-        self._look()
+        self.look()
         return sorted(journey for journey, at in self._found.items() if at is None)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Bring the answer up to date, if it is more than 100 ms old."""
         stage = self._stage
         now = stage.clock()
         if now - self._looked_ns < LOOK_NS:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
+from chaoskit.conductor import gate
 from chaoskit.conductor.guard import Guard
 from chaoskit.conductor.measurers import Measurers
 from chaoskit.conductor.observation import limits_ns
@@ -76,12 +76,21 @@ async def watch_guard(stage: Stage) -> None:
 
 async def watch_end(stage: Stage, timeline: Timeline, recovery: RecoveryWatch) -> None:
     """End the run when every step is through and every journey has held W, or at the deadline."""
-    hold: Callable[[], bool] = lambda: timeline.settled and recovery.all_held()  # noqa: E731
-    while not hold():
+
+    def late() -> bool:
         started = stage.first_fault_ns or stage.zero_ns
-        if stage.clock() >= started + stage.plan.deadline.ns:
-            missing = ", ".join(recovery.missing()) or "a step of the timeline"
-            stage.ending.set("complete", f"deadline of {stage.plan.deadline}: {missing} had not come through")
-            return
-        await stage.observation.next_look()
-    stage.ending.set("complete", "every journey has held its recovery")
+        return stage.clock() >= started + stage.plan.deadline.ns
+
+    with stage.recorder.phase("timeline"):
+        while not timeline.settled and not late():
+            recovery.look()
+            await stage.observation.next_look()
+    with stage.recorder.phase("hold"):
+        while not (timeline.settled and recovery.all_held()):
+            if late():
+                missing = ", ".join(recovery.missing()) or "a step of the timeline"
+                stage.ending.set("complete", f"deadline of {stage.plan.deadline}: not recovered: {missing}")
+                return
+            await stage.observation.next_look()
+        gate.check_after(stage, stage.clock())
+        stage.ending.set("complete", "every journey has held its recovery")
