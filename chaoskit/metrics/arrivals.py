@@ -15,8 +15,8 @@ from chaoskit.model.history import Operation
 class Arrival:
     """One scheduled operation. Times in CLOCK_MONOTONIC ns.
 
-    The system was sampled somewhere in [intended, sampled]; bounds use the unfavourable end. `decided`: from when it was
-    certain to be good or bad: its answer, its latency limit, or at once if it was never sent.
+    The system was sampled somewhere in [intended, sampled]; bounds use the unfavourable end. `decided`: from
+    when it was certain to be good or bad: its answer, its latency limit, or at once if it was never sent.
     """
 
     intended: int

@@ -14,8 +14,8 @@ def backlog_drained(
 ) -> Interval:
     """From the fault until every key of the load first intended in [f_lo, a_l) was answered, retries included (ns).
 
-    hi None: one of them never was. The client's side of the queue is what a customer waits in; queues inside the system are
-    not looked into.
+    hi None: one of them never was. The client's side of the queue is what a customer waits in; queues inside
+    the system are not looked into.
     """
     own = [o for o in operations if o.journey == journey and o.source == "load" and o.sent is not None]
     asked = {o.key for o in own if o.attempt == 1 and not o.tap and volley.lo <= o.intended < recovered_at}

@@ -32,7 +32,7 @@ class LoadRule:
 
 @dataclass(frozen=True)
 class Hold:
-    """What must hold: share `q` of the arrivals in every window of `w` ns, over `hold` ns (W) from a_l and past `after`."""
+    """What must hold: good share `q` in every window of `w` ns, for `hold` ns (W) from a_l and from `after` on."""
 
     q: float
     w: int
@@ -47,7 +47,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Search:
-    """`found`: index of a_l, or None. `open`: the first index not yet refuted; without a find the search may go on there."""
+    """`found`: index of a_l, or None. `open`: the first index not yet refuted, where a search may go on."""
 
     found: int | None
     open: int
@@ -56,8 +56,8 @@ class Search:
 def search(prober: Series, start: int, data_end: int, hold: Hold) -> Search:
     """Find a_l at index ≥ `start`, with the arrivals complete for times < `data_end`. O(n log n).
 
-    Windows start at arrivals; between two arrivals a window holds the same ones, or fewer good ones at its end only, which
-    the next window counts.
+    Windows start at arrivals; between two arrivals a window holds the same ones, or fewer good ones at its end
+    only, which the next window counts.
     """
     times, n = prober.times, len(prober.times)
     failing = _failing_windows(prober, start, data_end, hold)

@@ -10,7 +10,7 @@ from chaoskit.model.measurement import Clocks, Interval
 
 
 def measure_clocks(timeline: Timeline, hurt: Sequence[Volley], recovered_at: int | None) -> Clocks:
-    """The run's clocks, ns after the first volley that hurt a journey; without one, after the last before the first alert.
+    """The run's clocks, ns after the first volley that hurt a journey, or else the last one before the first alert.
 
     `recovered_at`: when the last journey was good again (None: one never was). Without any fault all clocks stay empty.
     """

@@ -11,7 +11,7 @@ from chaoskit.model.system import CUSTOMERS, System
 
 
 def users_of(target: str, system: System) -> frozenset[str]:
-    """Journeys that use a service or a link `caller -> callee`: its (calling) service is reached from theirs over links."""
+    """Journeys that use a service or a link `caller -> callee`: links lead from their service to it, or its caller."""
     caller, arrow, callee = (part.strip() for part in target.partition("->"))
     journeys = {name: _reached(journey.service, system) for name, journey in system.journeys.items()}
     if arrow and caller == CUSTOMERS:
@@ -31,7 +31,7 @@ def _reached(service: str, system: System) -> set[str]:
 
 
 def measure_fault(fault: FaultSpan, operations: Sequence[Operation], system: System) -> FaultMeasure:
-    """The fault, and whether an operation with [sent, done] overlapping [f_lo − limit, f_hi + limit] used its target."""
+    """The fault; exercised: the [sent, done] of an operation using its target overlaps [f_lo − limit, f_hi + limit]."""
     users = users_of(fault.target, system)
     limits = {name: system.journeys[name].good.within.ns for name in users}
     hi = fault.lo if fault.hi is None else fault.hi

@@ -1,4 +1,4 @@
-"""The live question: has every journey held its window by now? Cheap enough to be asked every 100 ms; judged again later."""
+"""The live question: has every journey held its window by now? Cheap enough to be asked every 100 ms."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class LiveRecovery:
                 self._probes[operation.journey].add(operation.intended, good)
 
     def recovered_at(self, after_ns: int, now_ns: int) -> dict[str, int | None]:
-        """Per probed journey: the arrival ≥ `after_ns` (the last fault's instant) since which it has held W, or None."""
+        """Per probed journey: the arrival at or after `after_ns`, the last fault, since which it has held W."""
         if after_ns != self._after:
             self._after = after_ns
             self._open = {}

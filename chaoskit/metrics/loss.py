@@ -25,8 +25,9 @@ def measure_books(
 ) -> tuple[LossMeasure, BooksMeasure]:
     """Loss and reconciliation of one set of books.
 
-    `operations`: Parquet of the operations that belong to these books; `asked`: of all operations. `fault`: [f_lo, f_hi] of
-    the volley that hurt first; `after`: from when on the database was surely one again (the last response was done).
+    `operations`: Parquet of the operations that belong to these books; `asked`: of all operations. `fault`:
+    [f_lo, f_hi] of the volley that hurt first; `after`: from when on the database was surely one again (the
+    last response was done).
     """
     survivor, writable, problems = survivor_of(books, snapshots)
     if survivor is None:
@@ -112,7 +113,7 @@ def amounts(lost: Iterable[LostOperation]) -> dict[str, int]:
 
 
 def recovery_point(lost: Sequence[LostOperation], fault: Interval | None) -> Interval | None:
-    """RPA ∈ [f_lo − min_L(done), f_hi − min_L(sent)], ns and never negative; None if nothing was lost or no fault hurt."""
+    """RPA ∈ [f_lo − min_L(done), f_hi − min_L(sent)] in ns, never negative; None: nothing lost, or no fault hurt."""
     if not lost or fault is None:
         return None
     done, sent = min(o.done for o in lost), min(o.sent for o in lost)

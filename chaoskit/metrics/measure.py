@@ -148,7 +148,7 @@ def _path(timeline: Timeline, recovery: Recovery) -> tuple[int, ...]:
 def _reconciled(
     events: tuple[Event, ...], recovery: Recovery, loss: LossMeasure, books: BooksMeasure
 ) -> Interval | None:
-    """When the books were proven right: somewhere between full service and the last snapshot; never, if they are not."""
+    """When the books were proven right: between full service and the last snapshot; never, if they are not."""
     looked = [event.t for event in events if event.kind == "collect.snapshot"]
     if recovery.rta is None or recovery.volley is None or not looked or loss.problems or books.problems:
         return None

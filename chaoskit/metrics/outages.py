@@ -12,7 +12,8 @@ def outages_of(arrivals: Sequence[Arrival], first: int, window: int) -> tuple[Ou
     """Outages from index `first` on. Bad arrivals less than one window w apart belong to one outage.
 
     With i the last good arrival before, j and k the first and last bad, l the first good after:
-    D ∈ (a_k − a_j, a_l − a_i), at most two periods wide. An instant that was sampled late is taken at its unfavourable end.
+    D ∈ (a_k − a_j, a_l − a_i), at most two periods wide. An instant that was sampled late is taken at its
+    unfavourable end.
     """
     bad = [index for index in range(first, len(arrivals)) if not arrivals[index].good]
     groups: list[list[int]] = []

@@ -15,8 +15,8 @@ def modelled_ns(
 ) -> int:
     """Modelled and not lived time of the decisions between `since` and the recovery (None: there was none), ns.
 
-    A decision that began only after the response to another one was done waited for it: the two add up. Decisions that were
-    under way at the same time run side by side: the longest chain counts.
+    A decision that began only after the response to another one was done waited for it: the two add up.
+    Decisions that were under way at the same time run side by side: the longest chain counts.
     """
     on_path = [d for d in decisions if d.end >= since and (until is None or d.end <= until)]
     done = {response.step: response.done for response in responses}

@@ -1,4 +1,4 @@
-"""Reconciles the surviving ledger with itself and with what customers were told: DuckDB over Parquet, one SQL file a rule.
+"""Reconciles the surviving ledger with itself and with what customers were told, in SQL over Parquet.
 
     operations ──keys.sql──► keys ──────┐
                                         ├─► rules/*.sql, lost.sql, in_doubt.sql, holes.sql

@@ -1,4 +1,4 @@
-"""Recovery of each journey: when its clock started, when it was good again for as long as agreed, and what bounds that has.
+"""Recovery of each journey: when its clock started, when it was good again to stay, and the bounds of both.
 
 f_lo  f_hi                    a_k  a_l
 ├──fault──┤ × × × × × × × × × ×    ✓ ✓ ✓ ✓ ✓ ✓ …  holds q, w, W
@@ -29,7 +29,7 @@ MINIMUM_SERVICE = 0.5
 
 @dataclass(frozen=True)
 class Probed:
-    """What is known of one journey. `data_end`: arrivals before it are complete; `before`: start of the steady window."""
+    """What is known of one journey. `data_end`: arrivals before it are complete; `before`: the steady window's start."""
 
     journey: str
     probes: tuple[Arrival, ...]

@@ -1,4 +1,4 @@
-"""Whether the prober measured what it claims: every scheduled probe sent, and on time, inside the window that decides."""
+"""Whether the prober measured what it claims: in the deciding window every probe was sent, and on time."""
 
 from __future__ import annotations
 

@@ -1,0 +1,75 @@
+"""nothing-lost: every acknowledged operation is in the surviving ledger, once and as it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from chaoskit.model.history import History
+from chaoskit.model.measurement import LossMeasure, LostOperation, Measurements
+from chaoskit.model.verdict import Verdict
+from chaoskit.registry import register
+
+RULES = ("amount-differs", "parties-differ", "payload-differs")
+
+
+@register("checks", "nothing-lost")
+@dataclass(frozen=True)
+class NothingLost:
+    """Is everything that customers were told is done in the surviving ledger?
+
+    Every key that was acknowledged must be there, with the same amount, currency, parties and payload. It is looked for
+    by key, before anything is sent again or replayed. The hole check: an operation that is lost while one that was sent only
+    after its acknowledgement survives on the same database cannot be explained by replication lag.
+
+    fail: something is missing or different; every key and amount is listed. unknown: there is no surviving ledger, or it was
+    still changing. Not exercised: no operation that belongs in books was acknowledged.
+    """
+
+    def judge(self, history: History, measurements: Measurements) -> Verdict:
+        """One verdict over all books."""
+        name = "nothing-lost"
+        losses = measurements.losses.values()
+        events = tuple(e.n for e in history.events if e.kind == "collect.snapshot")
+        if problems := tuple(p for loss in losses for p in loss.problems):
+            return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
+        acknowledged = sum(loss.acknowledged for loss in losses)
+        if not acknowledged:
+            why = "not exercised: no operation that belongs in books was acknowledged"
+            return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
+        lost = [operation for loss in losses for operation in loss.lost]
+        differing = [v for b in measurements.books.values() for v in b.broken(*RULES)]
+        holes = [hole for loss in losses for hole in loss.holes]
+        if not lost and not differing:
+            reason = f"0 of {acknowledged} acknowledged operations lost"
+            return Verdict(name=name, outcome="pass", reason=reason, events=events)
+        parts = (
+            [f"{len(lost)} of {acknowledged} acknowledged operations lost{_amounts(losses)}"] if lost else []
+        )
+        parts += [f"{v.count} × {v.rule}" for v in differing]
+        if holes:
+            parts.append(f"{len(holes)} of them cannot be lag: later ones survived on the same database")
+        details = [describe(operation) for operation in lost]
+        details += [
+            f"hole: {x} is lost, {y} was sent after its acknowledgement and survived" for x, y in holes
+        ]
+        details += [case for v in differing for case in v.cases]
+        return Verdict(
+            name=name, outcome="fail", reason="; ".join(parts), events=events, details=tuple(details)
+        )
+
+
+def describe(operation: LostOperation) -> str:
+    """One lost operation for the reader: key, journey, amount in minor units."""
+    amount = (
+        "" if operation.amount is None else f" {operation.amount} {operation.currency or ''} (minor units)"
+    )
+    return f"lost: {operation.key} {operation.journey}{amount}"
+
+
+def _amounts(losses: Iterable[LossMeasure]) -> str:
+    sums: dict[str, int] = {}
+    for loss in losses:
+        for currency, amount in loss.amount.items():
+            sums[currency] = sums.get(currency, 0) + amount
+    return "".join(f", {amount} {currency} (minor units)" for currency, amount in sorted(sums.items()))
