@@ -102,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._headers_done = False
         self._complete = False
         self._surplus = False
+        self._reusable = False
 
     # -- as asyncio calls it
 
@@ -129,7 +130,7 @@ class Connection(asyncio.Protocol):
                 return
             self._surplus = True
         if self._complete:
-            self._finish(keep=not self._surplus and self._parser.should_keep_alive())
+            self._finish(keep=self._reusable and not self._surplus)
         elif self._received > ANSWER_MAX:
             self._fail("too-big", f"more than {ANSWER_MAX} bytes")
 
@@ -175,6 +176,7 @@ class Connection(asyncio.Protocol):
             self._received = received
         else:
             self._complete = True
+            self._reusable = self._parser.should_keep_alive()  # true only inside this callback
 
     # -- as the target calls it
 

@@ -14,6 +14,7 @@ import asyncio
 import gc
 import heapq
 import signal
+import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -85,6 +86,7 @@ class Measurer:
             loop.add_signal_handler(number, self.stop)
         loop.set_exception_handler(self._broke)
         task = self._task
+        started_cpu_ns = time.process_time_ns()
         self._journal.write({"r": "begin", "t": self._clock(), **about})
         self._alarm = Alarm(loop, self._ring)
         loop.call_later(max(0.0, (task.start_at_ns - self._clock()) / 1e9) + task.longest.s, self.stop)
@@ -98,7 +100,10 @@ class Measurer:
             self._close()
         if self._failure is not None:
             raise self._failure
-        self._journal.write({"r": "end", "t": self._clock(), **self._counts(), "late_ms": self._lateness()})
+        late = percentiles_ms(list(self._late_ns))
+        cpu_ns = time.process_time_ns() - started_cpu_ns
+        end = {"r": "end", "t": self._clock(), **self._counts(), "late_ms": late, "cpu_ns": cpu_ns}
+        self._journal.write(end)
 
     def stop(self) -> None:
         """Schedule nothing more, send pending retries once more, wait for every answer or its limit."""
@@ -248,6 +253,3 @@ class Measurer:
             "sent": self._sent,
             "missed": self._scheduled - self._sent,
         }
-
-    def _lateness(self) -> dict[str, float]:
-        return percentiles_ms(list(self._late_ns))

@@ -4,8 +4,8 @@
     in:  {"trials": [{"kind": "refuse" | "503" | "hang", "start_ns": …, "end_ns": …}, …]}   CLOCK_MONOTONIC
     out: {"switches": [{"kind", "start": [before, after], "end": [before, after]}, …]}      what really happened
 
-It answers `201` otherwise. `refuse`: the listener and every connection are closed. `503`: that status. `hang`: requests are
-read, and answered at the end.
+It answers `201` otherwise. `refuse`: the listener and every connection are closed. `503`: that status. `hang`: requests
+are read, and answered at the end.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@
 A trial passes when the interval (a_k − a_j, a_l − a_i) contains the outage that the server's schedule made, and is no wider
 than two probe periods. For a hang the truth ends `within` before the thaw: who came later was answered in time.
 
-The truth is known to within two things that the table shows as ±: how long the switch took, and how long a probe next to it
-took to reach the server (at most its whole round trip). A customer's arrival is good or bad by when the request gets there.
+The truth is known to within two things that the table shows as ±: how long the switch took, and how long a probe
+next to it took to reach the server (at most its whole round trip): a customer's arrival is good or bad by when the
+request gets there. A trial with a probe at its edges that was late by more than a period, or not sent, is no measurement.
 """
 
 from __future__ import annotations
@@ -164,12 +165,10 @@ def _judge(switch: dict[str, Any], probes: Sequence[Operation]) -> Result:
     bad = [n for n, probe in enumerate(probes) if not _good(probe)]
     if not bad or bad[0] == 0 or bad[-1] + 1 == len(probes):
         return Result(switch["kind"], truth, error, None, "no outage seen between good probes")
-    before, first, last, after = (probes[n] for n in (bad[0] - 1, bad[0], bad[-1], bad[-1] + 1))
+    edges = before, first, last, after = tuple(probes[n] for n in (bad[0] - 1, bad[0], bad[-1], bad[-1] + 1))
     error += max(_round_trip(before), _round_trip(after, switch))
-    problem = ""
-    late = [probe for probe in probes if probe.sent is None or probe.sent - probe.intended > PERIOD_NS]
-    if late:
-        problem = f"{len(late)} probes late or not sent"
+    late = sum(probe.sent is None or probe.sent - probe.intended > PERIOD_NS for probe in edges)
+    problem = f"{late} probes at the edges late or not sent" if late else ""
     measured = (last.intended - first.intended, after.intended - before.intended)
     return Result(switch["kind"], truth, error, measured, problem)
 
