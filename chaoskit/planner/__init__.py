@@ -1,0 +1,8 @@
+"""Plans: a pure function from drill, system, runtime and seed to all that a run will do."""
+
+from __future__ import annotations
+
+from chaoskit.planner.planner import plan
+from chaoskit.planner.timeline import read_aloud
+
+__all__ = ["plan", "read_aloud"]

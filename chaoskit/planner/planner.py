@@ -1,0 +1,153 @@
+"""Decides everything a run will do, from drill, system, runtime and seed alone; refuses what cannot run here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from chaoskit.errors import InputError, Problem
+from chaoskit.model.drill import Step
+from chaoskit.model.plan import Place, Plan, PlannedStep
+from chaoskit.model.system import System
+from chaoskit.planner import guard, schedule
+from chaoskit.planner.wiring import Wired, wire
+from chaoskit.quantity import Duration
+from chaoskit.spec import Loaded, Registry
+from chaoskit.spec.drill_names import RUNBOOK_MEMBERS, step_ids
+
+
+class PlanningRuntime(guard.Offer, Protocol):
+    """A runtime as far as planning needs it; `model.estate.Runtime` fits."""
+
+    def fidelity(self, plan: Plan) -> Any: ...
+
+
+def plan(
+    loaded: Loaded, runtime: PlanningRuntime, registry: Registry, *, pace: Literal["drill", "real"] = "drill"
+) -> Plan:
+    """The plan of one run. Pure: the same arguments give the same plan.
+
+    Raises:
+        InputError: every step, service and link that this runtime cannot run, each with its place.
+    """
+    problems: list[Problem] = []
+    notes: list[str] = list(loaded.compose.notes)
+    drill = loaded.drill
+    steps = plan_steps(loaded, registry)
+    problems += guard.refuse_steps(steps, loaded, runtime)
+    problems += guard.refuse_services(loaded, runtime)
+    wired = wire(loaded.system) if runtime.wires_by_environment else Wired()
+    problems += guard.refuse_wiring(wired, loaded)
+    probes = schedule.probes(loaded, problems)
+    criteria = schedule.criteria(loaded, probes, problems, notes)
+    if problems:
+        raise InputError(*problems)
+    hold = max((criterion.hold_ns for criterion in criteria.values()), default=0)
+    deadline, why = schedule.deadline(drill, steps, hold, pace)
+    notes += _people(loaded, steps, pace)
+    notes.append(f"without recovery the run ends {deadline} after the first fault: {why}")
+    notes += wired.notes
+    notes += guard.left_aside(loaded.system, runtime)
+    made = Plan(
+        drill=drill,
+        drill_path=str(loaded.path),
+        system=loaded.system,
+        runtime=runtime.name,
+        seed=drill.seed,
+        pace=pace,
+        load=drill.load,
+        probes=probes,
+        criteria=criteria,
+        steps=steps,
+        wirings=wired.wirings,
+        deadline=deadline,
+        notes=tuple(notes),
+    )
+    return made.model_copy(update={"fidelity": tuple(runtime.fidelity(made))})
+
+
+def plan_steps(loaded: Loaded, registry: Registry) -> tuple[PlannedStep, ...]:
+    """The timeline with ids, targets and volleys.
+
+    Faults with equal `at`, or the same `when` and `after`, are one volley: armed together, applied in one instant. A
+    response is a volley of its own.
+    """
+    steps = loaded.drill.timeline
+    ids = step_ids(steps)
+    volleys: dict[Any, int] = {}
+    planned = []
+    for number, (step, name) in enumerate(zip(steps, ids, strict=True)):
+        instant: Any = ("step", name)
+        if step.fault is not None and step.at is not None:
+            instant = ("at", step.at.ns)
+        elif step.fault is not None and step.when is not None:
+            instant = ("when", step.when.model_dump_json(), step.after.ns if step.after else 0)
+        follows = step.at is None and step.when is None
+        member, on = _member(step, loaded.system, registry)
+        planned.append(
+            PlannedStep(
+                id=name,
+                kind="fault" if step.fault is not None else "response",
+                name=member,
+                on=on,
+                params=step.params,
+                volley=volleys.setdefault(instant, len(volleys)),
+                at=step.at,
+                after=step.after,
+                after_step=ids[number - 1] if follows else None,
+                when=step.when,
+                for_=step.for_,
+                decision=step.decision,
+                place=_place(loaded, number),
+                requires=_requires(step, member, registry),
+            )
+        )
+    return tuple(planned)
+
+
+def _member(step: Step, system: System, registry: Registry) -> tuple[str, tuple[str, ...]]:
+    """The registered name and the services a step means: runbooks and roles are resolved."""
+    name, on = step.name, step.on
+    runbook = system.runbooks.get(name) if step.respond is not None else None
+    if runbook is not None:
+        if name not in registry.members("responses"):
+            name = RUNBOOK_MEMBERS[runbook.database or ""]
+        if not on and runbook.on is not None:
+            on = (runbook.on,)
+    return name, tuple(_service(target, system) for target in on)
+
+
+def _service(target: str, system: System) -> str:
+    role, dot, member = target.partition(".")
+    if dot and target not in system.services and role in system.roles:
+        return getattr(system.roles[role], member) or target
+    return target
+
+
+def _requires(step: Step, name: str, registry: Registry) -> tuple[str, ...]:
+    members: Mapping[str, type] = registry.members("faults" if step.fault is not None else "responses")
+    return tuple(sorted(getattr(members[name], "requires", ())))
+
+
+def _place(loaded: Loaded, number: int) -> Place:
+    at = loaded.places.at("timeline", number)
+    return Place(path=str(at.path), line=at.line, column=at.column)
+
+
+def _people(loaded: Loaded, steps: tuple[PlannedStep, ...], pace: str) -> list[str]:
+    """Warnings about human time: modelled time is judged, and an RTO below it cannot be met by any machine."""
+    modelled, _ = schedule.people_ns(steps, pace)
+    notes = []
+    takes = sum(step.decision.takes.ns for step in steps if step.decision is not None)
+    for journey in loaded.drill.load:
+        rto = loaded.drill.objective(journey).rto
+        if rto is not None and takes >= rto.ns:
+            notes.append(
+                f"{journey}: its RTO of {rto} cannot be met, people alone take {Duration.of_ns(takes)}"
+            )
+    if modelled:
+        notes.append(
+            f"{Duration.of_ns(modelled)} of decisions are modelled: added to the RTA, while loss and in doubt are "
+            "measured over the machine's outage only"
+        )
+    return notes
