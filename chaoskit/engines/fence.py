@@ -1,6 +1,6 @@
 """Proves that the old primary of a database can acknowledge nothing more, before another one is promoted.
 
-no process of it is left, and its own address refuses            → dead
+no process of it is left, and nobody answers at its own address      → dead
 each link to it refuses, and what was open through it has ended  → unreachable, whether it runs, hangs or wakes
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from chaoskit.engines.dialect import knock, refused_by
+from chaoskit.engines.dialect import Dialect, refused_by
 from chaoskit.engines.line import NoLine, RawLine
 from chaoskit.model.estate import Estate
 
 _WITHIN_S = 2.0
+_ANSWER_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,16 @@ class NotFenced(Exception):
 
 
 async def prove_dead(service: str, estate: Estate) -> Fence | None:
-    """The fence that death is, or None while anything of the service lives or listens."""
+    """The fence that death is, or None while anything of the service lives or answers at its own address."""
     if await estate.processes.tree(service):
         return None
     # The runtime's word alone is no proof: the service's own address must agree.
-    answer = await knock(estate.direct(service), _WITHIN_S)
-    if answer.kind == "answered":
-        return None
-    return Fence(f"{service} has no process left and its address is {answer.kind}")
+    try:
+        line = await Dialect.of(estate.plan.system, service).open(estate.direct(service), _ANSWER_S)
+    except NoLine as failure:
+        return Fence(f"{service} has no process left and its address is {failure.answer.kind}")
+    line.close()
+    return None
 
 
 async def fence_links(service: str, estate: Estate) -> Fence:

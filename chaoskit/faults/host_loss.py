@@ -16,7 +16,9 @@ from chaoskit.registry import register
 
 _WITHIN_S = 2.0
 _SILENCE_S = 0.15
-_SILENT = toxics("timeout", "both", {"timeout": 0})
+_FOR_EVER_MS = 2**31 - 1
+# Bytes are dropped, and the end of a connection whose owner has died is held back: to the other side it just hangs.
+_SILENT = toxics("timeout", "both", {"timeout": 0}) + toxics("slow_close", "both", {"delay": _FOR_EVER_MS})
 
 
 @register("faults", "host.loss")
@@ -31,8 +33,8 @@ class HostLoss:
     connection through each link that leads to the service gets neither an answer nor a refusal.
     Undo: a dead process stays dead; the links that lead to it come back when it listens again, those that lead from
     it at once.
-    Fidelity on `local`: the silence is made by the links' proxies. Connections that are open at the instant may see
-    their end, because the kernel that kept them lives on; a lost machine would leave them hanging.
+    Fidelity on `local`: the silence is made by the links' proxies, which also hold back the end of the connections that
+    were open, so that they hang as they would; connecting succeeds, where a lost machine would let it hang.
 
         timeline:
           - at: 0s
@@ -54,10 +56,12 @@ class HostLoss:
         return Undo(steps=(NothingToUndo(why=why), MirrorUndo(service=target), *outbound))
 
     async def apply(self, target: str, estate: Estate) -> None:
-        # What it still had to say must not get out: its own links fall silent before it dies.
-        await asyncio.gather(*(lay(estate.links, link, _SILENT) for link in _outbound(target, estate)))
+        # What it still had to say must not get out: its network falls silent before it dies.
+        await asyncio.gather(
+            estate.links.mirror(target, "silent"),
+            *(lay(estate.links, link, _SILENT) for link in _outbound(target, estate)),
+        )
         await estate.processes.kill(target)
-        await estate.links.mirror(target, "silent")
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
         dead = await tree.witness_death(estate.processes, target, baseline, _WITHIN_S)

@@ -83,15 +83,13 @@ class Look:
 class Probe(Protocol):
     """Looks at a service during a run, directly, speaking its protocol.
 
-    Of the probes that fit a service the conductor takes the one of the highest `priority`; a probe of a user's own
-    package may so outrank those that come with chaoskit (sql 30, http 20, tcp 10).
+    Of the probes that fit a service the conductor takes the one that ranks highest, so that one of a user's own
+    package can outrank those that come with chaoskit (sql 30, http 20, tcp 10).
     """
 
-    priority: ClassVar[int]
-
     @classmethod
-    def fits(cls, service: str, system: System) -> bool:
-        """Whether this probe speaks the service's protocol."""
+    def fits(cls, system: System, service: str) -> int:
+        """How well this probe fits the service: 0 if it does not speak its protocol, else its rank."""
         ...
 
     async def look(self, service: str, estate: Estate, timeout_s: float) -> Look: ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from chaoskit.engines.dialect import Dialect
 from chaoskit.engines.http_line import HttpLine
@@ -25,11 +24,9 @@ class HttpProbe:
         when: {down: ledger, every: 250ms, misses: 3}
     """
 
-    priority: ClassVar[int] = 20
-
     @classmethod
-    def fits(cls, service: str, system: System) -> bool:
-        return Dialect.of(system, service).name == "http"
+    def fits(cls, system: System, service: str) -> int:
+        return 20 if Dialect.of(system, service).name == "http" else 0
 
     async def look(self, service: str, estate: Estate, timeout_s: float) -> Look:
         system = estate.plan.system

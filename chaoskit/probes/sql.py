@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
@@ -24,11 +23,9 @@ class SqlProbe:
         when: {down: ledger-db, every: 100ms, misses: 3}
     """
 
-    priority: ClassVar[int] = 30
-
     @classmethod
-    def fits(cls, service: str, system: System) -> bool:
-        return system.role_of(service) is not None
+    def fits(cls, system: System, service: str) -> int:
+        return 30 if system.role_of(service) is not None else 0
 
     async def look(self, service: str, estate: Estate, timeout_s: float) -> Look:
         system = estate.plan.system

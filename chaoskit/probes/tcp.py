@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from chaoskit.engines.dialect import knock
 from chaoskit.model.estate import Estate
@@ -23,11 +22,9 @@ class TcpProbe:
         when: {down: cache, every: 250ms, misses: 3}
     """
 
-    priority: ClassVar[int] = 10
-
     @classmethod
-    def fits(cls, service: str, system: System) -> bool:
-        return True
+    def fits(cls, system: System, service: str) -> int:
+        return 10
 
     async def look(self, service: str, estate: Estate, timeout_s: float) -> Look:
         answer = await knock(estate.direct(service), timeout_s)

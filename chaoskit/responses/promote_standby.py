@@ -154,4 +154,4 @@ async def _keep_dead(old: str, dead: Fence, estate: Estate) -> Fence:
 
 def _record(context: ResponseContext, fact: str, since_ns: int, **facts: object) -> None:
     after_ms = round((monotonic_ns() - since_ns) / _MS, 1)
-    context.record("response.fact", step=context.step, fact=fact, after_ms=after_ms, **facts)
+    context.record(fact, after_ms=after_ms, **facts)
