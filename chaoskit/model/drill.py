@@ -121,7 +121,9 @@ class Settle(Frozen):
     """How long recovery must hold (W), and the gap between the two snapshots of the books."""
 
     hold: Annotated[Duration | None, Field(description="W; default max(30 s, RTO/10)")] = None
-    gap: Duration = Duration.parse("1s")
+    gap: Annotated[
+        Duration, Field(description="time between the two snapshots of the books, which must be alike")
+    ] = Duration.parse("1s")
 
 
 class Abort(Frozen):
@@ -142,35 +144,57 @@ class Expect(Frozen):
 class Repeat(Frozen):
     """Runs fixed in advance; never best of n."""
 
-    runs: Annotated[int, Field(ge=1, le=1000)]
-    confidence: Percent = Percent.parse("95%")
+    runs: Annotated[int, Field(ge=1, le=1000, description="how many runs")]
+    confidence: Annotated[
+        Percent, Field(description="confidence of the printed bound on the probability of a miss")
+    ] = Percent.parse("95%")
 
 
 class Drill(Frozen):
     """One drill file."""
 
     drill: Annotated[Name, Field(description="the drill's name; the run folder carries it")]
-    title: Annotated[str, Field(min_length=1, max_length=200)]
+    title: Annotated[
+        str, Field(min_length=1, max_length=200, description="one line for reports: what happens")
+    ]
     why: Annotated[str, Field(description="why anybody runs this, for the reader of the report")] = ""
     system: Annotated[str, Field(description="path of system.yaml, relative to this file")]
     variant: Annotated[str | None, Field(description="variant of the system, declared in system.yaml")] = None
-    tags: tuple[str, ...] = ()
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    tags: Annotated[
+        tuple[str, ...], Field(description="words to select drills by, for example scenario numbers")
+    ] = ()
+    seed: Annotated[
+        int, Field(ge=0, le=2**63 - 1, description="everything drawn at random is drawn from it")
+    ] = 0
     load: Annotated[
         dict[str, Rate],
         Field(min_length=1, description="arrivals per second, per journey; open loop, Poisson"),
     ]
-    steady: Steady = Steady()
-    timeline: Annotated[tuple[Step, ...], Field(min_length=1)]
+    steady: Annotated[
+        Steady,
+        Field(description="the steady state that must hold before the first fault and again at the end"),
+    ] = Steady()
+    timeline: Annotated[
+        tuple[Step, ...],
+        Field(
+            min_length=1,
+            description="faults and responses; they run in parallel unless `when` or `after` orders them",
+        ),
+    ]
     objectives: Annotated[
         dict[str, Objective],
         Field(min_length=1, description="per journey; '*' is every journey the load drives"),
     ]
-    settle: Settle = Settle()
-    checks: tuple[str, ...] = ()
-    abort: Abort | None = None
-    expect: Literal["pass"] | Expect = "pass"
-    repeat: Repeat | None = None
+    settle: Annotated[
+        Settle,
+        Field(description="how long recovery must hold, and the gap between the two snapshots of the books"),
+    ] = Settle()
+    checks: Annotated[
+        tuple[str, ...], Field(description="what is judged besides the objectives; see `chaoskit catalogue`")
+    ] = ()
+    abort: Annotated[Abort | None, Field(description="a guard that stops the drill")] = None
+    expect: Annotated[Literal["pass"] | Expect, Field(description="pass, or exactly what must fail")] = "pass"
+    repeat: Annotated[Repeat | None, Field(description="runs fixed in advance; all are published")] = None
     matrix: Annotated[
         dict[str, tuple[Any, ...]], Field(description="cells: keys of this file with several values each")
     ] = {}

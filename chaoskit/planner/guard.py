@@ -24,7 +24,7 @@ REFUSED_BY_ENVIRONMENT = frozenset(
         "provider",
     )
 )
-"""Compose keys that change who reaches whom, or how many there are: a runtime of processes would drill another system."""
+"""Compose keys that change who reaches whom, or how many: without them another system would be drilled."""
 
 
 class Offer(Protocol):

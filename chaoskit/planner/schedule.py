@@ -110,8 +110,8 @@ def deadline(drill: Drill, steps: tuple[PlannedStep, ...], hold_ns: int, pace: s
     """When a run gives up waiting for recovery, from the first fault, and why then.
 
     The last fault's end + max(30 s, min(RTO − modelled human time, 120 s)) of the journey that may take longest
-    + people's slept time + the hold. A run that is still bad then is censored, "more than x": against an RTO below x that
-    is a fail, against a longer one unknown. It is capped so that a drill with modelled minutes does not wait for them.
+    + people's slept time + the hold. A run that is still bad then is censored, "more than x": against an RTO below x
+    that is a fail, against a longer one unknown. It is capped so that a drill with modelled minutes does not wait for them.
     """
     modelled, slept = people_ns(steps, pace)
     waits = []

@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of drill and system files, for editors and validators, made from the models and members."""
+"""JSON Schemas (draft 2020-12) of drill and system files, for editors, made from the models and members."""
 
 from __future__ import annotations
 
@@ -132,5 +132,5 @@ def _first_line(member: type) -> str:
 
 def _one_or_list(schema: Schema) -> Schema:
     """A list, or its only item."""
-    about = {key: schema.pop(key) for key in ("description", "default") if key in schema}
+    about: Schema = {key: schema.pop(key) for key in ("description", "default") if key in schema}
     return {**about, "anyOf": [schema["items"], {**schema, "minItems": 1}]}
