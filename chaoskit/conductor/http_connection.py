@@ -170,7 +170,9 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._complete:
             return
-        if self._status is not None and 100 <= self._status < 200:  # interim; the answer proper follows
+        if (
+            self._status is not None and 100 <= self._status < 200 and self._status != 101
+        ):  # interim; the answer proper follows
             received = self._received
             self._start_answer()
             self._received = received

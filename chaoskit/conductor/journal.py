@@ -33,7 +33,18 @@ MISSED_LATE = "measurer late"
 MISSED_OUTSTANDING = "too many outstanding"
 """`error` of a missed operation for which no request was free, because the system held on to too many."""
 
-_OF_INTENT = ("key", "journey", "attempt", "tap", "intended", "woke", "payload_hash", "amount", "currency", "values")
+_OF_INTENT = (
+    "key",
+    "journey",
+    "attempt",
+    "tap",
+    "intended",
+    "woke",
+    "payload_hash",
+    "amount",
+    "currency",
+    "values",
+)
 _OF_DONE = ("sent", "done", "outcome", "status", "error", "read")
 _OF_MISSED = ("key", "journey", "attempt", "tap", "intended", "error")
 

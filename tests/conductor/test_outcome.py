@@ -1,0 +1,60 @@
+"""What each end of an exchange says about the money."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaoskit.conductor.http_connection import Answer, Ending
+from chaoskit.conductor.outcome import judged
+from chaoskit.model.system import Good, Journey, Read, Refused
+from chaoskit.quantity import Duration
+
+JOURNEY = Journey(
+    post="bank/transfers",
+    good=Good(status=(200, 201), within=Duration.parse("1s")),
+    refused=Refused(status=(409, 422)),
+    read=Read(value="account.balance", position="lsn"),
+)
+BODY = b'{"account": {"balance": "12.30"}, "lsn": 7}'
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "outcome"),
+    [
+        ("answered", 200, "ok"),
+        ("answered", 201, "ok"),
+        ("answered", 202, "unknown"),
+        ("answered", 302, "unknown"),
+        ("answered", 404, "unknown"),
+        ("answered", 409, "fail"),
+        ("answered", 422, "fail"),
+        ("answered", 500, "unknown"),
+        ("answered", 503, "unknown"),
+        ("connect", None, "fail"),
+        ("limit", None, "unknown"),
+        ("limit", 201, "unknown"),
+        ("reset", None, "unknown"),
+        ("eof", None, "unknown"),
+        ("eof", 422, "unknown"),
+        ("garbage", None, "unknown"),
+        ("too-big", 200, "unknown"),
+    ],
+)
+def test_outcome(ending: Ending, status: int | None, outcome: str) -> None:
+    result = judged(JOURNEY, Answer(ending, None if ending == "connect" else 1, 2, status, BODY, "why"))
+    assert result.outcome == outcome
+    assert (result.error is None) == (outcome == "ok")
+
+
+def test_a_read_records_value_and_position() -> None:
+    assert judged(JOURNEY, Answer("answered", 1, 2, 200, BODY)).read == {"value": "12.30", "position": 7}
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [(b"<html>", "not JSON"), (b'{"lsn": 7}', "account.balance"), (b"[1]", "no field"), (b"", "not JSON")],
+)
+def test_an_answer_without_the_field_says_so(body: bytes, error: str) -> None:
+    result = judged(JOURNEY, Answer("answered", 1, 2, 200, body))
+    assert result.outcome == "ok"
+    assert error in (result.error or "")
