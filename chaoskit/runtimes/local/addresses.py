@@ -17,7 +17,10 @@ from chaoskit.runtimes.local.sockets import listening
 ADDRESSES_MAX = 250
 CONTROL_HOST = 254
 """Last byte of the address on which the proxy's API listens."""
-_FIRST, _LAST = 65, 190  # 127.65.0.0/16 to 127.190.0.0/16: clear of 127.0.x.x, where resolvers and distributions put things
+_FIRST, _LAST = (
+    65,
+    190,
+)  # 127.65.0.0/16 to 127.190.0.0/16: clear of 127.0.x.x, where resolvers and distributions put things
 _BLOCKS = (_LAST - _FIRST + 1) * 256
 
 
@@ -89,7 +92,9 @@ def lease_block(run: str, folder: Path | None = None) -> Block:
         _try_to_bind(prefix)
         return Block(prefix, fd)
     os.close(fd)
-    raise EnvironmentBroken("every address block in 127/8 is taken; `chaoskit clean` frees those of dead runs")
+    raise EnvironmentBroken(
+        "every address block in 127/8 is taken; `chaoskit clean` frees those of dead runs"
+    )
 
 
 def _try_to_bind(prefix: str) -> None:

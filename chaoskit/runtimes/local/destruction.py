@@ -75,7 +75,7 @@ class Destruction:
         for path in self._shared - _mapped_by_others(self._shared):
             with suppress(OSError):
                 os.unlink(path)  # noqa: PTH108
-        left = _remove_tree(Path(self.record.scratch))
+        left = _remove_tree(Path(self.record.scratch)) + _remove_tree(Path(self.record.partial))
         if leases:
             records.settle_leases(self.record)
         if not left:

@@ -28,13 +28,17 @@ class Identity:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """`<state>/runs/<run>/supervisor.json`, written before anything of the run is started."""
+    """`<state>/runs/<run>/supervisor.json`, written before anything of the run is started.
+
+    `partial` is where the run makes what it then renames into the cache.
+    """
 
     run: str
     folder: str
     state: str
     block: str
     scratch: str
+    partial: str
     boot_id: str
     supervisor: Identity
     conductor: Identity
@@ -42,12 +46,14 @@ class RunRecord:
     @classmethod
     def new(cls, task: dict[str, Any], block: str, supervisor: Identity) -> RunRecord:
         """From the conductor's task. The scratch folder gets a name nobody can guess; it is recorded, then made."""
+        name = f"chaoskit-{secrets.token_hex(6)}"
         return cls(
             run=task["run"],
             folder=task["folder"],
             state=task["state"],
             block=block,
-            scratch=f"{task['temporary']}/chaoskit-{secrets.token_hex(6)}",
+            scratch=f"{task['temporary']}/{name}",
+            partial=f"{task['cache']}/.new-{name}",
             boot_id=boot_id(),
             supervisor=supervisor,
             conductor=Identity(**task["conductor"]),

@@ -89,8 +89,7 @@ def residue(record: RunRecord, known: Iterable[Identity] = ()) -> list[str]:
         left += [f"socket {at}" for at in listening() if at.host.startswith(record.block + ".")]
         pids = creators(Path(record.scratch)) | {who.pid for who in (*known, *records.processes(record))}
         left += [f"System V segment {s.id} of process {s.creator}" for s in segments() if s.creator in pids]
-    if Path(record.scratch).exists():
-        left.append(f"folder {record.scratch}")
+    left += [f"folder {path}" for path in (record.scratch, record.partial) if Path(path).exists()]
     if records.read_record(Path(record.state)) is not None:
         left.append(f"record in {record.state}")
     return left

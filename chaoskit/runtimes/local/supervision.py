@@ -43,6 +43,7 @@ class Task:
     folder: Path
     state: Path
     temporary: Path
+    cache: Path
 
 
 class Supervision:
@@ -70,6 +71,7 @@ class Supervision:
             "folder": str(task.folder),
             "state": str(task.state),
             "temporary": str(task.temporary),
+            "cache": str(task.cache),
             "conductor": {"pid": conductor.pid, "start": conductor.start},
         }
         log = task.folder / "logs" / "supervisor.log"
@@ -93,7 +95,9 @@ class Supervision:
                 self.record = await self._hello
         except TimeoutError:
             await self.let_go()
-            raise EnvironmentBroken(f"the supervisor did not answer within {_ANSWER_S:g} s; see {log}") from None
+            raise EnvironmentBroken(
+                f"the supervisor did not answer within {_ANSWER_S:g} s; see {log}"
+            ) from None
         except BaseException:
             await asyncio.shield(self.let_go())
             raise

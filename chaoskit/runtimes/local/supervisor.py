@@ -30,7 +30,7 @@ from chaoskit.runtimes.local import keeper, signals
 from chaoskit.runtimes.local.addresses import Block, lease_block
 from chaoskit.runtimes.local.destruction import Destruction
 from chaoskit.runtimes.local.kernel import become_subreaper
-from chaoskit.runtimes.local.process_table import Entry, descendants, look
+from chaoskit.runtimes.local.process_table import Entry, descendants, look, table
 from chaoskit.runtimes.local.record import RunRecord, add_process, this_process, write_record
 
 
@@ -116,7 +116,7 @@ class Supervisor:
             number = request.pop("id")
             try:
                 answer = getattr(self, "do_" + request.pop("do"))(number, **request)
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 self._send({"id": number, "error": f"{type(error).__name__}: {error}"})
                 continue
             if answer is not LATER:
@@ -149,7 +149,7 @@ class Supervisor:
         """The keeper has ended, and with it the last process of the tree (or somebody killed the keeper itself)."""
         strays = {entry.pid for entry in self._strays()}
         if strays:
-            signals.kill_all(lambda processes: [e for e in self._below_strays(processes)])
+            signals.kill_all(self._below_strays)
         running.gone = True
         with contextlib.suppress(KeyError, ValueError):
             self.selector.unregister(running.reports)
@@ -160,7 +160,7 @@ class Supervisor:
         self._answer(running, "gone")
 
     def _strays(self) -> list[Entry]:
-        return [e for e in descendants(signals.table(), [os.getpid()]) if self._is_stray(e)]
+        return [e for e in descendants(table(), [os.getpid()]) if self._is_stray(e)]
 
     def _is_stray(self, entry: Entry) -> bool:
         keepers = {running.keeper for running in self.jobs.values()}
@@ -240,7 +240,9 @@ class Supervisor:
 
     # -- requests ---------------------------------------------------------------------------------
 
-    def do_start(self, number: int, *, name: str, stdin: str = "", user: list[int] | None = None, **job: Any) -> Any:
+    def do_start(
+        self, number: int, *, name: str, stdin: str = "", user: list[int] | None = None, **job: Any
+    ) -> Any:
         """Start a job under a keeper; answered once its program runs (exec succeeded) or could not."""
         old = self.jobs.get(name)
         if old is not None and not old.gone:
@@ -261,12 +263,12 @@ class Supervisor:
         return LATER
 
     def do_tree(self, _: int, *, name: str) -> Any:
-        return _refs(self._tree(name)(signals.table()))
+        return _refs(self._tree(name)(table()))
 
     def do_kill(self, _: int, *, name: str) -> Any:
         """Asked for, so not a crash."""
         self.jobs[name].asked = True
-        self.destruction.collect_shared_memory(self._tree(name)(signals.table()))
+        self.destruction.collect_shared_memory(self._tree(name)(table()))
         return _refs(signals.kill_all(self._tree(name)).values())
 
     def do_freeze(self, _: int, *, name: str) -> Any:
@@ -276,8 +278,8 @@ class Supervisor:
         signals.continue_all((pid, start) for pid, start in processes)
         return None
 
-    def do_stop(self, number: int, *, name: str, signal: int, within_s: float) -> Any:
-        """`signal` to the main process; its tree is killed after `within_s`; answered when nothing of it is left."""
+    def do_stop(self, number: int, *, name: str, signal: int, grace_s: float) -> Any:
+        """`signal` to the main process; its tree is killed after `grace_s`; answered when nothing of it is left."""
         running = self.jobs[name]
         running.asked = True
         if running.gone:
@@ -285,7 +287,7 @@ class Supervisor:
         if running.pid is not None and running.start is not None and running.status is None:
             signals.send(running.pid, running.start, signal)
         running.waiting.append(("gone", number))
-        self.timers.append((time.monotonic() + within_s, lambda: self._kill_late(running)))
+        self.timers.append((time.monotonic() + grace_s, lambda: self._kill_late(running)))
         return LATER
 
     def _kill_late(self, running: Running) -> None:
@@ -301,10 +303,12 @@ class Supervisor:
         return LATER
 
     def do_gone(self, number: int, *, name: str) -> Any:
-        """Answered when nothing of the job's tree is left."""
+        """Answered when nothing of the job's tree is left; refused for one that runs and is not meant to end."""
         running = self.jobs.get(name)
         if running is None or running.gone:
             return None
+        if running.status is None and not running.asked:
+            raise ValueError(f"{name} is running")
         running.waiting.append(("gone", number))
         return LATER
 

@@ -1,0 +1,78 @@
+"""What a service of the system is started with: command line, environment, folders."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.plan import Plan
+from chaoskit.runtimes.local.residue import RUN_MARK, SERVICE_MARK
+from chaoskit.runtimes.local.topology import Topology
+
+_KEPT = ("LD_LIBRARY_PATH", "TZ", "VIRTUAL_ENV")
+"""What a service sees of the environment chaoskit itself was started in; everything else must be in the Compose file."""
+
+
+def base_environment(run: str, service: str, home: Path) -> dict[str, str]:
+    """The least a program needs, the same on every machine, and the marks by which heal finds it."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    return {
+        **{name: os.environ[name] for name in _KEPT if name in os.environ},
+        "PATH": path,
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        RUN_MARK: run,
+        SERVICE_MARK: service,
+    }
+
+
+def environment(plan: Plan, topology: Topology, service: str, base: Mapping[str, str]) -> dict[str, str]:
+    """The service's environment: base, Compose, `local`, each later one first; callees' hosts pointed at the links."""
+    system = plan.system
+    local = system.local[service]
+    variables = {**system.services[service].environment}
+    variables |= local.environment
+    for wiring in plan.wirings:
+        if wiring.service == service:
+            variables[wiring.variable] = wiring.template
+            for link in wiring.links:
+                variables[wiring.variable] = variables[wiring.variable].replace(
+                    f"{{link:{link}}}", topology.link_hosts[link]
+                )
+    own = topology.hosts[service]
+    variables = {name: value.replace("{address}", own) for name, value in variables.items()}
+    folders = [variables.get("PYTHONPATH", "")]
+    if local.path is not None:
+        folders.insert(0, str(folder_of(plan, local.path)))
+    if any(folders):
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
+    return {**base, **variables}
+
+
+def folder_of(plan: Plan, relative: str | None) -> Path:
+    """A folder that system.yaml names relative to itself."""
+    return (Path(plan.system.folder) / (relative or ".")).resolve()
+
+
+def command(plan: Plan, topology: Topology, service: str) -> tuple[str, ...]:
+    """`run` as words, {address} and {python} filled in; `python` is the Python chaoskit runs on.
+
+    Raises EnvironmentBroken when it cannot be split.
+    """
+    text = plan.system.local[service].run or ""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise EnvironmentBroken(f"local: {service}: run: {error}: {text!r}") from error
+    if not words:
+        raise EnvironmentBroken(f"local: {service}: neither `run` nor `postgresql` is given")
+    if words[0] in ("python", "python3"):
+        words[0] = sys.executable
+    own = topology.hosts[service]
+    return tuple(word.replace("{address}", own).replace("{python}", sys.executable) for word in words)

@@ -1,0 +1,63 @@
+"""Whole trees of services, and the measurers' processes, through the supervisor; their state read from /proc directly."""
+
+from __future__ import annotations
+
+import signal
+from typing import Literal
+
+from chaoskit.model.lease import ProcessRef
+from chaoskit.runtimes.local import process_table
+from chaoskit.runtimes.local.supervision import Supervision
+
+
+class LocalProcesses:
+    """Capability `processes`. Every call but `state` raises EnvironmentBroken when the supervisor has ended."""
+
+    def __init__(self, supervision: Supervision) -> None:
+        self._supervision = supervision
+
+    async def tree(self, service: str) -> tuple[ProcessRef, ...]:
+        """Every live process of the service: what descends from its keeper, wherever it was reparented within it."""
+        return _refs(await self._supervision.call("tree", name=service))
+
+    async def kill(self, service: str) -> tuple[ProcessRef, ...]:
+        """Stop all, then SIGKILL all; asked for, so not a crash. Returns those killed."""
+        return _refs(await self._supervision.call("kill", name=service))
+
+    async def freeze(self, service: str) -> tuple[ProcessRef, ...]:
+        """SIGSTOP all, again until no new child appears; returns those stopped."""
+        return _refs(await self._supervision.call("freeze", name=service))
+
+    def state(self, process: ProcessRef) -> Literal["running", "stopped", "gone"]:
+        """From the kernel, read by the calling process."""
+        return process_table.state(process.pid, process.start)
+
+
+class LocalHelper:
+    """A spawned measurer."""
+
+    def __init__(self, supervision: Supervision, job: str, pid: int) -> None:
+        self.pid = pid
+        self._supervision = supervision
+        self._job = job
+        self._status: int | None = None
+
+    def ended(self, status: int) -> None:
+        """The supervisor says that it has ended; negative: the signal that ended it."""
+        self._status = status
+
+    async def terminate(self, within_s: float) -> int | None:
+        """SIGTERM, wait, return the exit status; None if it had to be killed."""
+        facts = await self._supervision.call(
+            "stop", within_s + 10, name=self._job, signal=int(signal.SIGTERM), grace_s=within_s
+        )
+        status: int = facts["status"]
+        return None if status == -signal.SIGKILL else status
+
+    async def exited(self) -> int | None:
+        """Its exit status if it has ended, else None."""
+        return self._status
+
+
+def _refs(pairs: list[list[int]]) -> tuple[ProcessRef, ...]:
+    return tuple(ProcessRef(pid=pid, start=start) for pid, start in pairs)
