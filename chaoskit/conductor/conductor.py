@@ -126,9 +126,8 @@ class _Run:
 
     async def _await_stop(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        if self._ending.end is None:
+        if self._ending.interrupt():
             self._recorder.record("interrupted")
-        self._ending.set("interrupted", "a person stopped it")
 
     async def _until_ending(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` to its end, or until the run has ended; an error in it is an ending as well."""

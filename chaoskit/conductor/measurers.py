@@ -102,13 +102,13 @@ class Measurers:
         return None
 
     async def stop(self, within_s: float | None = None) -> None:
-        """SIGTERM to both, and wait until they have drained; `within_s` when nobody wants to wait for that."""
+        """SIGTERM to both, and wait until they have drained, at most `within_s`. May be cancelled and called again."""
         longest = max(journey.good.within.s for journey in self._plan.system.journeys.values())
         limit = longest + DRAIN_S if within_s is None else within_s
 
         async def stop(source: Source, helper: Helper) -> None:
             status = await helper.terminate(limit)
+            del self._helpers[source]
             self._recorder.record("measurer.end", source=source, status=status)
 
-        helpers, self._helpers = self._helpers, {}
-        await asyncio.gather(*(stop(source, helper) for source, helper in helpers.items()))
+        await asyncio.gather(*(stop(source, helper) for source, helper in self._helpers.items()))

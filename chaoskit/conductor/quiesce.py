@@ -31,6 +31,7 @@ HURRIED_DRAIN_S = 1.0
 """What load and prober get to drain when a person wants to leave."""
 COLLECT_WITHIN_S = 180.0
 CLOSE_WITHIN_S = 60.0
+QUIESCE_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -52,53 +53,87 @@ async def finish(
     release_slot: Callable[[], Awaitable[None]],
 ) -> None:
     """Do all of it. A step that fails is recorded as trouble and makes a complete run broken; the next one is done."""
-    assert ending.end is not None
-    troubles: list[str] = []
+    tidy = _Tidy(recorder, ending)
+    stage, estate = remains.stage, remains.estate
+    if stage is not None:
+        await tidy.unless_interrupted("quiesce", lambda: _quiesce(stage, remains), QUIESCE_WITHIN_S)
+        if stage.zero_ns:
+            await tidy.unless_interrupted("collect", lambda: collect(stage, folder), COLLECT_WITHIN_S)
+        if ending.interrupted.is_set():
+            await tidy.attempt("hurry", lambda: _hurry(stage, remains), CLOSE_WITHIN_S)
+        ending.finalise()
+        await tidy.attempt("release", lambda: _undo(stage, stage.leases.held), CLOSE_WITHIN_S)
+    ending.finalise()
+    await release_slot()
+    if estate is not None:
+        await tidy.attempt("close", lambda: _close(estate, recorder), CLOSE_WITHIN_S)
+    await tidy.attempt(
+        "leases", lambda: asyncio.to_thread(_write_leases, remains.leases, folder), CLOSE_WITHIN_S
+    )
+    ended, reason = tidy.verdict()
+    recorder.record("run.end", ended=ended, reason=reason, suspended_ns=suspended_ns())
+    await recorder.seal(await asyncio.to_thread(seal_files, folder))
 
-    async def attempt(name: str, work: Callable[[], Awaitable[None]], within_s: float) -> None:
+
+class _Tidy:
+    """Does one thing after the other, each in its phase and within its limit; what fails is remembered."""
+
+    def __init__(self, recorder: Recorder, ending: Ending) -> None:
+        self._recorder = recorder
+        self._ending = ending
+        self._troubles: list[str] = []
+
+    async def attempt(self, name: str, work: Callable[[], Awaitable[None]], within_s: float) -> None:
+        """Do it; whatever it raises is trouble on record, and the next thing is done all the same."""
         try:
-            with recorder.phase(name):
+            with self._recorder.phase(name):
                 async with asyncio.timeout(within_s):
                     await work()
         except Exception as error:  # noqa: BLE001 - recorded, and what follows must still be done
-            troubles.append(f"{name}: {type(error).__name__}: {error}")
-            recorder.record("trouble", what=troubles[-1])
+            self._troubles.append(f"{name}: {type(error).__name__}: {error}")
+            self._recorder.record("trouble", what=self._troubles[-1])
 
-    hurried = ending.end.ended == "interrupted"
-    stage = remains.stage
-    if stage is not None:
-        await attempt("quiesce", lambda: _quiesce(stage, remains, hurried), CLOSE_WITHIN_S)
-        if not hurried and stage.zero_ns:
-            await attempt("collect", lambda: collect(stage, folder), COLLECT_WITHIN_S)
-        await attempt("release", lambda: _undo(stage, stage.leases.held), CLOSE_WITHIN_S)
-    await release_slot()
-    estate = remains.estate
-    if estate is not None:
-        await attempt("close", lambda: _close(estate, recorder), CLOSE_WITHIN_S)
-    await attempt("leases", lambda: asyncio.to_thread(_write_leases, remains.leases, folder), CLOSE_WITHIN_S)
-    ended, reason = ending.end.ended, ending.end.reason
-    if troubles and ended == "complete":
-        ended, reason = "broken", "; ".join(troubles)
-    recorder.record("run.end", ended=ended, reason=reason, suspended_ns=suspended_ns())
-    files = await asyncio.to_thread(seal_files, folder)
-    await recorder.seal(files)
+    async def unless_interrupted(
+        self, name: str, work: Callable[[], Awaitable[None]], within_s: float
+    ) -> None:
+        """As `attempt`, but not begun, or broken off, when a person wants out."""
+        if self._ending.interrupted.is_set():
+            return
+        doing = asyncio.ensure_future(self.attempt(name, work, within_s))
+        leaving = asyncio.ensure_future(self._ending.interrupted.wait())
+        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        doing.cancel()
+        await asyncio.gather(doing, leaving, return_exceptions=True)
+
+    def verdict(self) -> tuple[str, str]:
+        """How the run ended, and why: complete only if nothing went wrong on the way out either."""
+        end = self._ending.end
+        assert end is not None
+        if self._troubles and end.ended == "complete":
+            return "broken", "; ".join(self._troubles)
+        return end.ended, end.reason
 
 
-async def _quiesce(stage: Stage, remains: Remains, hurried: bool) -> None:
+async def _quiesce(stage: Stage, remains: Remains) -> None:
+    assert remains.measurers is not None
     if remains.crashes is not None:
         await remains.crashes.look()
-    links = [lease for lease in stage.leases.held if is_link_fault(lease)]
-    measurers = remains.measurers
-    assert measurers is not None
-    if hurried:
-        await asyncio.gather(measurers.stop(HURRIED_DRAIN_S), _undo(stage, links))
-    else:
-        await measurers.stop()
-        await _undo(stage, links)
+    await remains.measurers.stop()
+    await _undo(stage, _link_leases(stage))
     stage.observation.poll()
-    if not hurried and stage.observation.outstanding:
+    if stage.observation.outstanding:
         # A client that was killed cannot say what became of its last requests: give the system their longest limit.
         await asyncio.sleep(max(one.good.within.s for one in stage.plan.system.journeys.values()))
+
+
+async def _hurry(stage: Stage, remains: Remains) -> None:
+    assert remains.measurers is not None
+    await asyncio.gather(remains.measurers.stop(HURRIED_DRAIN_S), _undo(stage, _link_leases(stage)))
+
+
+def _link_leases(stage: Stage) -> list[Lease]:
+    return [lease for lease in stage.leases.held if is_link_fault(lease)]
 
 
 def is_link_fault(lease: Lease) -> bool:

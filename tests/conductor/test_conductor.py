@@ -1,0 +1,221 @@
+"""A whole run on a fake estate: phases, order, endings, and that nothing is forgotten whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from chaoskit.conductor.leases import read
+from chaoskit.conductor.stage import Controls
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.evidence.seal import seal_problems
+from chaoskit.model.estate import Exit
+from tests.conductor.fake_estate import World
+from tests.conductor.staging import ABORT, DECISION, down, fault, plan_of, play, response, seconds
+
+
+def test_a_run_from_steady_to_seal(tmp_path: Path) -> None:
+    played = play(tmp_path, plan_of(fault(), response(when=down(), decision=DECISION)))
+    assert played.one("run.end")["ended"] == "complete"
+    phases = [data["name"] for data in played.of("phase") if data["state"] == "begin"]
+    assert phases == [
+        *(
+            "provision",
+            "slot",
+            "steady",
+            "timeline",
+            "hold",
+            "quiesce",
+            "collect",
+            "release",
+            "close",
+            "leases",
+        )
+    ]
+    order = [
+        *("run.begin", "estate.ready", "steady.ok", "link.traffic", "lease.held", "timeline.zero"),
+        *("fault.begin", "fault.applied", "fault.witnessed", "detect.miss", "detect.alert", "decision.begin"),
+        *("decision.end", "response.begin", "lease.superseded", "response.fact", "response.done"),
+        *("journey.recovered", "measurer.end", "estate.closed", "run.end", "seal"),
+    ]
+    first = {kind: played.kinds.index(kind) for kind in order}
+    assert list(first.values()) == sorted(first.values())
+    assert played.heard == played.events
+    assert seal_problems(played.folder, played.one("seal")["files"]) == ()
+    assert {"ops/load.jsonl", "ops/prober.jsonl", "leases.json"} <= set(played.one("seal")["files"])
+
+
+def test_own_time_is_small(tmp_path: Path) -> None:
+    played = play(tmp_path, plan_of(fault(), response(when=down(), decision=DECISION)))
+    recovered = played.one("journey.recovered")["at"] - played.at("timeline.zero")
+    needed = 1.0 + 2.0 + recovered / 1e9 + 2.0  # provision, steady, fault to recovery, hold
+    assert played.seconds - needed < 0.6  # of which 0.3 s for the measurers' interpreters
+
+
+def test_the_lease_is_on_disk_before_the_fault_is_applied(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    async def look(world: World, stop: asyncio.Event) -> None:
+        while "apply db" not in world.done:  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0.0005)
+        seen.append(len(read(tmp_path / "state")))
+
+    play(tmp_path, plan_of(fault(), response(when=down())), look)
+    assert seen == [1]
+
+
+def test_a_modelled_decision_is_not_slept_and_a_lived_one_is(tmp_path: Path) -> None:
+    steps = (fault(), response(when=down(), decision=DECISION))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    modelled = play(tmp_path / "a", plan_of(*steps))
+    assert modelled.one("decision.end") == {
+        **{"step": "promote", "role": "duty-manager"},
+        **{"takes_ns": 120 * 10**9, "slept_ns": 0},
+    }
+    lived = play(tmp_path / "b", plan_of(*steps, pace="real", deadline=seconds(300)))
+    assert lived.one("decision.end")["slept_ns"] == pytest.approx(120e9, rel=0.01)
+    assert lived.one("run.end")["ended"] == "complete"
+
+
+def test_steady_state_that_is_never_reached_stops_before_the_first_fault(tmp_path: Path) -> None:
+    async def sick(world: World, stop: asyncio.Event) -> None:
+        world.up = False
+
+    played = play(tmp_path, plan_of(fault()), sick)
+    assert "fault.begin" not in played.kinds
+    assert played.one("steady.failed")["at"] == "before"
+    end = played.one("run.end")
+    assert end["ended"] == "broken"
+    assert "pay: 0.00% good" in end["reason"]
+    assert played.world.done[-1] == "close"
+
+
+def test_a_slow_system_is_not_steady(tmp_path: Path) -> None:
+    async def slow(world: World, stop: asyncio.Event) -> None:
+        world.latency_s = 0.4
+
+    played = play(tmp_path, plan_of(fault()), slow)
+    assert "p99 400.0 ms, at most 250ms wanted" in played.one("run.end")["reason"]
+
+
+def test_a_late_start_slides_the_window(tmp_path: Path) -> None:
+    async def warm_up(world: World, stop: asyncio.Event) -> None:
+        world.up = False
+        await asyncio.sleep(3)
+        world.up = True
+
+    played = play(tmp_path, plan_of(fault(), response(when=down())), warm_up)
+    assert played.one("run.end")["ended"] == "complete"
+
+
+def test_a_silent_link_stops_the_run_by_name(tmp_path: Path) -> None:
+    async def unused(world: World, stop: asyncio.Event) -> None:
+        world.bytes_per_look["gateway -> db"] = (100, 0)
+
+    played = play(tmp_path, plan_of(fault()), unused)
+    assert "fault.begin" not in played.kinds
+    assert "gateway -> db" in played.one("run.end")["reason"]
+    assert "customers" not in played.one("run.end")["reason"]
+
+
+def test_interrupted_in_the_middle_undoes_and_keeps_what_there_is(tmp_path: Path) -> None:
+    async def press(world: World, stop: asyncio.Event) -> None:
+        while "apply gateway -> db" not in world.done:  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0.01)
+        stop.set()
+        await asyncio.sleep(0)
+        stop.set()
+
+    played = play(tmp_path, plan_of(fault("slow", "gateway -> db", name="fake.latency")), press)
+    assert played.one("run.end")["ended"] == "interrupted"
+    assert played.kinds.count("interrupted") == 1
+    assert played.one("lease.undone") == {"id": "slow.1"}
+    assert "undo toxic.remove" in played.world.done
+    assert played.world.done[-2:] == ["slot given back", "close"]
+    (lease,) = json.loads((played.folder / "leases.json").read_text())
+    assert lease["state"] == "undone"
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.0, 1.1, 2.0, 3.3, 3.4, 3.8, 5.0, 5.3])
+def test_interrupted_at_any_time(tmp_path: Path, after_s: float) -> None:
+    async def press(world: World, stop: asyncio.Event) -> None:
+        await asyncio.sleep(after_s)
+        stop.set()
+
+    played = play(tmp_path, plan_of(fault("slow", "gateway -> db", name="fake.latency")), press)
+    assert played.one("run.end")["ended"] == "interrupted"
+    assert played.estate is None or played.estate.closed
+    assert not any(lease.state == "held" for lease in read(tmp_path / "state"))
+
+
+def test_provision_that_fails_is_broken_and_sealed(tmp_path: Path) -> None:
+    played = play(tmp_path, plan_of(fault()), provision_error=EnvironmentBroken("db did not come up"))
+    assert played.one("run.end") | {"suspended_ns": 0} == {
+        **{"ended": "broken", "reason": "db did not come up", "suspended_ns": 0}
+    }
+    assert "seal" in played.kinds
+
+
+def test_a_measurer_that_dies_ends_the_run_at_once(tmp_path: Path) -> None:
+    async def doom(world: World, stop: asyncio.Event) -> None:
+        world.measurer_dies_at["prober"] = world.loop.now + 4.5
+
+    played = play(tmp_path, plan_of(fault(), response(when=down())), doom)
+    assert played.one("run.end")["reason"] == "the prober ended by itself with status -9"
+    assert played.one("run.end")["ended"] == "broken"
+    assert played.estate is not None
+    assert played.estate.closed
+
+
+def test_the_guard_aborts_and_undoes(tmp_path: Path) -> None:
+    played = play(tmp_path, plan_of(fault(name="fake.freeze"), abort=ABORT))
+    assert played.one("run.end")["ended"] == "aborted"
+    assert "success < 1% for 3s" in played.one("abort")["reason"]
+    assert played.one("lease.undone") == {"id": "crash.1"}
+
+
+def test_the_deadline_ends_a_run_that_never_recovers(tmp_path: Path) -> None:
+    played = play(tmp_path, plan_of(fault()))
+    end = played.one("run.end")
+    assert end["ended"] == "complete"
+    assert "not recovered: pay" in end["reason"]
+    assert played.at("run.end") - played.at("fault.begin") > 20e9
+
+
+def test_a_crash_of_a_service_is_told_and_our_own_kills_are_not(tmp_path: Path) -> None:
+    async def crash(world: World, stop: asyncio.Event) -> None:
+        await asyncio.sleep(4.5)
+        at = world.loop.clock()
+        world.exits += [Exit("db", at, "signal 9", ()), Exit("gateway", at, "exit 1", ("Traceback",))]
+
+    played = play(tmp_path, plan_of(fault(), response(when=down())), crash)
+    ended = played.one("service.exit")
+    assert (ended["service"], ended["status"], ended["log_tail"]) == ("gateway", "exit 1", ["Traceback"])
+
+
+def test_an_estate_that_leaves_something_behind_has_no_answer(tmp_path: Path) -> None:
+    async def sticky(world: World, stop: asyncio.Event) -> None:
+        world.close_error = "2 processes are left"
+
+    played = play(tmp_path, plan_of(fault(), response(when=down())), sticky)
+    assert played.one("estate.closed") == {"left": ["2 processes are left"]}
+    assert played.one("run.end")["ended"] == "broken"
+
+
+def test_controls_are_named_and_do_what_they_say(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    steps = (fault(), response(when=down(within=seconds(4))))
+    disarmed = play(tmp_path / "a", plan_of(*steps), controls=Controls(disarm=frozenset({"crash"})))
+    assert "fault.begin" not in disarmed.kinds
+    assert disarmed.one("step.disarmed") == {"step": "crash"}
+    assert disarmed.one("run.end")["ended"] == "timeout"
+    left_out = play(tmp_path / "b", plan_of(*steps), controls=Controls(leave_out=frozenset({"promote"})))
+    assert left_out.one("step.left_out") == {"step": "promote"}
+    assert "response.begin" not in left_out.kinds
+    assert left_out.one("run.begin")["controls"] == {"disarm": [], "leave_out": ["promote"]}
+    assert left_out.one("run.end")["ended"] == "complete"
