@@ -203,7 +203,7 @@ def black_hole() -> Iterator[int]:
 
 
 def slowest_call_ms(api: Toxiproxy, calls: list[Callable[[], Any]]) -> float:
-    """The longest of the calls; one that gets no answer counts with the time-out of 5 s."""
+    """The longest of the calls; one that gets no answer counts with the time-out of 2 s."""
     slowest = 0.0
     for call in calls:
         begun = time.monotonic()
@@ -219,7 +219,7 @@ def api_delay(start: Callable[[], ServerProcess], bad: str) -> float:
     """Slowest API call in ms while a connection is unread or its upstream a black hole; on a server of its own."""
     upstream = flood() if bad == "unread" else black_hole()
     with upstream as target, start() as server:
-        api = Toxiproxy(server.host, server.port, timeout_s=5.0)
+        api = Toxiproxy(server.host, server.port, timeout_s=2.0)
         port = api.create("bad", "127.0.0.1:0", f"127.0.0.1:{target}").port
         with socket.create_connection(("127.0.0.1", port)):
             time.sleep(1.0)  # every buffer is full, or the dial is under way

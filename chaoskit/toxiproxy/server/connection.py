@@ -142,7 +142,7 @@ class Connection:
             async with asyncio.timeout(self.proxy.dial_timeout_s):
                 loop = asyncio.get_running_loop()
                 await loop.create_connection(lambda: self.upstream, target.host, target.port)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, UnicodeError):
             # A dead callee behind a proxy looks like this on the real server too: accepted, then closed.
             self.close()
         finally:
