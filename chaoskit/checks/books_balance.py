@@ -22,8 +22,8 @@ class BooksBalance:
     transaction is without a key, and none of a client has a key that no client of the run ever sent.
 
     fail: a rule does not hold; every case is listed. unknown: there is no surviving ledger to judge, or it was still
-    changing. Not exercised: the ledger holds no entry. That the sums are right does not mean that nothing was lost: whole
-    transactions can be missing (`nothing-lost`).
+    changing. Not exercised: the ledger holds no entry. That the sums are right does not mean that nothing was
+    lost: whole transactions can be missing (`nothing-lost`).
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:

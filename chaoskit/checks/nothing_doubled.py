@@ -18,11 +18,11 @@ class NothingDoubled:
     """Was anything posted twice?
 
     No key may have two transactions, though operations of unknown outcome are sent again under their key, and some that
-    were acknowledged are too. A key that the customer was told had certainly failed must have no transaction: the customer
-    pays again, under another key.
+    were acknowledged are too. A key that the customer was told had certainly failed must have no transaction:
+    the customer pays again, under another key.
 
-    fail: every such key is listed. unknown: there is no surviving ledger, or it was still changing. Not exercised: not one
-    key was sent a second time, so that nothing could have been doubled.
+    fail: every such key is listed. unknown: there is no surviving ledger, or it was still changing. Not
+    exercised: not one key was sent a second time, so that nothing could have been doubled.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:

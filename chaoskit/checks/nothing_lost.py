@@ -19,11 +19,12 @@ class NothingLost:
     """Is everything that customers were told is done in the surviving ledger?
 
     Every key that was acknowledged must be there, with the same amount, currency, parties and payload. It is looked for
-    by key, before anything is sent again or replayed. The hole check: an operation that is lost while one that was sent only
-    after its acknowledgement survives on the same database cannot be explained by replication lag.
+    by key, before anything is sent again or replayed. The hole check: an operation that is lost while one
+    that was sent only after its acknowledgement survives on the same database cannot be explained by
+    replication lag.
 
-    fail: something is missing or different; every key and amount is listed. unknown: there is no surviving ledger, or it was
-    still changing. Not exercised: no operation that belongs in books was acknowledged.
+    fail: something is missing or different; every key and amount is listed. unknown: there is no surviving
+    ledger, or it was still changing. Not exercised: no operation that belongs in books was acknowledged.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:

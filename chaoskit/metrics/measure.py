@@ -123,6 +123,7 @@ def _journey(
         bad_again=recovery.bad_again,
         modelled=recovery.modelled,
         minimum_service=recovery.minimum_service,
+        minimum_modelled=recovery.minimum_modelled,
         backlog_drained=backlog,
         reconciled=reconciled,
         probe_period=next(p.every.ns for p in history.plan.probes if p.journey == journey),

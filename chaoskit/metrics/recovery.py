@@ -29,7 +29,7 @@ MINIMUM_SERVICE = 0.5
 
 @dataclass(frozen=True)
 class Probed:
-    """What is known of one journey. `data_end`: arrivals before it are complete; `before`: the steady window's start."""
+    """What is known of one journey. `data_end`: arrivals before it are complete; `before`: the steady start."""
 
     journey: str
     probes: tuple[Arrival, ...]
@@ -53,6 +53,7 @@ class Recovery:
     outages: tuple[Outage, ...] = ()
     bad_again: int = 0
     modelled: int = 0
+    minimum_modelled: int = 0
     invalid: tuple[str, ...] = ()
 
 
@@ -75,7 +76,8 @@ def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
 def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     """No bad probe: whatever happened lasted less than one period between two probes, so RTA ∈ [0, p].
 
-    The load has its say here too: if it was served worse than before, the clock of the first volley runs until it was not.
+    The load has its say here too: if it was served worse than before, the clock of the first volley runs
+    until it was not.
     """
     assert timeline.last_fault is not None
     probes, period, volley = probed.probes, probed.period, timeline.volleys[0]
@@ -100,13 +102,20 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     rta, found = _interval(probed, first, volley, hold)
     at = None if found is None else probes[found].intended
     modelled = modelled_ns(timeline.decisions, timeline.responses, volley.lo, at)
-    return Recovery(rta, False, volley, at, within_a_period, modelled=modelled, invalid=invalid)
+    return Recovery(
+        rta=rta,
+        volley=volley,
+        recovered_at=at,
+        minimum_service=within_a_period,
+        modelled=modelled,
+        invalid=invalid,
+    )
 
 
 def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> Recovery:
     full = _hold(probed, timeline, probed.criterion.good_ratio, with_load=True)
     rta, found = _interval(probed, bad, volley, full)
-    minimum, _ = _interval(probed, bad, volley, _hold(probed, timeline, MINIMUM_SERVICE, with_load=False))
+    minimum, back = _interval(probed, bad, volley, _hold(probed, timeline, MINIMUM_SERVICE, with_load=False))
     at = None if found is None else probed.probes[found].intended
     decided_by = probed.data_end if at is None else full.horizon(at)
     start = min(volley.lo, probed.probes[bad].intended) - probed.period
@@ -120,6 +129,12 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
         minimum_service=minimum,
         bad_again=again,
         modelled=modelled_ns(timeline.decisions, timeline.responses, volley.lo, at),
+        minimum_modelled=modelled_ns(
+            timeline.decisions,
+            timeline.responses,
+            volley.lo,
+            None if back is None else probed.probes[back].intended,
+        ),
         # The last due probe lies up to one period before the end of the window.
         invalid=invalid_reasons(probed.probes, start, decided_by - probed.period, probed.period),
     )

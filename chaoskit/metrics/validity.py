@@ -12,8 +12,8 @@ from chaoskit.metrics.arrivals import Arrival
 def invalid_reasons(arrivals: Sequence[Arrival], start: int, stop: int, period: int) -> tuple[str, ...]:
     """Why [start, stop] cannot be decided from these probes; empty if it can.
 
-    A probe that was missed, that was sent more than one period late, or that is not in the journal at all (a gap of more
-    than one and a half periods) leaves an outage of more than two periods unseen.
+    A probe that was missed, that was sent more than one period late, or that is not in the journal at all (a
+    gap of more than one and a half periods) leaves an outage of more than two periods unseen.
     """
     times = [a.intended for a in arrivals]
     inside = arrivals[bisect_left(times, start) : bisect_left(times, stop + 1)]

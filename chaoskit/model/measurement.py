@@ -81,6 +81,9 @@ class JourneyMeasure(Frozen):
         int, Field(description="modelled human time on this journey's path to recovery and not lived, ns")
     ] = 0
     minimum_service: Interval | None = None
+    minimum_modelled: Annotated[
+        int, Field(description="modelled human time on the path to minimum service, ns")
+    ] = 0
     backlog_drained: Interval | None = None
     reconciled: Interval | None = None
     probe_period: int
