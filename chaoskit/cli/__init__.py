@@ -7,6 +7,13 @@ import sys
 
 def main() -> None:
     """Entry point of the `chaoskit` command; ends the process with one of the documented exit codes."""
-    from chaoskit.cli.app import run_app
+    from chaoskit.cli import streams
 
-    sys.exit(run_app(sys.argv[1:]))
+    outputs = streams.prepare()
+    try:
+        from chaoskit.cli.app import run_app
+
+        code = run_app(sys.argv[1:])
+    except KeyboardInterrupt:  # so early that nothing was begun
+        code = 130
+    sys.exit(streams.finish(outputs, code))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal, Optional, ParamSpec
 
-import click
 import typer
 
 from chaoskit.errors import ChaoskitError
+from chaoskit.model.plain_text import harmless
 
+P = ParamSpec("P")
 EXIT_WRONG_INPUT = 2
+EXIT_UNKNOWN = 3
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -38,26 +42,38 @@ Pace = Annotated[
 def run_app(arguments: list[str]) -> int:
     """Run one command line; returns its exit code and prints errors without a traceback."""
     try:
-        outcome = app(arguments, standalone_mode=False)
+        app(arguments, prog_name="chaoskit")
+    except SystemExit as ended:  # Typer has said what is wrong with the command line, or a command has ended
+        return ended.code if isinstance(ended.code, int) else EXIT_WRONG_INPUT if ended.code else 0
     except ChaoskitError as error:
-        print(error, file=sys.stderr)
+        print(harmless(str(error)), file=sys.stderr)
         return error.exit_code
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.exceptions.Abort:
-        return EXIT_INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return EXIT_WRONG_INPUT
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has left, `chaoskit catalogue | head`
-        sys.stderr.close()
-        return 0
-    return outcome if isinstance(outcome, int) else 0
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is neither a pass nor a failed objective
+        from chaoskit.cli.crash_report import crash_line
+
+        print(harmless(crash_line(error, arguments)), file=sys.stderr)
+        return EXIT_UNKNOWN
+    return 0
 
 
-@app.command()
+def command(function: Callable[P, int]) -> Callable[P, None]:
+    """Make a command of a function that returns an exit code; Ctrl-C ends it with 130, whoever catches what."""
+
+    @functools.wraps(function)
+    def ending(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = function(*args, **kwargs)
+        except KeyboardInterrupt:
+            code = EXIT_INTERRUPTED
+        raise typer.Exit(code)
+
+    app.command()(ending)
+    return ending
+
+
+@command
 def run(
     drill: Drill,
     runtime: RuntimeName = "local",
@@ -71,7 +87,7 @@ def run(
     return run_drill(drill, runtime, reports, _pace(pace), seed)
 
 
-@app.command()
+@command
 def plan(drill: Drill, runtime: RuntimeName = "local", pace: Pace = "drill") -> int:
     """Print what a run will do, as one would read it aloud, and stop before anything starts."""
     from chaoskit import pipeline, planner, registry, spec
@@ -83,7 +99,7 @@ def plan(drill: Drill, runtime: RuntimeName = "local", pace: Pace = "drill") -> 
     return 0
 
 
-@app.command()
+@command
 def validate(
     drills: Annotated[list[Path], typer.Argument(metavar="DRILL...", help="drill files", show_default=False)],
 ) -> int:
@@ -104,7 +120,7 @@ def validate(
     return EXIT_WRONG_INPUT if wrong else 0
 
 
-@app.command()
+@command
 def schema(
     name: Annotated[str, typer.Argument(metavar="drill|system|result", help="which schema")] = "drill",
 ) -> int:
@@ -115,7 +131,7 @@ def schema(
     return 0
 
 
-@app.command()
+@command
 def catalogue(
     name: Annotated[Optional[str], typer.Argument(help="a member, for its manual page")] = None,  # noqa: UP045
 ) -> int:
@@ -126,7 +142,7 @@ def catalogue(
     return 0
 
 
-@app.command()
+@command
 def judge(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     drill: Annotated[
@@ -142,7 +158,7 @@ def judge(
     return judge_run(run_folder, drill)
 
 
-@app.command()
+@command
 def report(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
 ) -> int:
@@ -152,7 +168,7 @@ def report(
     return report_run(run_folder)
 
 
-@app.command()
+@command
 def heal() -> int:
     """Undo what runs that died left on this machine: faults, processes, sockets, scratch data."""
     from chaoskit.runtimes.local import heal as heal_local
@@ -160,7 +176,7 @@ def heal() -> int:
     return _say(heal_local(), "nothing to heal")
 
 
-@app.command()
+@command
 def clean() -> int:
     """heal, and forget the dead runs' state; run folders are kept."""
     from chaoskit.runtimes.local import clean as clean_local
@@ -168,7 +184,7 @@ def clean() -> int:
     return _say(clean_local(), "nothing to clean")
 
 
-@app.command()
+@command
 def doctor() -> int:
     """Check this machine: what each runtime needs, what earlier runs left; exit 3 if a drill could not run."""
     from chaoskit.cli.doctor import examine
@@ -176,7 +192,7 @@ def doctor() -> int:
     return examine()
 
 
-@app.command()
+@command
 def toxiproxy(
     host: Annotated[str, typer.Option(help="address of the HTTP API")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="port of the HTTP API; 0: any free one")] = 8474,
@@ -184,7 +200,7 @@ def toxiproxy(
     seed: Annotated[Optional[int], typer.Option(help="seed for toxicity, jitter and slicing")] = None,  # noqa: UP045
 ) -> int:
     """Serve the embedded Toxiproxy (HTTP API of 2.12) until it is told to stop."""
-    from chaoskit.toxiproxy.__main__ import main
+    from chaoskit.toxiproxy.server.run import main
 
     arguments = ["--host", host, "--port", str(port)]
     arguments += ["--config", str(config)] if config else []
