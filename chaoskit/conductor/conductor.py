@@ -193,7 +193,7 @@ class _Run:
 
     async def _settle_in(self, stage: Stage, measurers: Measurers, timeline: Timeline) -> None:
         before = await stage.estate.links.traffic()
-        start_ns = await measurers.start()
+        await measurers.start()
         try:
             async with asyncio.timeout(BEGIN_WITHIN_S):
                 while not stage.observation.begun:
@@ -201,8 +201,7 @@ class _Run:
         except TimeoutError:
             self._ending.set("broken", f"load and prober did not begin within {BEGIN_WITHIN_S:g} s")
             return
-        # What an interpreter slept through while it started is no word about the system.
-        await gate.reach_steady(stage, max(start_ns, stage.clock()), before)
+        await gate.reach_steady(stage, stage.clock(), before)
         if self._ending.end is None:
             await timeline.prepare()
 

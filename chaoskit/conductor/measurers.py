@@ -16,8 +16,6 @@ from chaoskit.model.plan import Plan
 from chaoskit.model.system import CUSTOMERS, Link
 
 Source = Literal["load", "prober"]
-START_NS = 300_000_000
-"""From starting the processes to the first arrival: long enough for an interpreter to be ready."""
 DRAIN_S = 15.0
 """What a measurer may take beyond the longest client limit to drain and to write its end."""
 
@@ -79,11 +77,11 @@ class Measurers:
     def journals(self) -> tuple[Path, ...]:
         return tuple(journal_of(self._folder, source) for source in self.sources)
 
-    async def start(self) -> int:
-        """Start them; returns the instant from which on arrivals are scheduled, ns."""
+    async def start(self) -> None:
+        """Start them; each begins its journal, and its arrivals, as soon as it is ready."""
         (self._folder / "ops").mkdir(parents=True, exist_ok=True)
         reach = targets(self._plan, self._estate)
-        start_ns = self._clock() + START_NS
+        start_ns = self._clock()
 
         async def start(source: Source) -> None:
             task = task_for(source, self._plan, reach, start_ns, journal_of(self._folder, source))
@@ -92,7 +90,6 @@ class Measurers:
             self._helpers[source] = await self._estate.spawn(source, argv, stdin)
 
         await asyncio.gather(*(start(source) for source in self.sources))
-        return start_ns
 
     async def ended(self) -> tuple[Source, int] | None:
         """A measurer that has ended although nobody asked, with its status; None while all live."""

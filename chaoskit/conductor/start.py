@@ -26,6 +26,8 @@ from chaoskit.errors import ChaoskitError, InputError
 
 Build = Callable[[MeasurerTask, Clock], tuple[dict[str, Lane], Iterator[Arrival]]]
 RESERVED_DESCRIPTORS = 64
+READY_NS = 30_000_000
+"""From reading the task to the first arrival: what it takes to fill in the journeys and to start the loop."""
 
 
 def main(source: Literal["load", "prober"], build: Build) -> int:
@@ -52,9 +54,12 @@ def _read_task(source: str) -> MeasurerTask:
     if task.source != source:
         raise InputError(f"the task is one for the {task.source}")
     free = claim_descriptors() - RESERVED_DESCRIPTORS
-    if free < task.outstanding_max:
-        return task.model_copy(update={"outstanding_max": max(1, free)})
-    return task
+    # By now the interpreter is up. Had it taken longer than whoever starts us thought, the first arrivals would be
+    # late or missed through no fault of the system.
+    start_ns = max(task.start_at_ns, monotonic_ns() + READY_NS)
+    return task.model_copy(
+        update={"outstanding_max": max(1, min(free, task.outstanding_max)), "start_at_ns": start_ns}
+    )
 
 
 def _run(

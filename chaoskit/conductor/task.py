@@ -46,7 +46,12 @@ class MeasurerTask(Frozen):
         dict[str, tuple[str, int]],
         Field(description="service → (host, port) of the customers' link to it, or of the service itself"),
     ]
-    start_at_ns: Annotated[int, Field(description="CLOCK_MONOTONIC; arrivals are counted from here")]
+    start_at_ns: Annotated[
+        int,
+        Field(
+            description="CLOCK_MONOTONIC; arrivals are counted from here, or from when the measurer is ready"
+        ),
+    ]
     journal: Annotated[Path, Field(strict=False, description="file to append to; made if it is missing")]
     double_taps: Annotated[
         float, Field(ge=0, le=1, description="share of acknowledged payments that are sent once more")

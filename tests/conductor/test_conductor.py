@@ -52,7 +52,7 @@ def test_own_time_is_small(tmp_path: Path) -> None:
     played = play(tmp_path, plan_of(fault(), response(when=down(), decision=DECISION)))
     recovered = played.one("journey.recovered")["at"] - played.at("timeline.zero")
     needed = 1.0 + 2.0 + recovered / 1e9 + 2.0  # provision, steady, fault to recovery, hold
-    assert played.seconds - needed < 0.6  # of which 0.3 s for the measurers' interpreters
+    assert played.seconds - needed < 0.3
 
 
 def test_the_lease_is_on_disk_before_the_fault_is_applied(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_interrupted_in_the_middle_undoes_and_keeps_what_there_is(tmp_path: Path
     assert lease["state"] == "undone"
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.0, 1.1, 2.0, 3.3, 3.4, 3.8, 5.0, 5.3])
+@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.0, 1.1, 2.0, 3.3, 3.4, 3.8, 5.0, 5.2])
 def test_interrupted_at_any_time(tmp_path: Path, after_s: float) -> None:
     async def press(world: World, stop: asyncio.Event) -> None:
         await asyncio.sleep(after_s)
