@@ -6,6 +6,7 @@ Times: a lower bound is what is promised; upper bounds are only there so that a 
 from __future__ import annotations
 
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -513,6 +514,24 @@ def test_timeout_zero_is_silent_and_its_removal_closes(
     callee.accept().sendall(b"ok")
     assert read_exactly(fresh, 2) == b"ok"
     fresh.close()
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_slow_close_before_timeout_is_silent_through_the_callees_death(
+    api: Toxiproxy, pair: tuple[socket.socket, socket.socket], reset: bool
+) -> None:
+    caller, called = pair
+    for stream in ("upstream", "downstream"):
+        api.add_toxic("link", "slow_close", stream, {"delay": 600_000})
+        api.add_toxic("link", "timeout", stream, {"timeout": 0})
+    if reset:
+        called.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    called.close()
+    assert silent(caller, 0.2)
+    caller.sendall(b"anybody?")
+    assert silent(caller, 0.2)
+    api.reset()
+    assert caller.recv(1) == b""
 
 
 def ask(listen: str) -> bytes:
