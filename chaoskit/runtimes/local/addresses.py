@@ -1,4 +1,6 @@
-"""Addresses of a run: a /24 inside 127/8, leased machine-wide, one address for every service and every link."""
+"""Addresses of a run: a /24 inside 127/8, leased machine-wide, one address for every service and every
+link.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,18 @@ _BLOCKS = (_LAST - _FIRST + 1) * 256
 
 @dataclass(frozen=True)
 class Block:
-    """A leased /24: `prefix` is its first three bytes; the lease lasts as long as any process has `fd` open."""
+    """A leased /24: `prefix` is its first three bytes; the lease lasts as long as any process has `fd`
+    open.
+    """
 
     prefix: str
     fd: int
 
 
 def lock_folder() -> Path:
-    """Where locks lie that all users of this machine share: $CHAOSKIT_LOCK_DIR or /tmp, whatever TMPDIR says."""
+    """Where locks lie that all users of this machine share: $CHAOSKIT_LOCK_DIR or /tmp, whatever TMPDIR
+    says.
+    """
     return Path(os.environ.get("CHAOSKIT_LOCK_DIR", "/tmp"))
 
 
@@ -60,13 +66,16 @@ def open_shared(path: Path) -> int:
             continue
         except OSError as error:
             raise EnvironmentBroken(
-                f"cannot create the lock file {path}: {error.strerror}; set CHAOSKIT_LOCK_DIR to a folder that can be written"
+                f"cannot create the lock file {path}: {error.strerror}; "
+                "set CHAOSKIT_LOCK_DIR to a folder that can be written"
             ) from error
     raise EnvironmentBroken(f"the lock file {path} comes and goes; remove it")
 
 
 def _lock(fd: int, index: int) -> bool:
-    """An open-file-description lock on one byte: ours alone, gone with the last process that has the file open."""
+    """An open-file-description lock on one byte: ours alone, gone with the last process that has the file
+    open.
+    """
     try:
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, index, 1, 0))
     except OSError as error:

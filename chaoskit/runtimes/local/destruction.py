@@ -1,4 +1,6 @@
-"""Destroys a run: its processes first, then what a SIGKILL leaves (shared memory, System V segments, files)."""
+"""Destroys a run: its processes first, then what a SIGKILL leaves (shared memory, System V segments,
+files).
+"""
 
 from __future__ import annotations
 
@@ -35,23 +37,26 @@ class Destruction:
         self._pids.update(pids)
         return len(self._pids) > before
 
-    def collect_shared_memory(self, entries: Iterable[Entry]) -> None:
-        """Note the /dev/shm files that these map; once they are killed nothing says whose the files are.
+    def new_shared_memory(self) -> set[str]:
+        """Files in /dev/shm that were not there when the run began, whoever made them; one directory listing."""
+        return _shared_listing() - self._shared_before
 
-        Costs one directory listing unless files have appeared since the run began.
-        """
-        new = _shared_listing() - self._shared_before
+    def collect_shared_memory(self, entries: Iterable[Entry]) -> None:
+        """Note the /dev/shm files that these map; once they are killed nothing says whose the files are."""
+        new = self.new_shared_memory()
         if new:
             for entry in entries:
                 self._shared |= shared_files(entry.pid) & new
 
-    def destroy(self, *, asked: bool) -> list[str]:
+    def destroy(self) -> list[str]:
         """Kill all below this process, remove what is left of the run; returns what could not be removed."""
         left = self.kill(signals_below(os.getpid()))
-        return left + self.remove(leases=not asked)
+        return left + self.remove()
 
     def kill(self, members: signals.Members) -> list[str]:
-        """Stop all, note what they share, kill all; again until none is left. Returns those that would not die."""
+        """Stop all, note what they share, kill all; again until none is left. Returns those that would not
+        die.
+        """
         deadline = time.monotonic() + _LIMIT_S
         while True:
             stopped = signals.stop_all(members)
@@ -67,7 +72,7 @@ class Destruction:
                     return [f"process {entry.pid}" for entry in members(table())]
                 time.sleep(0.002)
 
-    def remove(self, *, leases: bool) -> list[str]:
+    def remove(self) -> list[str]:
         """Shared memory, scratch folder, records; only when every process is gone."""
         for segment in segments():
             if segment.creator in self._pids and segment.attached == 0:
@@ -76,10 +81,9 @@ class Destruction:
             with suppress(OSError):
                 os.unlink(path)  # noqa: PTH108
         left = _remove_tree(Path(self.record.scratch)) + _remove_tree(Path(self.record.partial))
-        if leases:
-            records.settle_leases(self.record)
+        records.settle_leases(self.record)
         if not left:
-            records.forget(self.record, leases=leases)
+            shutil.rmtree(self.record.state, ignore_errors=True)
         return left
 
 

@@ -76,7 +76,9 @@ class LocalEstate:
         await self.links.create(within_s)
 
     async def spawn(self, name: str, argv: tuple[str, ...], stdin: bytes = b"") -> LocalHelper:
-        """A measurer's process at normal priority, its output in logs/<name>.log, ended with the run whatever happens."""
+        """A measurer's process at normal priority, its output in logs/<name>.log, ended with the run
+        whatever happens.
+        """
         job = f"measurer:{name}"
         process = await self._start_own(job, "measurer", argv, self.log_path(name), stdin)
         self._helpers[job] = LocalHelper(self.supervision, job, process.pid)
@@ -98,7 +100,8 @@ class LocalEstate:
     async def exits(self) -> tuple[Exit, ...]:
         """Service processes that have ended unasked so far.
 
-        Raises EnvironmentBroken when the proxy or the supervisor has: what is seen from then on is not the system's doing.
+        Raises EnvironmentBroken when the proxy or the supervisor has: what is seen from then on is not the
+        system's doing.
         """
         if self._broken is not None:
             raise EnvironmentBroken(self._broken)
@@ -131,9 +134,10 @@ class LocalEstate:
         return bool(alive) and await readiness.accepts(self.direct(service))
 
     async def close(self) -> None:
-        """Kill and remove everything of the run, then prove that it is gone. Raises EnvironmentBroken naming what is left.
+        """Kill and remove everything of the run, then prove that it is gone.
 
-        A disposable estate gets no grace: what must be kept (journals, logs) is on disk when it is written.
+        Raises EnvironmentBroken naming what is left. A disposable estate gets no grace: what must be kept
+        (journals, logs) is on disk when it is written.
         """
         if self._closing:
             return

@@ -21,8 +21,9 @@ _EMPTY_AFTER_S = 3600.0
 def heal(state_dir: Path | None = None) -> list[str]:
     """End and remove what runs without a supervisor have left; returns one line for each run it dealt with.
 
-    An estate of the local runtime is disposable: undoing its leases means destroying it. Runs whose supervisor or conductor
-    lives are not touched, nor is one that another heal is at. Never raises for a single bad run: the line says what is left.
+    An estate of the local runtime is disposable: undoing its leases means destroying it. Runs whose supervisor or
+    conductor lives are not touched, nor is one that another heal is at. A run that cannot be ended wholly raises
+    nothing: its line says what is left.
     """
     return [line for state in _runs(state_dir) if (line := _heal(state)) is not None]
 
@@ -63,7 +64,7 @@ def destroy_from_disk(record: RunRecord) -> list[str]:
     if record.boot_id == boot_id():
         destruction.remember(*(who.pid for who in processes(record)), *creators(Path(record.scratch)))
     left = destruction.kill(orphans(record))
-    return left or destruction.remove(leases=True)
+    return left or destruction.remove()
 
 
 @contextmanager

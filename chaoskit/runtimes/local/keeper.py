@@ -1,8 +1,8 @@
 """A keeper: the subreaper right above one service, so that the service's tree is exactly what descends from it.
 
-PostgreSQL's children call setsid() and overwrite their environment, and a daemon forks twice: session, process group,
-parent and environment marks all lose them. A subreaper per service does not: whatever the service starts stays below its
-keeper until it ends.
+PostgreSQL's children call setsid() and overwrite their environment, and a daemon forks twice: session, process
+group, parent and environment marks all lose them. A subreaper per service does not: whatever the service starts
+stays below its keeper until it ends.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class Job:
 def start(job: Job, keep_open: tuple[int, ...]) -> tuple[int, int]:
     """Fork a keeper. Returns its pid and the reading end of its reports.
 
-    Reports are JSON lines: `{"pid", "start"}` or `{"error"}` first, `{"status"}` (as wait() gives it) when the job's main
-    process has ended. The keeper itself ends when nothing is left below it. Call it from a single-threaded process only.
+    Reports are JSON lines: `{"pid", "start"}` or `{"error"}` first, `{"status"}` (as wait() gives it) when the job's
+    main process has ended. The keeper itself ends when nothing is left below it. Call it from a single-threaded
+    process only.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
     supervisor = os.getpid()
@@ -127,7 +128,9 @@ def _become(job: Job, failing: int, keeper: int) -> NoReturn:
 
 
 def _close_all_but(*kept: int) -> None:
-    """Close what the supervisor had open: above all the control socket, whose end is how the conductor's death shows."""
+    """Close what the supervisor had open: above all the control socket, whose end is how the conductor's
+    death shows.
+    """
     low = 3
     for fd in sorted(kept):
         os.closerange(low, fd)

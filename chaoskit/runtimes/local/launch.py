@@ -14,7 +14,9 @@ from chaoskit.runtimes.local.residue import RUN_MARK, SERVICE_MARK
 from chaoskit.runtimes.local.topology import Topology
 
 _KEPT = ("LD_LIBRARY_PATH", "TZ", "VIRTUAL_ENV")
-"""What a service sees of the environment chaoskit itself was started in; everything else must be in the Compose file."""
+"""What a service sees of the environment chaoskit itself was started in; everything else must be in the
+Compose file.
+"""
 
 
 def base_environment(run: str, service: str, home: Path) -> dict[str, str]:
@@ -33,7 +35,9 @@ def base_environment(run: str, service: str, home: Path) -> dict[str, str]:
 
 
 def environment(plan: Plan, topology: Topology, service: str, base: Mapping[str, str]) -> dict[str, str]:
-    """The service's environment: base, Compose, `local`, each later one first; callees' hosts pointed at the links."""
+    """The service's environment: base, Compose, `local`, each later one first; callees' hosts pointed at
+    the links.
+    """
     system = plan.system
     local = system.local[service]
     variables = {**system.services[service].environment}

@@ -64,12 +64,14 @@ class LocalLifecycle:
         self.ready[service].set()
 
     async def stop(self, service: str) -> None:
-        """SIGTERM (PostgreSQL: SIGINT, its fast shutdown), `stop_grace_period`, SIGKILL; then its links refuse."""
+        """SIGTERM (PostgreSQL: SIGINT, its fast shutdown), `stop_grace_period`, SIGKILL; then its links
+        refuse.
+        """
         number = signal.SIGINT if self._plan.system.local[service].postgresql else signal.SIGTERM
         grace_s = self._plan.system.services[service].stop_grace.s
         async with self._locks[service]:
             await self._supervision.call(
-                "stop", grace_s + 10, name=service, signal=int(number), grace_s=grace_s
+                "stop", grace_s + 10, name=service, number=int(number), grace_s=grace_s
             )
         await self._links.mirror(service, "refused")
 

@@ -2,8 +2,8 @@
 
     caller ──► link's own address : callee's port ──► [toxics] ──► callee's own address : port
 
-Whether a link lets anybody in follows from four independent facts: its callee listens, no fault has cut it, no mirror holds it
-down, nobody has fenced its callee. Undoing one of them therefore never overrides another.
+Whether a link lets anybody in follows from four independent facts: its callee listens, no fault has cut it, no mirror
+holds it down, nobody has fenced its callee. Undoing one of them therefore never overrides another.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from chaoskit.toxiproxy.states import ProxySpec
 _CHANGE_S = 10.0
 _NEVER_MS = 2**31 - 1
 _SILENCE = (
-    # Bytes are dropped, and the end of a connection whose callee has died is held back: to its caller it just hangs.
+    # Bytes are dropped, and the end of a connection whose callee has died is held back: to its caller
+    # it just hangs.
     ("chaoskit-silent-{stream}", "timeout", {"timeout": 0}),
     ("chaoskit-open-{stream}", "slow_close", {"delay": _NEVER_MS}),
 )
@@ -59,7 +60,9 @@ class _State:
 
 
 class LocalLinks:
-    """Capability `links`. Raises EnvironmentBroken when the proxy does not do what it is told, KeyError for no link."""
+    """Capability `links`. Raises EnvironmentBroken when the proxy does not do what it is told, KeyError for
+    no link.
+    """
 
     def __init__(self, links: Iterable[Link], topology: Topology) -> None:
         self._topology = topology
@@ -123,7 +126,9 @@ class LocalLinks:
         state.toxics.discard(toxic)
 
     async def mirror(self, service: str, mode: Mode) -> tuple[str, ...]:
-        """Make the inbound links of a dead (or, silent: dying) service look dead; those with a fault are left to drain."""
+        """Make the inbound links of a dead (or, silent: dying) service look dead; those with a fault are
+        left to drain.
+        """
         taken = [self._states[name] for name in self.inbound(service)]
         taken = [state for state in taken if not state.faulted]
         if mode == "silent":
@@ -156,7 +161,9 @@ class LocalLinks:
         sums = {}
         for name, state in self._states.items():
             seen = [moved[proxy] for proxy in state.proxies if proxy in moved]
-            sums[name] = LinkBytes(sum(each.upstream_bytes for each in seen), sum(each.downstream_bytes for each in seen))
+            sums[name] = LinkBytes(
+                sum(each.upstream_bytes for each in seen), sum(each.downstream_bytes for each in seen)
+            )
         return sums
 
     # -- what the estate tells the links ------------------------------------------------------------
@@ -202,7 +209,9 @@ class LocalLinks:
     # -- the proxy ------------------------------------------------------------------------------------
 
     async def _settle(self, state: _State) -> None:
-        """Bring the link's proxies to what the facts say, read back; serialised, so that the last facts win."""
+        """Bring the link's proxies to what the facts say, read back; serialised, so that the last facts
+        win.
+        """
         await self._created.wait()
         async with state.lock:
             for proxy in state.proxies:

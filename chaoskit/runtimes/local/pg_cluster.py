@@ -1,5 +1,5 @@
-"""Makes a PostgreSQL service's data directory: a primary from a cached, freshly initialised cluster; a standby from a base
-backup over the link."""
+"""Makes a PostgreSQL service's data directory: a primary's from a cached, freshly initialised cluster, a standby's
+from a base backup over the link."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _UNUSED_AFTER_S = 86400.0
 
 
 class PgClusters:
-    """Data directories of one run. Everything runs under the run's supervisor, as the user PostgreSQL needs."""
+    """Data directories of one run. Everything runs under the run's supervisor, as the user PostgreSQL
+    needs.
+    """
 
     def __init__(self, supervision: Supervision, env: Mapping[str, str]) -> None:
         self._supervision = supervision
@@ -88,7 +90,9 @@ class PgClusters:
     async def _initialise(
         self, binaries: Path, settings: PgSettings, home: Path, data: Path, log: Path
     ) -> None:
-        """initdb, then users, database and scripts through a server that only a private Unix socket reaches."""
+        """initdb, then users, database and scripts through a server that only a private Unix socket
+        reaches.
+        """
         secret = home / "password"
         _write(secret, settings.password + "\n", self._user)
         initdb = (str(binaries / "bin" / "initdb"), "-D", str(data), "--no-sync", "--no-instructions")
@@ -133,14 +137,22 @@ class PgClusters:
             ) from None
         finally:
             watch.cancel()
-        psql: tuple[str, ...] = (str(binaries / "bin" / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(home))
+        psql: tuple[str, ...] = (
+            str(binaries / "bin" / "psql"),
+            "-X",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            str(home),
+        )
         psql += ("-U", settings.user, "-w")
         if settings.database != "postgres":
             quoted = '"' + settings.database.replace('"', '""') + '"'
             await self._sql((*psql, "-d", "postgres"), f"CREATE DATABASE {quoted};", "the database", log)
         for script, text in settings.scripts:
             await self._sql((*psql, "-d", settings.database), text, script, log)
-        await self._supervision.call("stop", name=name, signal=int(signal.SIGINT), grace_s=_COMMAND_S / 2)
+        await self._supervision.call("stop", name=name, number=int(signal.SIGINT), grace_s=_COMMAND_S / 2)
 
     async def _sql(self, psql: tuple[str, ...], text: str, what: str, log: Path) -> None:
         await self._run((*psql, "-f", "-"), log, user=self._user, stdin=text.encode(), what=what)
@@ -197,7 +209,9 @@ class PgClusters:
 
 
 def _publish(partial: Path, target: Path) -> None:
-    """Rename into place; if another run was first, its copy is as good. Synced: a torn copy would break every later run."""
+    """Rename into place; if another run was first, its copy is as good. Synced: a torn copy would break
+    every later run.
+    """
     os.sync()
     try:
         partial.rename(target)

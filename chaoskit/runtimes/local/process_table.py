@@ -10,7 +10,9 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Entry:
-    """One process; `start` is in clock ticks since boot (/proc/<pid>/stat field 22), `terminal` 0 without one."""
+    """One process; `start` is in clock ticks since boot (/proc/<pid>/stat field 22), `terminal` 0 without
+    one.
+    """
 
     pid: int
     start: int
@@ -91,7 +93,9 @@ def environment(pid: int) -> dict[str, str]:
 
 
 def working_directory(pid: int) -> str:
-    """The process's working directory, or an empty text. PostgreSQL's processes sit in their data directory."""
+    """The process's working directory, or an empty text. PostgreSQL's processes sit in their data
+    directory.
+    """
     try:
         return os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115
     except OSError:

@@ -1,4 +1,6 @@
-"""Whole trees of services, and the measurers' processes, through the supervisor; their state read from /proc directly."""
+"""Whole trees of services, and the measurers' processes, through the supervisor; their state read from
+/proc directly.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,17 @@ from chaoskit.runtimes.local.supervision import Supervision
 
 
 class LocalProcesses:
-    """Capability `processes`. Every call but `state` raises EnvironmentBroken when the supervisor has ended."""
+    """Capability `processes`. Every call but `state` raises EnvironmentBroken when the supervisor has
+    ended.
+    """
 
     def __init__(self, supervision: Supervision) -> None:
         self._supervision = supervision
 
     async def tree(self, service: str) -> tuple[ProcessRef, ...]:
-        """Every live process of the service: what descends from its keeper, wherever it was reparented within it."""
+        """Every live process of the service: what descends from its keeper, wherever it was reparented
+        within it.
+        """
         return _refs(await self._supervision.call("tree", name=service))
 
     async def kill(self, service: str) -> tuple[ProcessRef, ...]:
@@ -49,7 +55,7 @@ class LocalHelper:
     async def terminate(self, within_s: float) -> int | None:
         """SIGTERM, wait, return the exit status; None if it had to be killed."""
         facts = await self._supervision.call(
-            "stop", within_s + 10, name=self._job, signal=int(signal.SIGTERM), grace_s=within_s
+            "stop", within_s + 10, name=self._job, number=int(signal.SIGTERM), grace_s=within_s
         )
         status: int = facts["status"]
         return None if status == -signal.SIGKILL else status

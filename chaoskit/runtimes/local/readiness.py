@@ -18,7 +18,9 @@ Check = Callable[[], Awaitable[bool]]
 
 
 async def until(check: Check, ended: asyncio.Event, within_s: float) -> bool:
-    """Repeat `check` until it is true. False if `ended` came first; raises TimeoutError after `within_s` seconds."""
+    """Repeat `check` until it is true. False if `ended` came first; raises TimeoutError after `within_s`
+    seconds.
+    """
     async with asyncio.timeout(within_s):
         while not ended.is_set():
             if await check():
@@ -65,7 +67,9 @@ def postmaster_ready(data: Path, pid: int) -> bool:
 
 
 def refuse_everywhere(service: str, pids: Iterable[int]) -> None:
-    """Raises EnvironmentBroken, naming the service and the setting to give, when it listens on all addresses."""
+    """Raises EnvironmentBroken, naming the service and the setting to give, when it listens on all
+    addresses.
+    """
     for listener in listening_of(pids):
         if listener.everywhere:
             raise EnvironmentBroken(

@@ -1,11 +1,12 @@
-"""A run on disk: who supervises it, its addresses and scratch folder, the processes it started; what heal works from."""
+"""A run on disk: who supervises it, its addresses and scratch folder, the processes it started; what heal
+works from.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,7 +46,9 @@ class RunRecord:
 
     @classmethod
     def new(cls, task: dict[str, Any], block: str, supervisor: Identity) -> RunRecord:
-        """From the conductor's task. The scratch folder gets a name nobody can guess; it is recorded, then made."""
+        """From the conductor's task. The scratch folder gets a name nobody can guess; it is recorded, then
+        made.
+        """
         name = f"chaoskit-{secrets.token_hex(6)}"
         return cls(
             run=task["run"],
@@ -128,7 +131,9 @@ def processes(record: RunRecord) -> tuple[Identity, ...]:
 
 
 def settle_leases(record: RunRecord) -> None:
-    """Mark what is still held as undone (the estate it lay on is gone) and keep the leases in the run folder."""
+    """Mark what is still held as undone (the estate it lay on is gone) and keep the leases in the run
+    folder.
+    """
     leases = []
     for path in sorted((Path(record.state) / "leases").glob("*.json")):
         with suppress(OSError, ValueError):
@@ -141,17 +146,3 @@ def settle_leases(record: RunRecord) -> None:
     if leases and kept.parent.is_dir() and not kept.exists():
         with suppress(OSError):
             write_durably(kept, json.dumps(leases, indent=1))
-
-
-def forget(record: RunRecord, *, leases: bool) -> None:
-    """Remove the run from the state directory; with `leases` false, those are the conductor's to seal and remove."""
-    state = Path(record.state)
-    if leases:
-        shutil.rmtree(state, ignore_errors=True)
-        return
-    for name in (_PROCESSES, _RECORD):
-        (state / name).unlink(missing_ok=True)
-    with suppress(OSError):
-        (state / "leases").rmdir()
-    with suppress(OSError):
-        state.rmdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import graphlib
+import os
 from pathlib import Path
 
 from chaoskit.errors import ChaoskitError, EnvironmentBroken
@@ -50,14 +51,13 @@ class LocalRuntime:
 
         Raises EnvironmentBroken, with nothing left behind, when something does not come up.
         """
-        folder = folder.resolve()
         _refuse_cycles(plan.system)
         await asyncio.to_thread(preflight, plan.system)
         await asyncio.to_thread(heal)
         postgresql = any(local.postgresql for local in plan.system.local.values())
         task = Task(
             run=run,
-            folder=folder,
+            folder=Path(os.path.abspath(folder)),  # noqa: PTH100, ASYNC240 - no need to look at the disk
             state=state_directory() / "runs" / run,
             temporary=temporary_folder(postgresql),
             cache=pg_install.cache_folder(),
@@ -85,7 +85,9 @@ def _refuse_cycles(system: System) -> None:
 
 
 def _before(system: System, service: str) -> dict[str, str]:
-    """What must be there before the service starts, and how: Compose's depends_on; a standby needs its primary."""
+    """What must be there before the service starts, and how: Compose's depends_on; a standby needs its
+    primary.
+    """
     conditions = dict(system.services[service].depends_on)
     role = system.role_of(service)
     if role is not None and system.roles[role].standby == service:

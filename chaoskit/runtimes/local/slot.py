@@ -34,7 +34,9 @@ class Slot:
         self._fd: int | None = None
 
     async def acquire(self) -> None:
-        """Wait for the slot. The kernel tells nobody when an flock becomes free, so this looks, at uneven intervals."""
+        """Wait for the slot. The kernel tells nobody when an flock becomes free, so this looks, at uneven
+        intervals.
+        """
         fd = open_shared(self.path)
         deadline = self._clock() + int(self.within_s * 1e9)
         try:

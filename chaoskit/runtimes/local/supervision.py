@@ -37,7 +37,9 @@ def own_environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Task:
-    """What a supervisor is started with; `temporary` is where the scratch folder goes, `state` is `<state>/runs/<run>`."""
+    """What a supervisor is started with; `temporary` is where the scratch folder goes, `state` is
+    `<state>/runs/<run>`.
+    """
 
     run: str
     folder: Path
@@ -47,7 +49,9 @@ class Task:
 
 
 class Supervision:
-    """A live supervisor. Every request has a deadline; when the supervisor has ended, every one raises EnvironmentBroken."""
+    """A live supervisor. Every request has a deadline; when the supervisor has ended, every one raises
+    EnvironmentBroken.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path, on_push: Push) -> None:
         self._process = process
@@ -63,7 +67,9 @@ class Supervision:
 
     @classmethod
     async def start(cls, task: Task, on_push: Push) -> Supervision:
-        """Start a supervisor and wait until it has written its record. Raises EnvironmentBroken when it refuses."""
+        """Start a supervisor and wait until it has written its record. Raises EnvironmentBroken when it
+        refuses.
+        """
         ours, theirs = socket.socketpair()
         conductor = this_process()
         message = {
@@ -77,7 +83,7 @@ class Supervision:
         log = task.folder / "logs" / "supervisor.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         argv = [sys.executable, "-m", "chaoskit.runtimes.local.supervisor", str(theirs.fileno())]
-        with theirs, open(log, "ab") as output:
+        with theirs, open(log, "ab") as output:  # noqa: ASYNC230 - as below
             process = subprocess.Popen(  # noqa: ASYNC220 - a few ms, and it must not be interrupted half-way
                 [*argv, json.dumps(message)],
                 stdin=subprocess.DEVNULL,
@@ -131,7 +137,9 @@ class Supervision:
                     future.set_result(message["ok"])
 
     async def call(self, do: str, within_s: float = _ANSWER_S, **arguments: Any) -> Any:
-        """One request. Raises EnvironmentBroken with the supervisor's words, when it has ended, or after `within_s`."""
+        """One request. Raises EnvironmentBroken with the supervisor's words, when it has ended, or after
+        `within_s`.
+        """
         if self.ended.is_set() or self._writer is None:
             raise EnvironmentBroken(f"the run's supervisor has ended; see {self._log}")
         self._number += 1
@@ -160,7 +168,9 @@ class Supervision:
         stdin: bytes = b"",
         user: tuple[int, int] | None = None,
     ) -> Identity:
-        """Start a process; returns its identity once its program runs. Raises EnvironmentBroken if it cannot be run."""
+        """Start a process; returns its identity once its program runs. Raises EnvironmentBroken if it
+        cannot be run.
+        """
         facts = await self.call(
             "start",
             name=name,
