@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from statistics import median
 from typing import Literal
 
 from chaoskit.clock import monotonic_ns
@@ -69,15 +68,15 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a witness stands: a line opened before the fault, and how long its questions typically took then, ns.
+    """Where a witness stands: a line opened before the fault, and how long its questions took then.
 
-    `line` is None when there was none to be had; `why` says so, and nothing can be witnessed from here.
+    `times_ns` are sorted. `line` is None when there was none to be had; `why` says so, and nothing can be witnessed.
     """
 
     address: Address
     dialect: Dialect
     line: Line | None
-    typical_ns: int = 0
+    times_ns: tuple[int, ...] = ()
     why: str = ""
 
     @property
@@ -101,28 +100,20 @@ async def take_position(dialect: Dialect, address: Address, asks: int = 5, withi
         )
     if not line.can_ask:
         return Position(address, dialect, line)
-    typical = await typical_ns(line, asks, within_s)
-    if typical is None:
-        line.close()
-        return Position(address, dialect, None, why=f"{address} stopped answering before the fault")
-    return Position(address, dialect, line, typical)
+    times = []
+    for _ in range(asks):
+        answer = await line.ask(within_s)
+        if answer.kind != "answered":
+            line.close()
+            return Position(address, dialect, None, why=f"{address} stopped answering before the fault")
+        times.append(answer.took_ns)
+    return Position(address, dialect, line, tuple(sorted(times)))
 
 
 async def position_on(link: str, estate: Estate, asks: int) -> Position:
     """A position on a link, where its caller connects."""
     dialect = Dialect.of(estate.plan.system, Link.parse(link).callee)
     return await take_position(dialect, estate.links.address(link), asks)
-
-
-async def typical_ns(line: Line, asks: int, within_s: float) -> int | None:
-    """Median time of some questions on one line, ns; None when one of them was not answered."""
-    times = []
-    for _ in range(asks):
-        answer = await line.ask(within_s)
-        if answer.kind != "answered":
-            return None
-        times.append(answer.took_ns)
-    return int(median(times))
 
 
 async def knock(address: Address, within_s: float) -> Answer:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from chaoskit.engines.dialect import Dialect, refused_by
 from chaoskit.engines.line import NoLine, RawLine
+from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 
 _WITHIN_S = 2.0
@@ -51,7 +52,10 @@ async def fence_links(service: str, estate: Estate) -> Fence:
         raise NotFenced(f"{service} is alive and no link leads to it that could be taken down")
     watched = await asyncio.gather(*(_watch(link, estate) for link in links))
     try:
-        down = await estate.links.fence(service)
+        try:
+            down = await estate.links.fence(service)
+        except EnvironmentBroken as error:
+            raise NotFenced(f"the links to {service} could not be taken down: {error}") from error
         missing = sorted(set(links) - set(down))
         if missing:
             raise NotFenced(f"the runtime did not take down {', '.join(missing)}")

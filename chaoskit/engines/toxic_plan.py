@@ -12,7 +12,6 @@ from chaoskit.quantity import Duration
 
 Direction = Literal["both", "requests", "answers"]
 Stream = Literal["upstream", "downstream"]
-_LONGEST_MS = 300_000
 _STREAMS: dict[Direction, tuple[Stream, ...]] = {
     "both": ("upstream", "downstream"),
     "requests": ("upstream",),
@@ -38,9 +37,11 @@ async def lay(links: Links, link: str, planned: tuple[Toxic, ...]) -> None:
     await asyncio.gather(*(links.add_toxic(link, toxic) for toxic in planned))
 
 
-def whole_ms(name: str, duration: Duration, at_least_ms: int = 0) -> int:
-    """A duration as Toxiproxy takes it. ValueError when it is no whole number of ms from `at_least_ms` to 5 minutes."""
+def whole_ms(name: str, duration: Duration, at_least_ms: int = 0, at_most_ms: int = 300_000) -> int:
+    """A duration as Toxiproxy takes it. ValueError when it is no whole number of ms within the bounds."""
     ms, rest = divmod(duration.ns, 1_000_000)
-    if rest or not at_least_ms <= ms <= _LONGEST_MS:
-        raise ValueError(f"{name} is {duration}; write whole milliseconds from {at_least_ms}ms to 5m")
+    if rest or not at_least_ms <= ms <= at_most_ms:
+        raise ValueError(
+            f"{name} is {duration}; write whole milliseconds from {at_least_ms}ms to {at_most_ms}ms"
+        )
     return ms

@@ -28,7 +28,7 @@ class LinkTimeout:
     Connections are still accepted; with `after` they are closed once they have been silent for so long.
 
     Witness: a question of the callee's own protocol, on a connection that was open and answering before the fault,
-    gets no answer within 200 ms or ten times its usual time. A callee whose protocol is not known cannot be asked,
+    gets no answer within 200 ms or ten times what it took before. A callee whose protocol is not known cannot be asked,
     and the fault stays unwitnessed.
     Undo: the toxics are removed, which closes the connections they lay on: bytes are missing from them.
     Fidelity on `local`: bytes are really dropped by the proxy on the caller's way; connecting itself succeeds, where a
@@ -69,7 +69,7 @@ class LinkTimeout:
         try:
             if position.line is None or not position.line.can_ask:
                 return Witness(False, None, position.why or position.mute)
-            silence_s = max(_SILENCE_S, 10 * position.typical_ns / 1e9)
+            silence_s = max(_SILENCE_S, 10 * position.times_ns[-1] / 1e9)
             answer = await position.line.ask(silence_s)
             closed = answer.kind == "closed" and self.after.ns > 0
             if answer.kind != "silent" and not closed:
