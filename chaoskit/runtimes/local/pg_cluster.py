@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import signal
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes.local import pg_install
-from chaoskit.runtimes.local.pg_settings import PgSettings, host_rules, setup_argv
+from chaoskit.runtimes.local.pg_settings import PgSettings, host_rules, initdb_argv, setup_argv
 from chaoskit.runtimes.local.readiness import postmaster_ready, until, with_tail
 from chaoskit.runtimes.local.supervision import Supervision
 
@@ -90,36 +89,34 @@ class PgClusters:
     async def _initialise(
         self, binaries: Path, settings: PgSettings, home: Path, data: Path, log: Path
     ) -> None:
-        """initdb, then users, database and scripts through a server that only a private Unix socket
-        reaches.
-        """
-        secret = home / "password"
-        _write(secret, settings.password + "\n", self._user)
-        initdb = (str(binaries / "bin" / "initdb"), "-D", str(data), "--no-sync", "--no-instructions")
-        rules = (
-            "-U",
-            settings.user,
-            "--encoding=UTF8",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-        )
-        login: tuple[str, ...] = ("--auth-local=trust", "--auth-host=scram-sha-256")
-        login += (f"--pwfile={secret}",) if settings.password else ()
-        words = (*initdb, *rules, "--locale=C", *login, *shlex.split(settings.initdb_args))
-        await self._run(words, log, user=self._user)
-        secret.unlink()
-        _write(data / "pg_hba.conf", host_rules(settings), self._user)
+        """initdb, then users, database and scripts through a server that only a private Unix socket reaches."""
         if len(os.fsencode(home / ".s.PGSQL.5432")) > _SOCKET_PATH_BYTES_MAX:
             raise EnvironmentBroken(f"{home} is too long for a Unix socket; set TMPDIR to a short path")
+        secret = home / "password"
+        _write(secret, settings.password + "\n", self._user)
+        await self._run(initdb_argv(binaries, data, settings, secret), log, user=self._user)
+        secret.unlink()
+        _write(data / "pg_hba.conf", host_rules(settings), self._user)
+        server = await self._start_private(binaries, settings, home, data, log)
+        psql = (str(binaries / "bin" / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-")
+        login = (*psql, "-h", str(home), "-U", settings.user, "-w", "-d")
+        if settings.database != "postgres":
+            quoted = '"' + settings.database.replace('"', '""') + '"'
+            await self._sql((*login, "postgres"), f"CREATE DATABASE {quoted};", "the database", log)
+        for script, text in settings.scripts:
+            await self._sql((*login, settings.database), text, script, log)
+        await self._supervision.call(
+            "stop", name=server, number=int(signal.SIGINT), grace_s=_COMMAND_S / 2, within_s=_COMMAND_S
+        )
+
+    async def _start_private(
+        self, binaries: Path, settings: PgSettings, home: Path, data: Path, log: Path
+    ) -> str:
+        """The name of the server's job, once it is ready."""
         name = self._next("setup")
+        argv = setup_argv(binaries, data, settings, home)
         process = await self._supervision.run(
-            name,
-            "command",
-            setup_argv(binaries, data, settings, home),
-            env=self._env,
-            cwd=home,
-            log=log,
-            user=self._user,
+            name, "command", argv, env=self._env, cwd=home, log=log, user=self._user
         )
         ended = asyncio.Event()
         watch = asyncio.create_task(self._supervision.call("ended", 2 * _COMMAND_S, name=name))
@@ -137,25 +134,10 @@ class PgClusters:
             ) from None
         finally:
             watch.cancel()
-        psql: tuple[str, ...] = (
-            str(binaries / "bin" / "psql"),
-            "-X",
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            str(home),
-        )
-        psql += ("-U", settings.user, "-w")
-        if settings.database != "postgres":
-            quoted = '"' + settings.database.replace('"', '""') + '"'
-            await self._sql((*psql, "-d", "postgres"), f"CREATE DATABASE {quoted};", "the database", log)
-        for script, text in settings.scripts:
-            await self._sql((*psql, "-d", settings.database), text, script, log)
-        await self._supervision.call("stop", name=name, number=int(signal.SIGINT), grace_s=_COMMAND_S / 2)
+        return name
 
     async def _sql(self, psql: tuple[str, ...], text: str, what: str, log: Path) -> None:
-        await self._run((*psql, "-f", "-"), log, user=self._user, stdin=text.encode(), what=what)
+        await self._run(psql, log, user=self._user, stdin=text.encode(), what=what)
 
     async def _run(
         self,

@@ -31,7 +31,7 @@ class PgSettings:
     password: str
     database: str
     host_auth: str
-    initdb_args: str
+    initdb_words: tuple[str, ...]
     flags: tuple[str, ...]
     scripts: tuple[tuple[str, str], ...]
     conninfo: str | None
@@ -63,7 +63,7 @@ def read_settings(service: Service, environment: dict[str, str]) -> PgSettings:
         password=password,
         database=environment.get("POSTGRES_DB", user),
         host_auth=auth,
-        initdb_args=environment.get("POSTGRES_INITDB_ARGS", ""),
+        initdb_words=tuple(environment.get("POSTGRES_INITDB_ARGS", "").split()),
         flags=_flags(service),
         scripts=() if conninfo else _scripts(service),
         conninfo=conninfo,
@@ -139,6 +139,15 @@ def server_argv(binaries: Path, data: Path, settings: PgSettings, address: Addre
     # would wait for ever.
     soft = [*_SOFT, *(["synchronous_standby_names="] if settings.conninfo else [])]
     return _argv(binaries, data, [*soft, *settings.flags, *hard])
+
+
+def initdb_argv(binaries: Path, data: Path, settings: PgSettings, secret: Path) -> tuple[str, ...]:
+    """As the image does it; `secret` is a file with the superuser's password."""
+    place = (str(binaries / "bin" / "initdb"), "-D", str(data), "-U", settings.user)
+    locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+    login = ("--auth-local=trust", "--auth-host=scram-sha-256")
+    password = (f"--pwfile={secret}",) if settings.password else ()
+    return (*place, "--no-sync", "--no-instructions", *locale, *login, *password, *settings.initdb_words)
 
 
 def setup_argv(binaries: Path, data: Path, settings: PgSettings, sockets: Path) -> tuple[str, ...]:
