@@ -4,73 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chaoskit.cli.timeline_text import Narrator
+from chaoskit.cli.journeys_now import JourneysNow
+from chaoskit.cli.timeline_text import CUSTOMERS_ARE_SERVED, LOUD, Narrator
+from chaoskit.clock import Clock, monotonic_ns
 from chaoskit.model.history import Event, Operation
+from chaoskit.model.plain_text import one_line
 from chaoskit.model.plan import Plan
-from chaoskit.reporters.scorecard import harmless
 
-NOW_NS = 1_000_000_000
-"""The customers' view is over the operations of the last second."""
 PLAIN_EVERY_NS = 5_000_000_000
-
-
-class _Seen(NamedTuple):
-    done: int
-    good: bool
-    ok: bool
-    latency_ns: int
-
-
-class JourneysNow:
-    """The last second of each journey, from the operations as the journals tell of them."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._within = {name: plan.system.journeys[name].good.within.ns for name in plan.load}
-        self._seen: dict[str, deque[_Seen]] = {name: deque() for name in plan.load}
-        self.latest_ns = 0
-
-    def see(self, operations: Sequence[Operation]) -> None:
-        """Take finished operations in."""
-        for operation in operations:
-            if operation.journey not in self._seen or operation.attempt > 1 or operation.tap:
-                continue
-            done = operation.done or operation.intended
-            latency = done - operation.intended
-            ok = operation.outcome == "ok"
-            good = ok and latency <= self._within[operation.journey]
-            self._seen[operation.journey].append(_Seen(done, good, ok, latency))
-            self.latest_ns = max(self.latest_ns, done)
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """(journey, success, median latency) over the last second; `–` where nothing was seen."""
-        rows = []
-        for name, seen in self._seen.items():
-            while seen and seen[0].done < self.latest_ns - NOW_NS:
-                seen.popleft()
-            latencies = sorted(one.latency_ns for one in seen if one.ok)
-            success = f"{100 * sum(one.good for one in seen) / len(seen):.0f} %" if seen else "–"
-            median = f"{latencies[len(latencies) // 2] / 1e6:.0f} ms" if latencies else "–"
-            rows.append((name, success, median))
-        return rows
+_INDENT = " " * 11
 
 
 class Screen:
     """Listens to events and operations; `console` decides colour (NO_COLOR) and whether there is a terminal."""
 
-    def __init__(self, console: Console, plan: Plan) -> None:
+    def __init__(self, console: Console, plan: Plan, clock: Clock = monotonic_ns) -> None:
         self._console = console
-        self._narrator = Narrator()
+        self._narrator = Narrator(plan)
         self._journeys = JourneysNow(plan)
+        self._clock = clock
         self._plain_ns = 0
         self._live: Live | None = None
 
@@ -78,21 +38,30 @@ class Screen:
         """Print the event's line above the view."""
         line = self._narrator.line(event)
         if line is not None:
-            self._print(line)
+            self._print(line, loud=event.kind in LOUD)
 
     def see(self, operations: Sequence[Operation]) -> None:
         """Update the customers' view; without a terminal, a line of it every five seconds."""
         self._journeys.see(operations)
-        now = self._journeys.latest_ns
-        if self._live is None and now - self._plain_ns >= PLAIN_EVERY_NS:
+        now = self._clock()
+        self._plain_ns = self._plain_ns or now
+        if (
+            self._live is None
+            and now - self._plain_ns >= PLAIN_EVERY_NS
+            and self._narrator.phase in CUSTOMERS_ARE_SERVED
+        ):
             self._plain_ns = now
-            view = ", ".join(f"{name} {success} {median}" for name, success, median in self._journeys.rows())
-            self._print(f"{'':11}customers now: {view}")
+            rows = self._journeys.rows(now)
+            view = "; ".join(f"{one.journey} {one.good} good, {one.median}" for one in rows)
+            self._print(f"{_INDENT}customers now: {view}")
 
     @contextlib.contextmanager
     def showing(self) -> Iterator[None]:
-        """Show the live view while the block runs; nothing more than lines where there is no terminal."""
-        if not self._console.is_terminal:
+        """Show the live view while the block runs; nothing more than lines where there is no real terminal.
+
+        FORCE_COLOR makes a console believe in one: colours then, but nothing that moves a cursor.
+        """
+        if not self._console.file.isatty() or self._console.is_dumb_terminal:
             yield
             return
         with Live(
@@ -104,29 +73,27 @@ class Screen:
             finally:
                 self._live = None
 
-    def _view(self) -> Table:
-        table = Table(title=f"customers now · {self._narrator.phase}", title_justify="left")
-        table.add_column("journey")
-        table.add_column("good", justify="right")
-        table.add_column("median", justify="right")
-        for name, success, median in self._journeys.rows():
-            bad = success not in ("–", "100 %")
-            table.add_row(name, Text(success, style="bold red" if bad else "green"), median)
+    def _view(self) -> ConsoleRenderable:
+        if self._narrator.phase not in CUSTOMERS_ARE_SERVED:
+            return Text("")
+        table = Table(title="customers now", title_justify="left", box=None, padding=(0, 2, 0, 0))
+        for name, right in (("journey", False), ("good", True), ("median", True), ("trouble", False)):
+            table.add_column(name, justify="right" if right else "left")
+        for row in self._journeys.rows(self._clock()):
+            style = "bold red" if row.bad else "green"
+            table.add_row(Text(row.journey), Text(row.good, style=style), row.median, Text(row.trouble))
         return table
 
-    def _print(self, line: str) -> None:
-        loud = any(
-            word in line for word in ("FAULT", "ALERT", "ABORT", "INTERRUPTED", "NO STEADY", "UNASKED")
-        )
-        self._console.print(Text(harmless(line), style="bold" if loud else ""), soft_wrap=True)
+    def _print(self, line: str, loud: bool = False) -> None:
+        self._console.print(Text(one_line(line), style="bold" if loud else ""), soft_wrap=True)
 
 
 @contextlib.contextmanager
 def watch(folder: Path, plan: Plan) -> Iterator[Screen]:
     """Show a run on standard output while the block runs."""
     console = Console(file=sys.stdout, highlight=False)
-    console.print(f"{plan.drill.drill}: {plan.drill.title}", markup=False, style="bold")
-    console.print(f"run folder {folder}", markup=False, soft_wrap=True)
+    console.print(Text(one_line(f"{plan.drill.drill}: {plan.drill.title}"), style="bold"), soft_wrap=True)
+    console.print(Text(one_line(f"run folder {folder}")), soft_wrap=True)
     screen = Screen(console, plan)
     with screen.showing():
         yield screen

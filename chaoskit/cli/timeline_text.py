@@ -1,28 +1,51 @@
-"""One line of text for each event that a person following a run wants to see."""
+"""One line of text for each event that a person following a run wants to see, in words to be read aloud."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from chaoskit.model.history import Event
+from chaoskit.model.plan import Plan, PlannedStep
+from chaoskit.quantity import Duration
 
 _PHASES = {
     "provision": "starting the system",
-    "slot": "waiting for this machine's measurement slot",
+    "slot": "taking this machine's measurement slot",
     "steady": "steady state: customers arrive, nothing is broken yet",
-    "timeline": "",
-    "hold": "",
-    "quiesce": "load stops; faults are undone",
+    "hold": "everything that was planned is done: recovery has to hold",
+    "quiesce": "the load stops, faults are undone",
     "collect": "collecting the books",
-    "close": "",
+    "close": "ending the system",
 }
+"""Phases that are told of; the others say nothing that their events do not."""
+LOUD = frozenset(
+    {
+        "abort",
+        "detect.alert",
+        "fault.begin",
+        "fault.failed",
+        "fault.unwitnessed",
+        "interrupted",
+        "response.failed",
+        "service.exit",
+        "steady.failed",
+        "step.failed",
+        "trouble",
+    }
+)
+"""Kinds of events that are shown in bold; the words of their lines say the same without it."""
+CUSTOMERS_ARE_SERVED = frozenset({"steady", "timeline", "hold"})
 
 
 class Narrator:
     """Turns events into lines; remembers when the timeline began, so that times read as in the drill file."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan) -> None:
+        self._steps = {step.id: step for step in plan.steps}
+        self._pace = plan.pace
         self._begin_ns: int | None = None
+        self._missed: set[object] = set()
         self.zero_ns: int | None = None
         self.phase = ""
 
@@ -32,66 +55,111 @@ class Narrator:
             self._begin_ns = event.t
         if event.kind == "timeline.zero":
             self.zero_ns = event.t
-        text = self._text(event.kind, event.data)
+        text = self._text(event.kind, _Data(event.data))
         return f"{self._time(event.t)}  {text}" if text else None
 
     def _time(self, t: int) -> str:
+        """Seconds since the run began; with a sign, once the drill's own clock has started, as in the file's `at:`."""
         if self.zero_ns is None:
             assert self._begin_ns is not None
-            return f"{(t - self._begin_ns) / 1e9:7.2f} s  "
-        return f"{(t - self.zero_ns) / 1e9:+7.2f} s *"
+            return f"{(t - self._begin_ns) / 1e9:7.2f} s"
+        return f"{(t - self.zero_ns) / 1e9:+7.2f} s"
 
-    def _text(self, kind: str, data: dict[str, Any]) -> str:
+    def _text(self, kind: str, data: Mapping[str, Any]) -> str:
         match kind:
             case "phase":
-                if data["state"] == "begin":
-                    self.phase = str(data["name"])
-                    # The slot is free most of the time; whoever has to wait hears of it by the pause after this line.
-                    return _PHASES.get(self.phase, self.phase)
-                return ""
-            case "estate.ready":
-                return f"the system is ready after {data['seconds']:.1f} s"
-            case "steady.ok":
-                return f"steady state holds ({data['at']} the faults)"
-            case "steady.failed":
-                return f"NO STEADY STATE ({data['at']} the faults): {data.get('reason', '')}"
-            case "timeline.zero":
-                return "the drill's clock starts"
-            case "abort":
-                return f"ABORT: {data.get('reason', '')}"
-            case "interrupted":
-                return "INTERRUPTED: healing"
-            case "service.exit":
-                return f"{data['service']} ENDED UNASKED: {data['status']}"
-            case "run.end":
-                return f"ended: {data['ended']}" + (f" ({data['reason']})" if data.get("reason") else "")
-        return _step_text(kind, data)
+                if data["state"] != "begin":
+                    return ""
+                self.phase = str(data["name"])
+                return _PHASES.get(self.phase, "")
+            case "fault.begin":
+                return f"FAULT {data['name']} on {data['target']}{_parameters(self._steps.get(data['step']))}"
+            case "detect.miss":
+                return self._first_miss(data)
+            case "detect.ok":
+                self._missed.discard(data["step"])
+                return f"{data['service']} answers again"
+            case "decision.begin":
+                return f"{data['role']} decides ({self._takes(data)})"
+            case "decision.end":
+                return f"{data['role']} has decided" if data["slept_ns"] else ""
+            case "lease.superseded":
+                step, _, _ = str(data["id"]).rpartition(".")
+                return f"{data['by']} fences: the fault {step} stays, nobody undoes it"
+        return _said_of_the_run(kind, data) or _said_of_a_step(kind, data)
+
+    def _first_miss(self, data: Mapping[str, Any]) -> str:
+        if data["step"] in self._missed:
+            return ""
+        self._missed.add(data["step"])
+        return f"{data['service']} does not answer: {data['detail']}"
+
+    def _takes(self, data: Mapping[str, Any]) -> str:
+        takes = Duration.of_ns(data["takes_ns"])
+        step = self._steps.get(data["step"])
+        if self._pace == "real":
+            return str(takes)
+        if step and step.decision and step.decision.pace:
+            return f"{takes}, {step.decision.pace} of it are waited for"
+        return f"{takes}, modelled: nobody waits"
 
 
-def _step_text(kind: str, data: dict[str, Any]) -> str:
+def _said_of_the_run(kind: str, data: Mapping[str, Any]) -> str:
     match kind:
-        case "fault.begin":
-            return f"FAULT {data['name']} on {data['target']}"
+        case "estate.ready":
+            return f"the system is ready after {float(data['seconds']):.1f} s"
+        case "steady.ok":
+            return f"the steady state holds {data['at']} the faults"
+        case "steady.failed":
+            return f"NO STEADY STATE {data['at']} the faults: {data['reason']}"
+        case "timeline.zero":
+            return "the drill's clock starts"
+        case "abort":
+            return f"ABORT: {data['reason']}"
+        case "interrupted":
+            return "INTERRUPTED: everything is being undone"
+        case "service.exit":
+            return f"{data['service']} ENDED UNASKED: {data['status']}"
+        case "trouble":
+            return f"TROUBLE: {data['what']}"
+        case "run.end":
+            return f"the run has ended, {data['ended']}" + (f": {data['reason']}" if data["reason"] else "")
+    return ""
+
+
+def _said_of_a_step(kind: str, data: Mapping[str, Any]) -> str:
+    match kind:
         case "fault.witnessed":
-            return f"witnessed on {data['target']}: {data['how']}"
+            return f"witnessed: {data['how']}"
         case "fault.unwitnessed":
             return f"NOT WITNESSED on {data['target']}: {data['how']}"
         case "fault.failed":
             return f"FAULT FAILED on {data['target']}: {data['error']}"
         case "fault.undone":
             return f"undone: {data['step']} on {data['target']}"
-        case "lease.superseded":
-            return f"fenced by {data['by']}: lease {data['id']} will not be undone"
+        case "step.failed":
+            return f"STEP FAILED {data['step']}: {data['error']}"
+        case "step.skipped":
+            return f"skipped: {data['step']}: {data['reason']}"
         case "detect.alert":
-            return f"ALERT {data['service']} is down ({data['misses']} looks missed)"
-        case "decision.begin":
-            return f"{data['role']} decides ({data['takes_ns'] / 60e9:g} min)"
+            return f"ALERT {data['service']} is down ({data['misses']} looks in a row missed it)"
         case "response.begin":
-            return f"RESPONSE {data['name']}" + (f" on {', '.join(data['on'])}" if data.get("on") else "")
+            return f"RESPONSE {data['name']}" + (f" on {', '.join(data['on'])}" if data["on"] else "")
         case "response.done":
             return f"done: {data['step']}"
         case "response.failed":
             return f"RESPONSE FAILED {data['step']}: {data['error']}"
         case "journey.recovered":
-            return f"{data['journey']} has recovered (provisionally; judged at the end)"
+            return f"{data['journey']} has recovered (for now; judged at the end)"
     return ""
+
+
+def _parameters(step: PlannedStep | None) -> str:
+    return "".join(f", {name} {value}" for name, value in step.params.items()) if step else ""
+
+
+class _Data(dict[str, Any]):
+    """An event's data; what an event of another version does not say is empty."""
+
+    def __missing__(self, key: str) -> Any:
+        return 0 if key.endswith(("_ns", "seconds")) else ""
