@@ -83,6 +83,8 @@ class JournalReader:
     """Reads a journal while it is being written, or after its writer was killed.
 
     `problems` lists every line that is damaged; a torn last line is none, it is tried again at the next poll.
+    `late_ns` is the lateness of every scheduled operation that was sent. `longest_silence_ns` is the longest time
+    between two signs of life (`begin`, `beat`, `end`): well above the header's `beat_ns`, the measurer was stopped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,6 +94,9 @@ class JournalReader:
         self.last_beat: dict[str, Any] | None = None
         self.problems: list[str] = []
         self.late_ns: list[int] = []
+        self.longest_silence_ns = 0
+        self._alive_ns: int | None = None
+        self._scheduled = 0
         self._operations: dict[int, Operation] = {}
         self._open: set[int] = set()
         self._offset = 0
@@ -155,9 +160,10 @@ class JournalReader:
             case "begin":
                 self._begin(record)
             case "beat":
+                self._alive(record["t"])
                 self.last_beat = record
             case "end":
-                self.end = record
+                self._end(record)
             case _:
                 raise ValueError(f"unknown record {kind!r}")
         return None
@@ -167,7 +173,23 @@ class JournalReader:
             raise ValueError("a second `begin`")
         if record["source"] not in ("load", "prober"):
             raise ValueError(f"`begin` names the source {record['source']!r}; known: load, prober")
+        self._alive(record["t"])
         self.header = record
+
+    def _alive(self, at_ns: int) -> None:
+        if self._alive_ns is not None:
+            self.longest_silence_ns = max(self.longest_silence_ns, at_ns - self._alive_ns)
+        self._alive_ns = at_ns
+
+    def _end(self, record: dict[str, Any]) -> None:
+        self._alive(record["t"])
+        self.end = record
+        if record["scheduled"] != self._scheduled:
+            raise ValueError(
+                f"`end` counts {record['scheduled']} arrivals, the journal has {self._scheduled}"
+            )
+        if self._open:
+            raise ValueError(f"{len(self._open)} operations have no `done` although the measurer drained")
 
     @property
     def _source(self) -> Literal["load", "prober"]:
@@ -185,6 +207,7 @@ class JournalReader:
         self._operations[identity] = operation
         self._open.add(identity)
         if operation.attempt == 1 and not operation.tap:
+            self._scheduled += 1
             self.late_ns.append(woke - operation.intended)
 
     def _finish(self, record: dict[str, Any]) -> Operation:
@@ -204,6 +227,7 @@ class JournalReader:
             raise ValueError(f"id {identity} a second time")
         operation = Operation(source=self._source, **{name: record[name] for name in _OF_MISSED})
         self._operations[identity] = operation
+        self._scheduled += operation.attempt == 1 and not operation.tap
         return operation
 
 

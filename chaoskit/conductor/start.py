@@ -26,6 +26,8 @@ from chaoskit.errors import ChaoskitError, InputError
 
 Build = Callable[[MeasurerTask, Clock], tuple[dict[str, Lane], Iterator[Arrival]]]
 RESERVED_DESCRIPTORS = 64
+READY_NS = 50_000_000
+"""From the claim on the processor to the loop's first turn."""
 READY_NS = 30_000_000
 """From reading the task to the first arrival: what it takes to fill in the journeys and to start the loop."""
 
@@ -34,9 +36,9 @@ def main(source: Literal["load", "prober"], build: Build) -> int:
     """Run one measurer to its end; problems go to standard error."""
     try:
         task = _read_task(source)
-        lanes, arrivals = build(task, monotonic_ns)
+        build(task, monotonic_ns)  # a journey that cannot be filled in is refused before there is a journal
         with JournalWriter(task.journal) as journal:
-            _run(task, lanes, arrivals, journal)
+            _run(task, build, journal)
     except ChaoskitError as error:
         print(f"{source}: {error}", file=sys.stderr)
         return error.exit_code
@@ -62,9 +64,13 @@ def _read_task(source: str) -> MeasurerTask:
     )
 
 
-def _run(
-    task: MeasurerTask, lanes: dict[str, Lane], arrivals: Iterator[Arrival], journal: JournalWriter
-) -> None:
+def _run(task: MeasurerTask, build: Build, journal: JournalWriter) -> None:
+    scheduling = claim_processor(realtime=task.realtime)
+    still_garbage()
+    # Arrivals before this process was ready would all come late, in one burst.
+    start_ns = max(task.start_at_ns, monotonic_ns() + READY_NS)
+    task = task.model_copy(update={"start_at_ns": start_ns})
+    lanes, arrivals = build(task, monotonic_ns)
     about: dict[str, Any] = {
         "source": task.source,
         "version": "1",
@@ -76,13 +82,11 @@ def _run(
         "beat_ns": task.beat.ns,
         "outstanding_max": task.outstanding_max,
         "limits_ns": {name: lane.limit_ns for name, lane in lanes.items()},
-        "scheduling": claim_processor(realtime=task.realtime),
+        "scheduling": scheduling,
     }
 
     async def run() -> None:
-        measurer = Measurer(task, lanes, arrivals, journal, monotonic_ns)
-        still_garbage()
-        await measurer.run(about)
+        await Measurer(task, lanes, arrivals, journal, monotonic_ns).run(about)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())

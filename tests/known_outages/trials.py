@@ -1,13 +1,14 @@
-"""Known outages: a real server, the real prober, real sockets. Does the measured interval contain the truth, every time?
+"""Known outages: a real server, the real prober, real sockets: does the measured interval contain the truth?
 
-    harness ──► server (bad on schedule, tells when)  ◄── probes ── prober ──► journal ──► outages ──► compare
+    harness ──► server (bad on schedule, tells when) ◄── probes ── prober ──► journal ──► outages ──► compare
 
-A trial passes when the interval (a_k − a_j, a_l − a_i) contains the outage that the server's schedule made, and is no wider
-than two probe periods. For a hang the truth ends `within` before the thaw: who came later was answered in time.
+A trial passes when the interval (a_k − a_j, a_l − a_i) contains the outage that the server's schedule made, and is no
+wider than two probe periods. For a hang the truth ends `within` before the thaw: who came later was answered in time.
 
 The truth is known to within two things that the table shows as ±: how long the switch took, and how long a probe
 next to it took to reach the server (at most its whole round trip): a customer's arrival is good or bad by when the
-request gets there. A trial with a probe at its edges that was late by more than a period, or not sent, is no measurement.
+request gets there. A trial with a probe at its edges that was late by more than a period, or not sent, is no
+measurement.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from chaoskit.quantity import Duration
 PERIOD_NS = 10_000_000
 WITHIN_NS = 100_000_000
 KINDS = ("refuse", "503", "hang")
+JOURNEY = "ping"
+JOURNAL = "prober.jsonl"
 _MS = 1_000_000
 
 
@@ -104,7 +107,7 @@ def run(count: int, seed: int, folder: Path) -> list[Result]:
         port = json.loads(_line(server))["port"]
         start_ns = time.monotonic_ns() + 1_000 * _MS
         trials = planned(count, start_ns + 300 * _MS, seed)
-        journal = folder / "prober.jsonl"
+        journal = folder / JOURNAL
         prober = _start([sys.executable, "-m", "chaoskit.conductor.prober"])
         try:
             _write(prober, _task(port, start_ns, seed, journal).model_dump_json())
@@ -127,10 +130,10 @@ def _task(port: int, start_ns: int, seed: int, journal: Path) -> MeasurerTask:
     within = Duration.of_ns(WITHIN_NS)
     return MeasurerTask(
         source="prober",
-        journeys={"ping": Journey(post="bank/ping", good=Good(status=201, within=within))},
+        journeys={JOURNEY: Journey(post="bank/ping", good=Good(status=201, within=within))},
         probes=(
             ProbeSchedule(
-                journey="ping",
+                journey=JOURNEY,
                 every=Duration.of_ns(PERIOD_NS),
                 phase_ns=Random(seed + 1).randrange(PERIOD_NS),
             ),
@@ -142,11 +145,17 @@ def _task(port: int, start_ns: int, seed: int, journal: Path) -> MeasurerTask:
     )
 
 
-def _compare(switches: Sequence[dict[str, Any]], journal: Path) -> list[Result]:
+def read(journal: Path) -> list[Operation]:
+    """The probes by intended time; raises RuntimeError unless the journal is whole."""
     reader = JournalReader(journal)
     operations = sorted(reader.operations(), key=lambda operation: operation.intended)
     if reader.problems or reader.end is None:
         raise RuntimeError(f"the journal is damaged or has no end: {reader.problems}")
+    return operations
+
+
+def _compare(switches: Sequence[dict[str, Any]], journal: Path) -> list[Result]:
+    operations = read(journal)
     results = []
     for n, switch in enumerate(switches):
         # a trial's probes: from half-way since the trial before to half-way to the next
@@ -167,7 +176,7 @@ def _judge(switch: dict[str, Any], probes: Sequence[Operation]) -> Result:
         return Result(switch["kind"], truth, error, None, "no outage seen between good probes")
     edges = before, first, last, after = tuple(probes[n] for n in (bad[0] - 1, bad[0], bad[-1], bad[-1] + 1))
     error += max(_round_trip(before), _round_trip(after, switch))
-    late = sum(probe.sent is None or probe.sent - probe.intended > PERIOD_NS for probe in edges)
+    late = sum(probe.woke is None or probe.woke - probe.intended > PERIOD_NS for probe in edges)
     problem = f"{late} probes at the edges late or not sent" if late else ""
     measured = (last.intended - first.intended, after.intended - before.intended)
     return Result(switch["kind"], truth, error, measured, problem)
