@@ -70,26 +70,31 @@ async def _member(
     stage: Stage, folder: Path, engine_for: EngineFor, books: str, member: str, queries: Mapping[str, str]
 ) -> None:
     place = folder / "books" / books / member
+    if (why := await _dead(stage, member)) is not None:
+        stage.recorder.record("collect.absent", books=books, member=member, why=why)
+        return
     try:
-        await _alive(stage, member)
         role = stage.plan.system.roles[stage.plan.system.books[books].on]
         engine = engine_for(stage.estate.direct(member), role)
         standing = await engine.standing(ANSWER_WITHIN_S)
         await _keep(stage, engine, standing, books, member, queries, place)
-    except (EngineError, EnvironmentBroken, OSError, TimeoutError) as error:
+    except (EngineError, OSError) as error:
         # Half a snapshot is no evidence.
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
         stage.recorder.record("collect.absent", books=books, member=member, why=str(error))
 
 
-async def _alive(stage: Stage, member: str) -> None:
-    """Raises EnvironmentBroken for a member whose processes are gone or stopped: nothing would answer."""
+async def _dead(stage: Stage, member: str) -> str | None:
+    """Why nothing would answer: its processes are gone, or stopped. None if it lives.
+
+    Raises EnvironmentBroken or TimeoutError if the estate does not know: then nobody can say what survives.
+    """
     async with asyncio.timeout(ANSWER_WITHIN_S):
         tree = await stage.estate.processes.tree(member)
     found = {stage.estate.processes.state(process) for process in tree}
     if "running" in found:
-        return
-    raise EnvironmentBroken(f"{member} is frozen" if "stopped" in found else f"{member} is down")
+        return None
+    return f"{member} is frozen" if "stopped" in found else f"{member} is down"
 
 
 async def _keep(

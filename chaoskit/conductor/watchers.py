@@ -89,6 +89,7 @@ async def watch_end(stage: Stage, timeline: Timeline, recovery: RecoveryWatch) -
         while not (timeline.settled and recovery.all_held()):
             if late():
                 missing = ", ".join(recovery.missing()) or "a step of the timeline"
+                gate.check_after(stage, stage.clock())
                 stage.ending.set("complete", f"deadline of {stage.plan.deadline}: not recovered: {missing}")
                 return
             await stage.observation.next_look()

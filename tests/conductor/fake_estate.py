@@ -52,7 +52,7 @@ class FakeHelper:
 
     async def terminate(self, within_s: float) -> int | None:
         self._stopping.set()
-        await self._work
+        await asyncio.shield(self._work)
         return self._status
 
     async def exited(self) -> int | None:
