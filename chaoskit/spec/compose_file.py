@@ -85,6 +85,7 @@ class _Files:
             if isinstance(service, dict):
                 good[name] = service
             else:
+                good[name] = {}
                 problems.append(
                     places.problem(("services", name), f"`{name}`: {shown(service)} is no mapping")
                 )

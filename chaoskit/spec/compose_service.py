@@ -181,6 +181,8 @@ class ServiceReader:
             path = self._scalar(item.get("path") if isinstance(item, dict) else item)
             required = item.get("required", True) if isinstance(item, dict) else True
             try:
+                if (self.folder / path).exists() and not (self.folder / path).is_file():
+                    raise ValueError(f"{shown(path)} is no file")
                 found |= read_env_file(self.folder / path, self.variables)
             except FileNotFoundError:
                 if required:

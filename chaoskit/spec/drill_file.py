@@ -39,13 +39,17 @@ def check_drill(data: Mapping[str, Any], places: Places, registry: Registry) -> 
     shaped, problems = _shape(data, places)
     checked = check(Drill, shaped, places)
     problems += checked.problems
+    for key, spans in (("steady", ("for", "within")), ("settle", ("hold",)), ("abort", ("for",))):
+        if isinstance(data.get(key), dict):
+            _zero((key,), data[key], spans, places, problems)
     indices = checked.index.get("timeline", [])
     steps = tuple(zip(indices, checked.value.timeline, strict=False))
     for number, step in steps:
         raw = {key: value for key, value in shaped["timeline"][number].items() if value is not None}
         problems += _step_rules(("timeline", number), number, raw, places)
         problems += _members(("timeline", number), step, places, registry)
-    return CheckedDrill(checked.value, steps, tuple(data.get("load") or ()), tuple(problems))
+    load: Any = data.get("load") if isinstance(data.get("load"), dict) else {}
+    return CheckedDrill(checked.value, steps, tuple(load), tuple(problems))
 
 
 def _shape(data: Mapping[str, Any], places: Places) -> tuple[dict[str, Any], list[Problem]]:

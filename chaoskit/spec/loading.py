@@ -137,7 +137,7 @@ def _build(
         return None, problems
     problems += system.problems
     problems += _variant(checked.drill, system, places)
-    known = bool(system.compose.services) and not system.compose.problems
+    known = bool(system.compose.services)
     problems += DrillNames(checked, system.system, places, registry, services_known=known).check()
     loaded = Loaded(
         checked.drill,

@@ -25,6 +25,9 @@ class WrittenInt(int):
         made.text = text
         return made
 
+    def __getnewargs__(self) -> tuple[int, str]:
+        return int(self), self.text
+
 
 class WrittenFloat(float):
     """A number with a fraction that remembers how it was written: an image tag `1.10` is not `1.1`."""
@@ -35,6 +38,9 @@ class WrittenFloat(float):
         made = super().__new__(cls, value)
         made.text = text
         return made
+
+    def __getnewargs__(self) -> tuple[float, str]:
+        return float(self), self.text
 
 
 Scalar = str | bool | int | float | None

@@ -81,6 +81,9 @@ def read(path: Path, noun: str = "file") -> Document:
 def _decode(path: Path, noun: str) -> str:
     blank = Text(path, "")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            # A pipe without a writer would be waited for until somebody gives up.
+            blank.refuse(Position(0, 0), f"is no regular file, so it cannot be a {noun}")
         with path.open("rb") as file:
             raw = file.read(BYTES_MAX + 1)
     except IsADirectoryError:
@@ -93,7 +96,7 @@ def _decode(path: Path, noun: str) -> str:
     if len(raw) > BYTES_MAX:
         blank.refuse(Position(0, 0), f"the {noun} is larger than 1 MB", "a drill or system file has a few KB")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        blank.refuse(Position(0, 0), f"the {noun} is UTF-16, not UTF-8", "save it as UTF-8")
+        blank.refuse(Position(0, 0), f"the {noun} is UTF-16 or UTF-32, not UTF-8", "save it as UTF-8")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -162,7 +165,12 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             place = Position(mark.line, mark.column) if mark else Position(0, 0)
             context = f" ({error.context})" if error.context else ""
-            self.text.refuse(place, f"not YAML: {error.problem}{context}", _advice(self.text, place))
+            hint = _advice(self.text, place)
+            if not "".join(self.text.lines[place.line :]).strip():
+                last = max((number for number, line in enumerate(self.text.lines) if line.strip()), default=0)
+                place = Position(last, max(0, len(self.text.lines[last].rstrip()) - 1))
+                hint = "the file ends before a bracket, brace or quote is closed"
+            self.text.refuse(place, f"not YAML: {error.problem}{context}", hint)
         except (yaml.YAMLError, ValueError) as error:
             self.text.refuse(Position(0, 0), f"not YAML: {str(error).splitlines()[0]}")
 

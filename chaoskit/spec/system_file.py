@@ -118,8 +118,7 @@ def load_system(
     folder = path.parent.resolve()
     compose, ok = Compose(), False
     if file.compose and isinstance(file.compose, str):
-        override = file.variants.get(variant or "")
-        compose, ok = _compose(file.compose, folder, override, variant, environ, places)
+        compose, ok = _compose(file, folder, variant, environ, places)
         problems += compose.problems
     system = System.model_construct(
         **{name: getattr(file, name) for name in SystemFile.model_fields if name != "variants"},
@@ -133,30 +132,27 @@ def load_system(
 
 
 def _compose(
-    name: str,
-    folder: Path,
-    override: Variant | None,
-    variant: str | None,
-    environ: Mapping[str, str],
-    places: Places,
+    file: SystemFile, folder: Path, variant: str | None, environ: Mapping[str, str], places: Places
 ) -> tuple[Compose, bool]:
     """The Compose file and whether its services are known; a missing file is told where system.yaml names it."""
     missing: list[Problem] = []
-    wanted: list[tuple[str, Loc]] = [(name, ("compose",))]
-    if override:
-        wanted.append((override.compose, ("variants", variant or "", "compose")))
-    for file, loc in wanted:
+    wanted: list[tuple[str, Loc]] = [(file.compose, ("compose",))]
+    wanted += [
+        (one.compose, ("variants", name, "compose")) for name, one in file.variants.items() if one.compose
+    ]
+    for name, loc in wanted:
         try:
-            there = (folder / file).is_file()
-        except ValueError:
+            there = (folder / name).is_file()
+        except (OSError, ValueError):
             there = False
         if not there:
-            hint = nearest(Path(file).name, _yaml_files((folder / file).parent), "YAML files there")
-            missing.append(places.problem(loc, f"{shown(file)}: no such Compose file", hint))
+            hint = nearest(Path(name).name, _yaml_files((folder / name).parent), "YAML files there")
+            missing.append(places.problem(loc, f"{shown(name)}: no such Compose file", hint))
     if missing:
         return Compose(problems=missing), False
-    compose = load_compose(folder / name, folder / override.compose if override else None, environ)
-    return compose, not compose.problems
+    override = file.variants.get(variant or "")
+    compose = load_compose(folder / file.compose, folder / override.compose if override else None, environ)
+    return compose, bool(compose.services)
 
 
 def _yaml_files(folder: Path) -> list[str]:

@@ -140,6 +140,12 @@ def _journeys(names: _Names) -> None:
     entrances = {link.callee for link in names.system.links if link.caller == CUSTOMERS}
     for name, journey in names.system.journeys.items():
         loc: Loc = ("journeys", name)
+        for span, where in (
+            (journey.good, (*loc, "good", "within")),
+            (journey.probe, (*loc, "probe", "every")),
+        ):
+            if getattr(getattr(span, str(where[-1]), None), "ns", 1) == 0:
+                names.say(where, f"`{where[-1]}` is 0", "write how long")
         methods = [one for one in ("get", "post", "put") if getattr(journey, one) is not None]
         if len(methods) != 1:
             names.say(loc, f"`{name}` needs exactly one of get, post, put; it has {len(methods)}", key=True)
