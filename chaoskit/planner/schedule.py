@@ -37,14 +37,6 @@ def probes(loaded: Loaded, problems: list[Problem]) -> tuple[ProbeSchedule, ...]
             problems.append(
                 place[0].problem(place[1], message, f"at most {Duration.of_ns(limit)}: min(RTO/100, 1 s)")
             )
-        if every.ns == 0:
-            message = f"`{journey}` is probed every {every}"
-            problems.append(
-                loaded.system_places.problem(
-                    ("journeys", journey, "probe", "every"), message, "write how often"
-                )
-            )
-            continue
         phase = random.Random(f"{loaded.drill.seed} phase {journey}").randrange(every.ns)
         found.append(ProbeSchedule(journey=journey, every=every, phase_ns=phase))
     return tuple(found)
@@ -111,7 +103,7 @@ def deadline(drill: Drill, steps: tuple[PlannedStep, ...], hold_ns: int, pace: s
 
     The last fault's end + max(30 s, min(RTO − modelled human time, 120 s)) of the journey that may take longest
     + people's slept time + the hold. A run that is still bad then is censored, "more than x": against an RTO below x
-    that is a fail, against a longer one unknown. It is capped so that a drill with modelled minutes does not wait for them.
+    that is a fail, against a longer one unknown. It is capped so that nobody waits for minutes that are only modelled.
     """
     modelled, slept = people_ns(steps, pace)
     waits = []
