@@ -36,12 +36,13 @@ class Onlooker(Protocol):
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: where it lies, what was recorded, measured and judged."""
+    """A finished run: where it lies, what was recorded, measured and judged; `written` is the result's file, if new."""
 
     folder: Path
     history: History
     measurements: Measurements
     result: Result
+    written: Path | None = None
 
 
 def runtime(name: str) -> Runtime:
@@ -73,7 +74,7 @@ def run(
 ) -> Run:
     """Run a loaded drill to its verdict. InputError before anything starts; every later trouble is a verdict.
 
-    SIGINT and SIGTERM heal, judge what was recorded, and end as `interrupted`; a second one does no harm.
+    SIGINT, SIGTERM and SIGHUP heal, judge what was recorded, and end as `interrupted`; a second one does no harm.
     """
     plan = make_plan(loaded, runtime_name, pace)
     folder = run_folder.make_run_folder(reports, plan.drill.drill, datetime.now())
@@ -96,9 +97,10 @@ def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
         target = run_folder.unused_name(target)
     elif not target.exists():
         run_folder.write_json(folder / "measurements.json", measurements)
-    if drill is not None or not target.exists():
+    new = drill is not None or not target.exists()
+    if new:
         run_folder.write_json(target, result)
-    return Run(folder, history, measurements, result)
+    return Run(folder, history, measurements, result, target if new else None)
 
 
 async def _conduct(plan: Plan, chosen: Runtime, folder: Path, onlooker: Onlooker | None) -> None:
@@ -123,9 +125,12 @@ async def _conduct(plan: Plan, chosen: Runtime, folder: Path, onlooker: Onlooker
 
 @contextlib.contextmanager
 def _signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set `stop`; repeated ones change nothing, so that healing is never cut short."""
+    """SIGINT, SIGTERM and SIGHUP set `stop`; repeated ones change nothing, so that healing is never cut short."""
+    heeded = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # `nohup` wants the drill to outlive its terminal
+        heeded.append(signal.SIGHUP)
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in heeded:
             loop.add_signal_handler(number, stop.set)
     except (ValueError, RuntimeError):  # not the main thread: whoever is decides about signals
         yield
@@ -133,5 +138,5 @@ def _signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Iterator[N
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in heeded:
             loop.remove_signal_handler(number)

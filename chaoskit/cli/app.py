@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Optional, ParamSpec
 
 import typer
 
-from chaoskit.errors import ChaoskitError
+from chaoskit.errors import ChaoskitError, EnvironmentBroken
 from chaoskit.model.plain_text import harmless
 
 P = ParamSpec("P")
@@ -71,6 +71,23 @@ def command(function: Callable[P, int]) -> Callable[P, None]:
 
     app.command()(ending)
     return ending
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"chaoskit {version('chaoskit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="print the version")
+    ] = False,
+) -> None:
+    """Nothing is done before a command is chosen."""
 
 
 @command
@@ -171,17 +188,17 @@ def report(
 @command
 def heal() -> int:
     """Undo what runs that died left on this machine: faults, processes, sockets, scratch data."""
-    from chaoskit.runtimes.local import heal as heal_local
+    from chaoskit.runtimes.local.heal import heal as heal_local
 
-    return _say(heal_local(), "nothing to heal")
+    return _say(heal_local, "nothing to heal")
 
 
 @command
 def clean() -> int:
     """heal, and forget the dead runs' state; run folders are kept."""
-    from chaoskit.runtimes.local import clean as clean_local
+    from chaoskit.runtimes.local.heal import clean as clean_local
 
-    return _say(clean_local(), "nothing to clean")
+    return _say(clean_local, "nothing to clean")
 
 
 @command
@@ -216,6 +233,13 @@ def _pace(text: str) -> Literal["drill", "real"]:
     raise typer.BadParameter(f"{text!r}; allowed: drill, real", param_hint="--pace")
 
 
-def _say(lines: list[str], nothing: str) -> int:
-    print("\n".join(lines) if lines else nothing)
+def _say(work: Callable[[], list[str]], nothing: str) -> int:
+    try:
+        lines = work()
+    except OSError as error:
+        raise EnvironmentBroken(
+            f"{error.filename or 'state directory'}: {error.strerror or error}; nothing could be looked for; "
+            "CHAOSKIT_STATE_DIR says where runs keep their state"
+        ) from error
+    print("\n".join(map(harmless, lines)) if lines else nothing)
     return 0

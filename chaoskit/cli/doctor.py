@@ -177,7 +177,12 @@ def _postgresql() -> Iterator[Finding]:
 
     wheel = pg_install.wheel()
     user = pg_install.runs_as()
-    home = pg_install.installed()
+    try:
+        home = pg_install.installed()
+    except OSError as error:
+        raise EnvironmentBroken(
+            f"PostgreSQL: {error.filename}: {error.strerror}; set CHAOSKIT_CACHE_DIR to a folder that every user may read"
+        ) from error
     if home is None:
         cache = pg_install.cache_folder()
         yield Finding(

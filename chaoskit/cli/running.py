@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from chaoskit import pipeline, registry, spec
 from chaoskit.cli.live import watch
 from chaoskit.errors import InputError
+from chaoskit.model.plain_text import one_line
 from chaoskit.model.verdict import Result
 from chaoskit.reporters.scorecard import Scorecard
 
@@ -38,8 +38,13 @@ def run_drill(
 def judge_run(folder: Path, drill: Path | None) -> int:
     """Judge a run folder again; with a drill file, by that file's objectives and checks."""
     other = spec.load(drill, registry).drill if drill else None
-    run = pipeline.judge_folder(folder, other)
+    try:
+        run = pipeline.judge_folder(folder, other)
+    except OSError as error:  # a folder that may not be read, or not be written to
+        raise InputError(f"{error.filename or folder}: {error.strerror or error}") from error
     show(run.result, folder)
+    if run.written is not None:
+        print(f"written: {as_typed(run.written)}")
     return run.result.exit_code
 
 
@@ -48,19 +53,31 @@ def report_run(folder: Path) -> int:
     path = folder / "result.json"
     try:
         result = Result.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; `chaoskit judge {folder}` judges the recorded run") from None
-    except (OSError, ValueError) as error:
-        detail = json.dumps(str(error).splitlines()[0])
-        raise InputError(f"{path}: no result.json of this version ({detail})") from error
+    except (FileNotFoundError, NotADirectoryError):
+        if not folder.is_dir():
+            raise InputError(
+                f"{folder}: no such folder; give the folder of a run, like reports/<run>"
+            ) from None
+        raise InputError(f"{path}: no such file; `chaoskit judge {folder}` judges a recorded run") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        detail = one_line(str(error).splitlines()[0])
+        raise InputError(
+            f"{path}: no result of this version ({detail}); `chaoskit judge {folder}` judges the run again"
+        ) from error
     show(result, folder)
     return 0
 
 
 def show(result: Result, folder: Path) -> None:
     """Print the scorecard; the folder as the reader would type it."""
+    print("\n" + Scorecard().render(result, f"{as_typed(folder)}/"), end="", flush=True)
+
+
+def as_typed(path: Path) -> str:
+    """Relative to the current folder where that is shorter to type, else as it is."""
     try:
-        shown = str(folder.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        shown = str(folder)
-    print("\n" + Scorecard().render(result, shown + "/"), end="", flush=True)
+        return str(path.resolve().relative_to(Path.cwd()))
+    except (OSError, ValueError):  # elsewhere, or the current folder is gone
+        return str(path)

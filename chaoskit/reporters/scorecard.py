@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from chaoskit.model.verdict import Result, Verdict
+from chaoskit.model.plain_text import harmless, one_line
+from chaoskit.model.verdict import Finding, Result, Verdict
 from chaoskit.registry import register
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_LOST_SHOWN = 20
-
-
-def harmless(text: str) -> str:
-    """The text without control characters, so that a hostile name or log line cannot drive a terminal."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+_DETAILS_SHOWN = 20
+_EVENTS_SHOWN = 8
+_LINES_SHOWN = 30
+_CELL_MAX = 60
+_WALL_S_MIN = 0.05
 
 
 @register("reporters", "scorecard")
@@ -24,54 +23,76 @@ def harmless(text: str) -> str:
 class Scorecard:
     """Plain text for a terminal, a log or a pytest failure.
 
-    `folder` is where the run lies, as the reader should see it.
+    One row for each journey, the outcome with its reason, then every verdict with the events it rests on, what is
+    worth an engineer's time, and what has to be known to read it rightly. Only result.json has long lists whole.
     """
 
     def render(self, result: Result, folder: str) -> str:
+        """The text, ending in a line break; `folder` is where the run lies, as the reader should see it.
+
+        Whatever a name, a key or a log line holds, nothing in it drives a terminal or forges a line.
+        """
         parts = [self._table(result), self._headline(result, folder)]
-        if result.verdicts:
-            parts.append("\n".join(self._verdict(verdict) for verdict in result.verdicts))
-        if result.findings:
-            lines = [f"  · {f.title}" + (f"\n{_indent(f.detail, 6)}" if f.detail else "") for f in result.findings]
-            parts.append("worth an engineer's time:\n" + "\n".join(lines))
-        if result.notes:
-            parts.append("to be read with it:\n" + "\n".join(f"  · {note}" for note in result.notes))
-        if result.fidelity:
-            parts.append("fidelity: " + "; ".join(f"{f['service']}: {f['kind']}, {f['what']}" for f in result.fidelity))
-        if result.wall_s:
-            parts.append("where the time went: " + ", ".join(f"{name} {s:.1f} s" for name, s in result.wall_s.items()))
-        return harmless("\n\n".join(part for part in parts if part)) + "\n"
+        parts.append("\n".join(self._verdict(verdict) for verdict in result.verdicts))
+        parts.append(_titled("worth an engineer's time:", (self._finding(one) for one in result.findings)))
+        parts.append(_titled("to be read with it:", (f"  · {one_line(note)}" for note in result.notes)))
+        parts.append(_titled("what stood for what:", self._fidelity(result)))
+        spent = [
+            f"{one_line(name, _CELL_MAX)} {s:.1f} s" for name, s in result.wall_s.items() if s >= _WALL_S_MIN
+        ]
+        parts.append("where the time went: " + ", ".join(spent) if spent else "")
+        return "\n\n".join(part for part in parts if part) + "\n"
 
     def _table(self, result: Result) -> str:
-        if not result.scorecard:
-            return ""
-        return tabulate([dict(row) for row in result.scorecard], headers="keys", disable_numparse=True)
+        rows = [
+            {one_line(name, _CELL_MAX): one_line(cell, _CELL_MAX) for name, cell in row.items()}
+            for row in result.scorecard
+        ]
+        return tabulate(rows, headers="keys", tablefmt="plain", disable_numparse=True) if rows else ""
 
     def _headline(self, result: Result, folder: str) -> str:
-        people = f" + people {_minutes(result.modelled_s)} modelled" if result.modelled_s else ""
+        people = f" + people {_span(result.modelled_s)} modelled" if result.modelled_s else ""
         machine = f" (machine {_bounds(result.machine_s)}{people})" if result.machine_s else ""
         expected = ""
         if result.expected != "pass":
-            expected = ", as expected" if result.as_expected else f", expected: {result.expected}"
-        line = f"{result.drill}: {result.outcome}{expected}{machine} · {folder}"
-        return f"{line}\n{result.reason}" if result.reason else line
+            what = one_line(result.expected)
+            expected = f", as expected ({what})" if result.as_expected else f", but expected was {what}"
+        line = f"{one_line(result.drill)}: {result.outcome}{expected}{machine} · {one_line(folder)}"
+        return f"{line}\n{one_line(result.reason)}" if result.reason else line
 
     def _verdict(self, verdict: Verdict) -> str:
-        outcome = verdict.outcome if verdict.exercised else f"{verdict.outcome} (not exercised)"
-        cited = f" [events {', '.join(map(str, verdict.events[:8]))}]" if verdict.events else ""
-        lines = [f"  {outcome:<8} {verdict.name}: {verdict.reason}{cited}"]
-        shown = verdict.details[:_LOST_SHOWN]
-        lines += [f"{'':11}{detail}" for detail in shown]
+        numbers = ", ".join(map(str, verdict.events[:_EVENTS_SHOWN]))
+        more = ", …" if len(verdict.events) > _EVENTS_SHOWN else ""
+        cited = f" [event{'s' if len(verdict.events) > 1 else ''} {numbers}{more}]" if verdict.events else ""
+        lines = [f"  {verdict.outcome:<8} {one_line(verdict.name)}: {one_line(verdict.reason)}{cited}"]
+        shown = verdict.details[:_DETAILS_SHOWN]
+        lines += [f"{'':11}{one_line(detail)}" for detail in shown]
         if len(verdict.details) > len(shown):
             lines.append(f"{'':11}… and {len(verdict.details) - len(shown)} more in result.json")
         return "\n".join(lines)
 
+    def _finding(self, finding: Finding) -> str:
+        lines = harmless(finding.detail).splitlines()
+        shown = [f"      {one_line(line)}" for line in lines[-_LINES_SHOWN:]]
+        if len(lines) > len(shown):
+            shown.insert(0, f"      … {len(lines) - len(shown)} lines before are in result.json")
+        return "\n".join([f"  · {one_line(finding.title)}", *shown])
 
-def _indent(text: str, width: int) -> str:
-    return "\n".join(" " * width + line for line in text.splitlines())
+    def _fidelity(self, result: Result) -> Iterable[str]:
+        """Services with the same stand-in share a line."""
+        services: dict[tuple[str, str], list[str]] = {}
+        for one in result.fidelity:
+            services.setdefault((one.get("kind", ""), one.get("what", "")), []).append(one.get("service", ""))
+        for (kind, what), names in services.items():
+            yield f"  · {one_line(', '.join(names))}: {one_line(kind)}, {one_line(what)}"
 
 
-def _minutes(seconds: float) -> str:
+def _titled(title: str, lines: Iterable[str]) -> str:
+    body = "\n".join(lines)
+    return f"{title}\n{body}" if body else ""
+
+
+def _span(seconds: float) -> str:
     return f"{seconds / 60:g}m" if seconds >= 60 and seconds % 60 == 0 else f"{seconds:g}s"
 
 
