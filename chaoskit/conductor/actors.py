@@ -22,6 +22,7 @@ from chaoskit.model.plan import PlannedStep
 from chaoskit.spec.member_params import build
 
 ARM_WITHIN_S = 10.0
+RENEW_WITHIN_S = 0.3
 APPLY_WITHIN_S = 10.0
 WITNESS_WITHIN_S = 30.0
 UNDO_WITHIN_S = 10.0
@@ -42,36 +43,95 @@ class FaultFailed(Exception):
     """A fault could not be armed or applied: there is no experiment, hence no answer."""
 
 
-async def arm(stage: Stage, steps: Sequence[PlannedStep]) -> list[Armed]:
+class Baselines:
+    """What witnesses need from before: taken of every fault while all is well, and again just before each volley.
+
+    The first look is the one that counts where an earlier fault makes the second one slow or impossible (a link that is
+    already delayed); the second where the first has gone stale (processes come and go, servers close idle connections).
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._taken: dict[tuple[str, str], Any] = {}
+
+    async def take(self, steps: Sequence[PlannedStep]) -> None:
+        """Look at every target of every step, side by side. Raises FaultFailed."""
+        await asyncio.gather(*(self._take(step, target) for step in steps for target in step.on))
+
+    async def renew(self, steps: Sequence[PlannedStep]) -> None:
+        """Look again, but not for long; what cannot be had quickly stays as it was."""
+        await asyncio.gather(*(self._renew(step, target) for step in steps for target in step.on))
+
+    def pop(self, step: PlannedStep, target: str) -> Any:
+        """Hand a baseline over to its witness."""
+        return self._taken.pop((step.id, target))
+
+    def close(self) -> None:
+        """Let go of what no witness has asked for."""
+        for baseline in self._taken.values():
+            _let_go(baseline)
+        self._taken.clear()
+
+    async def _take(self, step: PlannedStep, target: str) -> None:
+        try:
+            async with asyncio.timeout(ARM_WITHIN_S):
+                self._taken[step.id, target] = await _member(self._stage, step).baseline(
+                    target, self._stage.estate
+                )
+        except Exception as error:
+            raise _failed(self._stage, step, target, error) from error
+
+    async def _renew(self, step: PlannedStep, target: str) -> None:
+        try:
+            async with asyncio.timeout(RENEW_WITHIN_S):
+                fresh = await _member(self._stage, step).baseline(target, self._stage.estate)
+        except TimeoutError:
+            return
+        except Exception as error:
+            raise _failed(self._stage, step, target, error) from error
+        _let_go(self._taken.get((step.id, target)))
+        self._taken[step.id, target] = fresh
+
+
+def _let_go(baseline: Any) -> None:
+    if callable(close := getattr(baseline, "close", None)):
+        close()
+
+
+def _member(stage: Stage, step: PlannedStep) -> Fault:
+    fault: Fault = build(stage.registry.member("faults", step.name), step.params)
+    return fault
+
+
+async def arm(stage: Stage, steps: Sequence[PlannedStep], baselines: Baselines) -> list[Armed]:
     """Take the leases of every target of every step; return when all are on disk. Raises FaultFailed."""
-    members = {step.id: build(stage.registry.member("faults", step.name), step.params) for step in steps}
-    pairs = [(step, target) for step in steps for target in step.on]
-    armed = await asyncio.gather(*(_prepare(stage, step, target, members[step.id]) for step, target in pairs))
+    armed = await asyncio.gather(
+        *(_prepare(stage, step, target, baselines) for step in steps for target in step.on)
+    )
     await stage.leases.hold([one.lease for one in armed])
     for one in armed:
         stage.recorder.record("lease.held", lease=one.lease.model_dump(mode="json"))
     return list(armed)
 
 
-async def _prepare(stage: Stage, step: PlannedStep, target: str, fault: Fault) -> Armed:
+async def _prepare(stage: Stage, step: PlannedStep, target: str, baselines: Baselines) -> Armed:
+    fault = _member(stage, step)
     try:
         async with asyncio.timeout(ARM_WITHIN_S):
-            baseline = await fault.baseline(target, stage.estate)
             undo = await fault.undo(target, stage.estate)
     except Exception as error:
         raise _failed(stage, step, target, error) from error
     hit = {target} if fault.targets == "service" else set()
     mirrored = {one.service for one in undo.steps if isinstance(one, MirrorUndo)}
-    number = 1 + sum(lease.step == step.id for lease in stage.leases.all) + step.on.index(target)
     lease = Lease(
-        id=f"{step.id}.{number}",
+        id=f"{step.id}.{1 + step.on.index(target)}",
         run=stage.estate.run,
         step=step.id,
         target=target,
         undo=undo,
         services=tuple(sorted(hit | mirrored)),
     )
-    return Armed(step, target, fault, baseline, lease)
+    return Armed(step, target, fault, baselines.pop(step, target), lease)
 
 
 def _failed(stage: Stage, step: PlannedStep, target: str, error: Exception) -> FaultFailed:

@@ -130,7 +130,7 @@ _TEXTS = {
     "response.begin": "response {name} on {on}",
     "response.done": "response {step} is done",
     "response.failed": "response {step} failed: {error}",
-    "journey.recovered": "{journey} is good again",
+    "journey.recovered": "{journey} has been good for as long as agreed",
     "service.exit": "{service} ended unasked: {status}",
     "step.failed": "step {step} failed: {error}",
     "step.skipped": "step {step} is skipped: {reason}",

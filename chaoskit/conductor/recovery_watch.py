@@ -23,7 +23,7 @@ class RecoveryWatch:
         self._looked_ns = 0
         self._found: dict[str, int | None] = {}
         self._held = False
-        self._told: set[str] = set()
+        self._told: set[tuple[str, int]] = set()
 
     async def recovered(self, journey: str) -> None:
         """Return once the journey, after the latest fault, has been good for its whole window."""
@@ -64,6 +64,6 @@ class RecoveryWatch:
 
     def _tell(self) -> None:
         for journey, at in self._found.items():
-            if at is not None and journey not in self._told:
-                self._told.add(journey)
+            if at is not None and (told := (journey, self._stage.last_fault_ns)) not in self._told:
+                self._told.add(told)
                 self._stage.recorder.record("journey.recovered", journey=journey, at=at)

@@ -21,7 +21,7 @@ from chaoskit.conductor.stage import Stage
 from chaoskit.model.drill import When
 from chaoskit.model.plan import PlannedStep
 
-LEAD_NS = 250_000_000
+LEAD_NS = 500_000_000
 """A volley with a known instant is armed this long before it, so that the leases' fsync delays nothing."""
 
 
@@ -52,6 +52,7 @@ class Timeline:
         self._stage = stage
         self.recovery = recovery
         self._progress = {step.id: Progress() for step in stage.plan.steps}
+        self._baselines = actors.Baselines(stage)
         self._prepared: dict[int, list[actors.Armed]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._moved_ns = 0
@@ -68,14 +69,15 @@ class Timeline:
         )
 
     async def prepare(self) -> None:
-        """Arm the volleys that are due at once, while the system is still steady."""
-        for number, steps in self._volleys():
-            at = steps[0].at
-            if at is not None and at.ns <= LEAD_NS:
-                try:
-                    self._prepared[number] = await actors.arm(self._stage, steps)
-                except actors.FaultFailed as error:
-                    self._stage.ending.set("broken", str(error))
+        """Take every baseline, and arm the volleys that are due at once, while the system is still steady."""
+        volleys = self._volleys()
+        try:
+            await self._baselines.take([step for _, steps in volleys for step in steps])
+            for number, steps in volleys:
+                if steps[0].at is not None and steps[0].at.ns <= LEAD_NS:
+                    self._prepared[number] = await actors.arm(self._stage, steps, self._baselines)
+        except actors.FaultFailed as error:
+            self._stage.ending.set("broken", str(error))
 
     def start(self) -> None:
         """Start every step's task; `stage.zero_ns` is set."""
@@ -94,6 +96,7 @@ class Timeline:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._baselines.close()
 
     def _volleys(self) -> list[tuple[int, list[PlannedStep]]]:
         faults = [
@@ -132,7 +135,10 @@ class Timeline:
             for step in steps:
                 self._skip(step)
             return
-        armed = self._prepared.pop(number, None) or await actors.arm(self._stage, steps)
+        armed = self._prepared.pop(number, None)
+        if armed is None:
+            await self._baselines.renew(steps)
+            armed = await actors.arm(self._stage, steps, self._baselines)
         await self._stage.sleep_until(instant)
         self._witnessing += 1
         try:

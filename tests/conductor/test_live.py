@@ -37,7 +37,7 @@ def test_a_run_told_in_words(tmp_path: Path) -> None:
         "duty-manager has decided",
         "response fake.promote on db-standby",
         "response promote is done",
-        "pay is good again",
+        "pay has been good for as long as agreed",
         "steady after the faults",
         "the run has ended (complete): every journey has held its recovery",
     ]

@@ -37,6 +37,24 @@ def test_the_baseline_is_from_before_the_fault(tmp_path: Path) -> None:
     assert played.world.done.index("baseline db") < played.world.done.index("apply db")
 
 
+def test_a_baseline_that_can_no_longer_be_had_quickly_is_the_one_from_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    async def slow_later(self: Any, target: str, estate: Any) -> str:
+        looks.append(estate.world.loop.clock())
+        await asyncio.sleep(0 if len(looks) == 1 else 5)
+        return "before"
+
+    monkeypatch.setattr("tests.conductor.staging.FakeKill.baseline", slow_later)
+    played = play(tmp_path, plan_of(fault(at=seconds(2)), response(when=down())))
+    begun = played.at("fault.begin") - played.at("timeline.zero")
+    assert begun == pytest.approx(2e9, abs=2e6)
+    assert len(looks) == 2
+    assert "fault.witnessed" in played.kinds
+
+
 def test_detection_knows_no_injector_and_says_its_period(tmp_path: Path) -> None:
     played = play(tmp_path, plan_of(fault(at=seconds(1)), response(when=down())))
     alert = played.one("detect.alert")
