@@ -145,8 +145,8 @@ def _journeys(measurements: Measurements) -> Iterator[Finding]:
         if journey.scheduled and journey.missed >= MISSED_SHARE * journey.scheduled:
             yield Finding(
                 title=f"{share(journey.missed / journey.scheduled)} of {journey.journey} was never sent",
-                detail=f"{journey.missed} of {journey.scheduled} scheduled operations, counted as bad. Either the system "
-                "held on to too many at once, or this machine was too slow for the load.",
+                detail=f"{journey.missed} of {journey.scheduled} scheduled operations, all bad. The system held on "
+                "to too many at once, or this machine was too slow for the load.",
             )
 
 

@@ -151,7 +151,9 @@ def _not_judged(name: str, objective: str, journey: str, loss: LossMeasure | Non
         why = "not exercised: the journey names no books in which its operations could be looked for"
         return verdict(name, "unknown", why, objective=objective, exercised=False)
     if loss.problems:
-        return verdict(name, "unknown", loss.problems[0], objective=objective, details=loss.problems)
+        return verdict(
+            name, "unknown", loss.problems[0], objective=objective, details=loss.problems, events=loss.events
+        )
     if not loss.acknowledged_by_journey.get(journey):
         why = "not exercised: no operation was acknowledged"
         return verdict(name, "unknown", why, objective=objective, exercised=False)
@@ -177,6 +179,7 @@ def _lost(journey: str, most: int, loss: LossMeasure | None) -> Verdict:
         reason,
         objective=str(most),
         measured=str(len(lost)),
+        events=loss.events,
         details=tuple(
             f"{o.key}" if o.amount is None else f"{o.key} {money(o.amount, o.currency)}" for o in lost
         ),
@@ -199,4 +202,11 @@ def _rpo(journey: str, limit: Duration, loss: LossMeasure | None) -> Verdict:
             name, "unknown", "operations were lost, but by no fault that was recorded", objective=str(limit)
         )
     reason = f"the oldest loss lies {bounds(point)} before the fault"
-    return verdict(name, within(point, limit.ns), reason, objective=str(limit), measured=bounds(point))
+    return verdict(
+        name,
+        within(point, limit.ns),
+        reason,
+        objective=str(limit),
+        measured=bounds(point),
+        events=loss.events,
+    )

@@ -25,7 +25,7 @@ def measure_books(
 ) -> tuple[LossMeasure, BooksMeasure]:
     """Loss and reconciliation of one set of books.
 
-    `operations`: Parquet of the operations that belong to these books; `asked`: of all operations. `fault`:
+    `operations`: file of the operations that belong to these books; `asked`: of all operations. `fault`:
     [f_lo, f_hi] of the volley that hurt first; `after`: from when on the database was surely one again (the
     last response was done).
     """

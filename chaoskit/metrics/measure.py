@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from chaoskit.evidence.operations import write_parquet
 from chaoskit.metrics.arrivals import arrivals_of
 from chaoskit.metrics.availability import availability_of
 from chaoskit.metrics.backlog import backlog_drained
 from chaoskit.metrics.detection import measure_clocks
 from chaoskit.metrics.exercised import measure_fault
 from chaoskit.metrics.loss import measure_books
+from chaoskit.metrics.operations_file import write_lines
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
 from chaoskit.metrics.timeline import Timeline, read_timeline
 from chaoskit.model.history import Event, History
@@ -176,14 +176,18 @@ def _books(
         return losses, measures
     answered = [r.done for r in timeline.responses if r.done is not None]
     with tempfile.TemporaryDirectory(prefix="chaoskit-measure-") as scratch:
-        asked = Path(scratch) / "asked.parquet"
-        write_parquet(history.operations, asked)
+        asked = Path(scratch) / "asked.jsonl"
+        write_lines(history.operations, asked)
         for books in wanted:
-            own = Path(scratch) / "own.parquet"
-            write_parquet((o for o in history.operations if journeys.get(o.journey) == books), own)
-            losses[books], measures[books] = measure_books(
+            own = Path(scratch) / "own.jsonl"
+            write_lines((o for o in history.operations if journeys.get(o.journey) == books), own)
+            loss, measures[books] = measure_books(
                 books, history.books, own, asked, clocks.started, max(answered, default=None)
             )
+            looked = tuple(
+                e.n for e in history.events if e.kind == "collect.snapshot" and e.data.get("books") == books
+            )
+            losses[books] = loss.model_copy(update={"events": looked})
     return losses, measures
 
 

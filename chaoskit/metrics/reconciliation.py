@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 
+from chaoskit.metrics.operations_file import relation
 from chaoskit.model.measurement import Violation
 
 MEMORY = "1GB"
@@ -84,17 +85,19 @@ def sql(name: str) -> str:
 def ledger(operations: Path, books: Path, asked: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB over one snapshot's Parquet files and the operations that belong to these books.
 
-    `asked`: Parquet with the operations of all journeys, so that a transaction can be known to be nobody's; default
-    `operations`. Raises BooksUnreadable.
+    `operations` is ops.parquet or what `operations_file.write_lines` wrote; `asked` the operations of all journeys, so
+    that a transaction can be known to be nobody's, default `operations`. Raises BooksUnreadable.
     """
     with tempfile.TemporaryDirectory(prefix="chaoskit-reconcile-") as scratch:
         # Through links, because DuckDB would take '[', '*' and '?' in a folder's name for a pattern.
-        links = {"books": books, "operations.parquet": operations, "asked.parquet": asked or operations}
+        asked = asked or operations
+        links = {"books": books, f"own{operations.suffix}": operations, f"asked{asked.suffix}": asked}
         for name, target in links.items():
             (Path(scratch) / name).symlink_to(target.resolve())
+        own, all_asked = (relation(Path(scratch) / name) for name in list(links)[1:])
         with duckdb.connect(config=_settings(scratch)) as base:
             try:
-                _prepare(base, Path(scratch))
+                _prepare(base, Path(scratch) / "books", own, all_asked)
             except duckdb.Error as error:
                 raise BooksUnreadable(_plain(error, scratch)) from error
             try:
@@ -147,17 +150,13 @@ def _settings(scratch: str) -> dict[str, str | bool | int | float | list[str]]:
     }
 
 
-def _prepare(base: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+def _prepare(base: duckdb.DuckDBPyConnection, books: Path, own: str, asked: str) -> None:
     base.execute(
-        "CREATE VIEW operations AS SELECT * EXCLUDE (values), values::VARCHAR AS drawn "
-        f"FROM read_parquet('{scratch}/operations.parquet')"
+        f'CREATE VIEW operations AS SELECT * EXCLUDE ("values"), "values"::VARCHAR AS drawn FROM {own}'
     )
-    base.execute(
-        f"CREATE TABLE asked AS SELECT DISTINCT key FROM read_parquet('{scratch}/asked.parquet') "
-        "WHERE sent IS NOT NULL"
-    )
+    base.execute(f"CREATE TABLE asked AS SELECT DISTINCT key FROM {asked} WHERE sent IS NOT NULL")
     for table, columns in COLUMNS.items():
-        _view(base, scratch / "books", table, columns)
+        _view(base, books, table, columns)
     base.execute(sql("keys"))
     base.execute(sql("postings"))
 

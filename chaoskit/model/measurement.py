@@ -126,6 +126,7 @@ class LossMeasure(Frozen):
         tuple[tuple[str, str], ...], Field(description="(lost, surviving) pairs that lag cannot explain")
     ] = ()
     problems: tuple[str, ...] = ()
+    events: tuple[int, ...] = ()
 
 
 class Violation(Frozen):

@@ -1,0 +1,167 @@
+"""Reconciliation: planted violations are found with exact counts, at every size."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from chaoskit.metrics.reconciliation import RULES, BooksUnreadable, counts, ledger, sql, violations
+
+
+def plant(folder: Path, n: int) -> dict[str, int]:
+    """Books of n transfers with their operations, every kind of violation planted; returns rule → how many."""
+    books = folder / "books"
+    books.mkdir()
+    with duckdb.connect() as base:
+        base.execute(
+            f"""CREATE TABLE tx AS SELECT i::BIGINT AS transaction_id, 'k' || i AS key, 'client' AS source,
+                'A' || (i % 100) AS from_account, 'B' || (i % 100) AS to_account, (100 + i % 50)::BIGINT AS amount,
+                'CNY' AS currency, 'h' || i AS payload_hash FROM range({n}) t(i)"""
+        )
+        base.execute(
+            """CREATE TABLE operations AS SELECT key, 'transfer' AS journey, false AS tap, transaction_id * 1000 AS sent,
+               transaction_id * 1000 + 500 AS done, 'ok' AS outcome, payload_hash, amount, currency,
+               json_object('payer', from_account, 'payee', to_account) AS "values" FROM tx"""
+        )
+        # 7 lost, 5 doubled, 3 with another amount, 2 with another party, 4 with another payload,
+        # 6 refused but posted, 2 that nobody asked for
+        base.execute("DELETE FROM tx WHERE transaction_id BETWEEN 100 AND 106")
+        base.execute(
+            "INSERT INTO tx SELECT transaction_id + 100000000, * EXCLUDE transaction_id FROM tx "
+            "WHERE transaction_id BETWEEN 200 AND 204"
+        )
+        base.execute("UPDATE tx SET amount = amount + 1 WHERE transaction_id BETWEEN 300 AND 302")
+        base.execute("UPDATE tx SET to_account = 'A7' WHERE transaction_id BETWEEN 400 AND 401")
+        base.execute("UPDATE tx SET payload_hash = 'other' WHERE transaction_id BETWEEN 500 AND 503")
+        base.execute("UPDATE operations SET outcome = 'fail' WHERE sent BETWEEN 600000 AND 605000")
+        base.execute("DELETE FROM operations WHERE sent BETWEEN 700000 AND 701000")
+        base.execute(
+            """CREATE TABLE entries AS SELECT row_number() OVER ()::BIGINT AS entry_id, * FROM (
+               SELECT transaction_id, key, from_account AS account, -amount AS amount, currency FROM tx
+               UNION ALL SELECT transaction_id, key, to_account, amount, currency FROM tx)"""
+        )
+        # 8 one-legged, which are also unbalanced; 3 more unbalanced
+        base.execute("DELETE FROM entries WHERE transaction_id BETWEEN 800 AND 807 AND amount > 0")
+        base.execute(
+            "UPDATE entries SET amount = amount + 1 WHERE transaction_id BETWEEN 810 AND 812 AND amount > 0"
+        )
+        base.execute(
+            """CREATE TABLE balances AS SELECT account, 'CNY' AS currency, 1000000::BIGINT AS opening,
+               (1000000 + sum(amount))::BIGINT AS balance FROM entries GROUP BY account"""
+        )
+        base.execute("UPDATE balances SET balance = balance + 5 WHERE account IN ('A1', 'A2')")
+        base.execute(
+            """CREATE TABLE holds AS SELECT i::BIGINT AS hold_id, 'k' || (900 + i) AS key,
+               CASE WHEN i < 9 THEN 'reserved' ELSE 'posted' END AS state, 100::BIGINT AS amount, 'CNY' AS currency
+               FROM range(20) t(i)"""
+        )
+        for table in ("entries", "balances", "holds"):
+            base.execute(f"COPY {table} TO '{books}/{table}.parquet' (FORMAT parquet)")
+        base.execute(f"COPY tx TO '{books}/transactions.parquet' (FORMAT parquet)")
+        base.execute(f"COPY operations TO '{folder}/operations.parquet' (FORMAT parquet)")
+    return {
+        "one-legged": 8,
+        "unbalanced": 11,
+        "stored-balance": 2,
+        "total": 1,
+        "unasked": 2,
+        "doubled": 5,
+        "refused-but-posted": 6,
+        "amount-differs": 3,
+        "parties-differ": 2,
+        "payload-differs": 4,
+        "dangling-hold": 9,
+        "hold-and-posting": 9,
+    }
+
+
+def check(folder: Path, n: int) -> None:
+    planted = plant(folder, n)
+    with ledger(folder / "operations.parquet", folder / "books") as base:
+        found = {v.rule: v for v in violations(base)}
+        assert {rule: v.count for rule, v in found.items()} == planted
+        assert all(len(v.cases) == v.count for v in found.values())
+        lost = [row[0] for row in base.execute(sql("lost")).fetchall()]
+        assert lost == [f"k{i}" for i in range(100, 107)]
+        told = counts(base)
+        assert told["transactions"] == n - 7 + 5
+        assert told["acknowledged"] == n - 6 - 2
+        assert told["refused"] == 6
+
+
+def test_planted_violations_are_found_exactly(tmp_path: Path) -> None:
+    check(tmp_path, 20_000)
+
+
+def test_planted_violations_are_found_among_a_million(tmp_path: Path) -> None:
+    check(tmp_path, 1_000_000)
+
+
+@pytest.mark.slow
+def test_planted_violations_are_found_among_five_million(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    check(tmp_path, 5_000_000)
+    print(f"5 M transactions: {time.monotonic() - begun:.1f} s with making them")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    plant(tmp_path, 1_000)
+    return tmp_path
+
+
+def test_every_rule_has_its_file_and_every_file_its_rule() -> None:
+    for rule in RULES:
+        assert sql(f"rules/{rule}").startswith("-- ")
+    root = Path(__file__).parents[2] / "chaoskit/metrics/sql/rules"
+    assert {path.stem for path in root.glob("*.sql")} == set(RULES)
+
+
+def test_a_system_without_holds_or_transactions(small: Path) -> None:
+    (small / "books/holds.parquet").unlink()
+    (small / "books/transactions.parquet").unlink()
+    with ledger(small / "operations.parquet", small / "books") as base:
+        found = {v.rule: v.count for v in violations(base)}
+    assert "dangling-hold" not in found
+    assert found["doubled"] == 5
+
+
+def test_a_missing_table_is_named(small: Path) -> None:
+    (small / "books/entries.parquet").unlink()
+    with (
+        pytest.raises(BooksUnreadable, match="entries"),
+        ledger(small / "operations.parquet", small / "books"),
+    ):
+        pass
+
+
+def test_a_missing_column_is_named(small: Path) -> None:
+    with duckdb.connect() as base:
+        path = small / "books/balances.parquet"
+        base.execute(f"CREATE TABLE b AS SELECT account, currency, balance FROM read_parquet('{path}')")
+        base.execute(f"COPY b TO '{path}' (FORMAT parquet)")
+    with (
+        pytest.raises(BooksUnreadable, match=r"balances\.parquet lacks the column opening"),
+        ledger(small / "operations.parquet", small / "books"),
+    ):
+        pass
+
+
+def test_a_folder_name_is_no_pattern(tmp_path: Path) -> None:
+    folder = tmp_path / "a [b] *'?"
+    folder.mkdir()
+    planted = plant_beside(tmp_path, folder)
+    with ledger(folder / "operations.parquet", folder / "books") as base:
+        assert {v.rule: v.count for v in violations(base)} == planted
+
+
+def plant_beside(tmp_path: Path, folder: Path) -> dict[str, int]:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    planted = plant(plain, 1_000)
+    for path in plain.iterdir():
+        path.rename(folder / path.name)
+    return planted
