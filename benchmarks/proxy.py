@@ -251,6 +251,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--check", action="store_true", help="exit 1 when a target is missed")
     options = parser.parse_args()
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -10)  # other work on the machine would decide the ratio
+    except PermissionError:
+        print("not allowed to raise the priority: run this on a quiet machine")
+    print(f"load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     binary = find_real_server(ROOT)
     starts: dict[str, Callable[[], ServerProcess]] = {
         "embedded": ServerProcess.embedded,
