@@ -25,7 +25,7 @@ class WrittenInt(int):
         made.text = text
         return made
 
-    def __getnewargs__(self) -> tuple[int, str]:
+    def __getnewargs__(self) -> tuple[int, str]:  # type: ignore[override]
         return int(self), self.text
 
 
@@ -39,7 +39,7 @@ class WrittenFloat(float):
         made.text = text
         return made
 
-    def __getnewargs__(self) -> tuple[float, str]:
+    def __getnewargs__(self) -> tuple[float, str]:  # type: ignore[override]
         return float(self), self.text
 
 
