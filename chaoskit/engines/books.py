@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ _DUCKDB_TYPES = {
     "timestamptz": "TIMESTAMP WITH TIME ZONE",
 }
 _NULL = "\\N"
+_END = re.compile(
+    r";(?:\s|--[^\n]*|/\*.*?\*/)*\Z", re.DOTALL
+)  # a last semicolon, and what is only said after it
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ async def snapshot(
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         position = await (await connection.execute(_POSITION)).fetchone()
         for name, query in sorted(queries.items()):
-            body = query.strip().rstrip(";").encode()
+            body = _END.sub("", query).encode()
             tables[name] = await _columns(connection, name, body)
             digest.update(repr((name, tables[name])).encode())
             rows[name] = await _copy(connection, body, _csv(folder, name), digest)

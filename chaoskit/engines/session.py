@@ -119,6 +119,7 @@ async def session(
     except asyncio.CancelledError:
         sever(connection)
         await asyncio.wait({task})
+        task.exception()  # our own doing, and of no interest
         raise
     except psycopg.Error as error:
         raise _translated(address, error) from error

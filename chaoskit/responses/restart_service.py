@@ -56,7 +56,7 @@ class RestartService:
         if role is not None:
             await _stop_second_writer(service, role, context)
         after_ms = round((monotonic_ns() - begun) / 1e6, 1)
-        context.record("response.fact", step=context.step, fact="started", service=service, after_ms=after_ms)
+        context.record("started", service=service, after_ms=after_ms)
 
 
 def _partner(service: str, role: DatabaseRole) -> str | None:

