@@ -1,6 +1,4 @@
-"""Addresses of a run: a /24 inside 127/8, leased machine-wide, one address for every service and every
-link.
-"""
+"""Addresses of a run: a /24 inside 127/8, leased machine-wide."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Destroys a run: its processes first, then what a SIGKILL leaves (shared memory, System V segments,
-files).
-"""
+"""Destroys a run: its processes first, then what a SIGKILL leaves behind."""
 
 from __future__ import annotations
 

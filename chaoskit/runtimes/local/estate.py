@@ -43,6 +43,7 @@ class LocalEstate:
         self._helpers: dict[str, LocalHelper] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._broken: str | None = None
+        self._proxy_ended = asyncio.Event()
         self._closing = False
 
     @classmethod
@@ -72,8 +73,15 @@ class LocalEstate:
             "--port",
             str(control.port),
         )
-        await self._start_own(_PROXY, "proxy", argv, self.folder / "logs" / "toxiproxy.log", b"")
-        await self.links.create(within_s)
+        log = self.folder / "logs" / "toxiproxy.log"
+        await self._start_own(_PROXY, "proxy", argv, log, b"")
+        try:
+            if not await readiness.until(self.links.answers, self._proxy_ended, within_s):
+                raise EnvironmentBroken(self._broken or "the proxy of the links has ended")
+        except TimeoutError:
+            message = f"the proxy of the links did not answer within {within_s:g} s"
+            raise EnvironmentBroken(readiness.with_tail(message, log)) from None
+        await self.links.create()
 
     async def spawn(self, name: str, argv: tuple[str, ...], stdin: bytes = b"") -> LocalHelper:
         """A measurer's process at normal priority, its output in logs/<name>.log, ended with the run
@@ -168,6 +176,7 @@ class LocalEstate:
                 f"the proxy of the links has ended ({in_words(message['status'])})",
                 self.folder / "logs" / "toxiproxy.log",
             )
+            self._proxy_ended.set()
         elif role == "service" and message["event"] == "exit":
             self._service_ended(name, message)
         elif role == "service" and message["event"] == "gone":

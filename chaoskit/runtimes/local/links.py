@@ -20,7 +20,7 @@ from chaoskit.model.estate import Address, LinkBytes, Toxic
 from chaoskit.model.system import Link
 from chaoskit.runtimes.local.topology import Topology
 from chaoskit.toxiproxy.client import Toxiproxy
-from chaoskit.toxiproxy.errors import InvalidToxic, ToxiproxyError
+from chaoskit.toxiproxy.errors import InvalidToxic, ServerUnreachable, ToxiproxyError
 from chaoskit.toxiproxy.states import ProxySpec
 
 _CHANGE_S = 10.0
@@ -74,7 +74,15 @@ class LocalLinks:
         self._silent: set[str] = set()
         self._tarpits: dict[str, list[socket.socket]] = {}
 
-    async def create(self, within_s: float) -> None:
+    async def answers(self) -> bool:
+        """Whether the proxy's API answers."""
+        try:
+            await asyncio.to_thread(self._client.version)
+        except ServerUnreachable:
+            return False
+        return True
+
+    async def create(self) -> None:
         """Make every proxy, closed until its callee listens."""
         specs = [
             ProxySpec(
@@ -86,7 +94,6 @@ class LocalLinks:
             for state in self._states.values()
             for proxy, port in state.proxies.items()
         ]
-        await self._do(lambda: self._client.wait_ready(within_s), within_s)
         await self._do(lambda: self._client.populate(specs))
         self._created.set()
 
@@ -229,13 +236,13 @@ class LocalLinks:
                     self._client.remove_toxic(proxy, name)
         self._client.set_enabled(proxy, state.open)
 
-    async def _do(self, action: Callable[[], _Value], within_s: float = _CHANGE_S) -> _Value:
+    async def _do(self, action: Callable[[], _Value]) -> _Value:
         """A blocking call, off the event loop, with a deadline."""
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(_CHANGE_S):
                 return await asyncio.to_thread(action)
         except TimeoutError:
-            raise EnvironmentBroken(f"the proxy of the links did not answer within {within_s:g} s") from None
+            raise EnvironmentBroken(f"the proxy of the links did not answer within {_CHANGE_S:g} s") from None
         except InvalidToxic:
             raise
         except ToxiproxyError as error:

@@ -1,5 +1,7 @@
-"""Makes a PostgreSQL service's data directory: a primary's from a cached, freshly initialised cluster, a standby's
-from a base backup over the link."""
+"""Makes a PostgreSQL service's data directory.
+
+A primary's comes from a cached, freshly initialised cluster, a standby's from a base backup over the link.
+"""
 
 from __future__ import annotations
 

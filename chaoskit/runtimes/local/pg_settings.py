@@ -1,6 +1,4 @@
-"""What a Compose file says of a PostgreSQL service, in the official image's words, and the command line it
-becomes.
-"""
+"""What a Compose file says of a PostgreSQL service, in the official image's words, as command lines."""
 
 from __future__ import annotations
 

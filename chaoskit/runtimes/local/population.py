@@ -1,6 +1,4 @@
-"""The data a system needs before its drill begins: replication that streams, and the population it
-declares.
-"""
+"""What a system needs before its drill begins: replication that streams, and its population."""
 
 from __future__ import annotations
 

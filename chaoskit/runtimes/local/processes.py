@@ -1,6 +1,4 @@
-"""Whole trees of services, and the measurers' processes, through the supervisor; their state read from
-/proc directly.
-"""
+"""Whole trees of services, and the measurers' processes; their state is read from /proc directly."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A run on disk: who supervises it, its addresses and scratch folder, the processes it started; what heal
-works from.
-"""
+"""A run on disk: supervisor, addresses, scratch folder, the processes it started; heal works from it."""
 
 from __future__ import annotations
 

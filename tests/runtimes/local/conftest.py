@@ -1,0 +1,50 @@
+"""A state directory of its own for every test, and estates that are always closed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from chaoskit.model.plan import Plan
+from chaoskit.runtimes.local.estate import LocalEstate
+from chaoskit.runtimes.local.residue import residue
+from chaoskit.runtimes.local.runtime import LocalRuntime
+
+Provision = Callable[[Plan], AbstractAsyncContextManager[LocalEstate]]
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's runs keep their state."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(folder))
+    return folder
+
+
+def new_run() -> str:
+    """A run's name that no other test uses."""
+    return f"test-{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def provision(tmp_path: Path) -> Provision:
+    """`async with provision(plan) as estate`: closed at the end, and shown to have left nothing."""
+
+    @asynccontextmanager
+    async def provisioned(plan: Plan) -> AsyncIterator[LocalEstate]:
+        run = new_run()
+        estate = await LocalRuntime().provision(plan, run, tmp_path / "reports" / run)
+        record = estate.supervision.record
+        try:
+            yield estate
+        finally:
+            await estate.close()
+        assert residue(record) == []
+
+    return provisioned

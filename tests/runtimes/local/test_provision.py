@@ -1,0 +1,185 @@
+"""Provisioning with real processes, databases and proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.estate import Address
+from chaoskit.model.plan import Wiring
+from chaoskit.quantity import Duration
+from chaoskit.runtimes.local import record as records
+from chaoskit.runtimes.local.runtime import LocalRuntime
+from chaoskit.runtimes.local.sockets import listening
+from tests.runtimes.local import tiny
+from tests.runtimes.local.conftest import Provision, new_run
+
+
+def get(address: Address) -> str:
+    """The body that a service answers with."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://{address}/", timeout=5) as answer:
+        return str(answer.read().decode().strip())
+
+
+async def shop(
+    estate: object, address: Address, query: str, user: str = "keeper"
+) -> list[tuple[object, ...]]:
+    """Rows from the tiny shop's database."""
+    password = {"keeper": "keep-drill-only", "postgres": "super-drill-only"}[user]
+    connection = await psycopg.AsyncConnection.connect(
+        host=address.host, port=address.port, dbname="shop", user=user, password=password, connect_timeout=5
+    )
+    async with connection:
+        return await (await connection.execute(query)).fetchall()  # type: ignore[call-overload, no-any-return]
+
+
+def test_a_database_pair_and_a_service_come_up_populated(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path))) as estate:
+            assert get(estate.links.address("customers -> shop")) == "shop"
+            assert await shop(estate, estate.direct("db"), "SELECT count(*) FROM item") == [(301,)]
+            assert await shop(estate, estate.links.address("shop -> db"), "SELECT count(*) FROM item") == [
+                (301,)
+            ]
+            standby = estate.direct("db-standby")
+            assert await shop(estate, standby, "SELECT pg_is_in_recovery()") == [(True,)]
+            assert await shop(estate, standby, "SHOW synchronous_standby_names") == [("",)]
+            assert await shop(estate, standby, "SELECT id FROM item WHERE id LIKE 'seed%'") == [("seed-5",)]
+            carried = await estate.links.traffic()
+            assert carried["db-standby -> db"].downstream > 10**6  # the base backup came over the link
+            assert 0 < carried["customers -> shop"].downstream < 2000
+            assert await estate.exits() == ()
+            assert estate.log_path("db").read_text().count("ready to accept connections") >= 1
+
+    asyncio.run(main())
+
+
+def test_two_estates_at_once_do_not_meet(tmp_path: Path, provision: Provision) -> None:
+    plan = tiny.plan(tiny.system(tmp_path, [tiny.web("shop")], ("customers -> shop",)))
+
+    async def main() -> None:
+        async with provision(plan) as one, provision(plan) as two:
+            blocks = {estate.supervision.record.block for estate in (one, two)}
+            assert len(blocks) == 2
+            await one.processes.kill("shop")
+            await one.links.mirror("shop", "refused")
+            assert get(two.links.address("customers -> shop")) == "shop"
+            assert one.direct("shop").port == two.direct("shop").port == 8080
+
+    asyncio.run(main())
+
+
+def test_callees_are_where_the_wiring_points(tmp_path: Path, provision: Provision) -> None:
+    system = tiny.system(tmp_path, [tiny.web("back"), tiny.web("front")], ("front -> back",))
+    front = system.services["front"].model_copy(update={"environment": {"GREETING_OF": "http://back:8080"}})
+    local = system.local["front"].model_copy(update={"environment": {"HOSTS": "{address}"}})
+    system = system.model_copy(
+        update={"services": {**system.services, "front": front}, "local": {**system.local, "front": local}}
+    )
+    wiring = Wiring(
+        service="front",
+        variable="GREETING_OF",
+        original="http://back:8080",
+        template="http://{link:front -> back}:8080",
+        links=("front -> back",),
+    )
+
+    async def main() -> None:
+        async with provision(tiny.plan(system, (wiring,))) as estate:
+            (process,) = await estate.processes.tree("front")
+            environment = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
+            link = estate.links.address("front -> back")
+            assert f"GREETING_OF=http://{link}" in environment
+            assert f"HOSTS={estate.direct('front').host}" in environment
+            assert link.host != estate.direct("back").host
+            assert (
+                Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[16] == "10"
+            )  # nice
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("link", [(), ("customers -> shop",)])
+def test_a_service_on_all_addresses_is_refused_by_name(
+    tmp_path: Path, provision: Provision, link: tuple[str, ...]
+) -> None:
+    everywhere = tiny.web(
+        "shop", tiny.WEB.replace("{address}", "0.0.0.0").replace("8080", "18080"), port=18080
+    )
+
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.system(tmp_path, [everywhere], link))):
+            pass
+
+    with pytest.raises(
+        EnvironmentBroken, match=r"shop listens on all addresses \(0\.0\.0\.0:18080\).*\{address\}"
+    ):
+        asyncio.run(main())
+
+
+def test_a_crash_at_start_shows_the_end_of_the_log(tmp_path: Path, provision: Provision, state: Path) -> None:
+    services = [tiny.web("shop", tiny.WEB + " --crash"), tiny.web("other")]
+
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.system(tmp_path, services, ("customers -> shop",)))):
+            pass
+
+    with pytest.raises(
+        EnvironmentBroken, match=r"shop ended \(exit status 1\).*(?s:.)*cannot open the vault"
+    ):
+        asyncio.run(main())
+    assert list((state / "runs").iterdir()) == []
+
+
+def test_a_service_that_never_gets_ready_meets_its_limit(tmp_path: Path, provision: Provision) -> None:
+    slow = tiny.web("shop", tiny.WEB + " --after 60", start_within=Duration.parse("300ms"))
+
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.system(tmp_path, [slow]))):
+            pass
+
+    with pytest.raises(EnvironmentBroken, match="shop was not ready within 300ms"):
+        asyncio.run(main())
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.system(tmp_path, [tiny.web("shop", "no-such-program --x")]))):
+            pass
+
+    with pytest.raises(EnvironmentBroken, match="no-such-program: No such file"):
+        asyncio.run(main())
+
+
+def test_cancelled_while_provisioning_leaves_nothing(tmp_path: Path, state: Path) -> None:
+    async def main() -> None:
+        plan = tiny.plan(
+            tiny.system(tmp_path, [tiny.web("shop", tiny.WEB + " --after 60")], ("customers -> shop",))
+        )
+        run = new_run()
+        provisioning = asyncio.create_task(LocalRuntime().provision(plan, run, tmp_path / run))
+        record = None
+        async with asyncio.timeout(10):
+            while record is None or not records.processes(record):
+                record = records.read_record(state / "runs" / run)
+                await asyncio.sleep(0.01)
+        provisioning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await provisioning
+        assert not any(at.host.startswith(record.block + ".") for at in listening())
+        assert not Path(record.scratch).exists()
+        assert list((state / "runs").iterdir()) == []
+
+    asyncio.run(main())
+
+
+def test_depends_on_in_a_circle_is_refused(tmp_path: Path) -> None:
+    system = tiny.system(tmp_path, [tiny.web("one", after=("two",)), tiny.web("two", after=("one",))])
+    with pytest.raises(EnvironmentBroken, match="circle"):
+        asyncio.run(LocalRuntime().provision(tiny.plan(system), new_run(), tmp_path))
