@@ -133,6 +133,8 @@ class Jobs:
         return members
 
     def _read_reports(self, running: Running) -> None:
+        if running.gone:  # one look of the selector told of the keeper's end and of its last words: both are read
+            return
         chunk = b""
         with contextlib.suppress(BlockingIOError):
             chunk = os.read(running.reports, 65536)
