@@ -140,18 +140,23 @@ def _failed(stage: Stage, step: PlannedStep, target: str, error: Exception) -> F
     return FaultFailed(f"{step.name} on {target} could not be done: {text}")
 
 
-async def apply(stage: Stage, armed: Sequence[Armed]) -> int:
-    """Apply all at once; returns when the last was applied, ns. Raises FaultFailed if one could not be."""
-    results = await asyncio.gather(*(_apply_one(stage, one) for one in armed), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return stage.clock()
+async def apply(stage: Stage, armed: Sequence[Armed]) -> tuple[int, list[asyncio.Task[None]]]:
+    """Apply all at once; returns when the last was applied, ns, and the witnesses, who look from when theirs was.
 
-
-async def witness(stage: Stage, armed: Sequence[Armed]) -> None:
-    """Have each applied fault seen by something other than its injector, side by side."""
-    await asyncio.gather(*(_witness(stage, one) for one in armed))
+    Raises FaultFailed if one could not be applied.
+    """
+    applied = [asyncio.create_task(_apply_one(stage, one)) for one in armed]
+    witnesses = [
+        asyncio.create_task(_witness(stage, one, done)) for one, done in zip(armed, applied, strict=True)
+    ]
+    try:
+        await asyncio.gather(*applied)
+    except BaseException:
+        for task in (*applied, *witnesses):
+            task.cancel()
+        await asyncio.gather(*applied, *witnesses, return_exceptions=True)
+        raise
+    return stage.clock(), witnesses
 
 
 async def _apply_one(stage: Stage, one: Armed) -> None:
@@ -171,7 +176,8 @@ async def _apply_one(stage: Stage, one: Armed) -> None:
     stage.recorder.record("fault.applied", step=step.id, target=target)
 
 
-async def _witness(stage: Stage, one: Armed) -> None:
+async def _witness(stage: Stage, one: Armed, applied: asyncio.Task[None]) -> None:
+    await applied
     try:
         async with asyncio.timeout(WITNESS_WITHIN_S):
             seen = await one.fault.witness(one.target, stage.estate, one.baseline)

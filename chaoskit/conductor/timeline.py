@@ -142,11 +142,11 @@ class Timeline:
         await self._stage.sleep_until(instant)
         self._witnessing += 1
         try:
-            applied_ns = await actors.apply(self._stage, armed)
+            applied_ns, witnesses = await actors.apply(self._stage, armed)
             for step in steps:
                 self._begun(step)
             await asyncio.gather(
-                actors.witness(self._stage, armed),
+                *witnesses,
                 *(self._lift(step, armed, applied_ns) for step in steps if step.for_ is not None),
             )
         finally:
