@@ -1,4 +1,4 @@
-"""A member's parameters: the fields of its dataclass, kebab-case in YAML and plan.json, strict about types and units."""
+"""A member's parameters: the fields of its dataclass, kebab-case in YAML, strict about types and units."""
 
 from __future__ import annotations
 

@@ -11,9 +11,12 @@ from chaoskit.errors import Problem
 from chaoskit.model.system import CUSTOMERS, Between, Journey, Pick, System
 from chaoskit.spec.places import Loc, Places, nearest, shown
 
-PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(\.[a-z]+)?\}")
+POOL_FORMAT = re.compile(r"[^{}]*\{n(?::0?\d{0,2}d?)?\}[^{}]*")
+AMOUNT_PARTS = frozenset({".minor", ".currency"})
 BUILT_IN = frozenset({"key"})
 """What every request can use without drawing it: the operation's own key."""
+RESERVED_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
 LOCAL_PLACEHOLDERS = frozenset({"address", "python"})
 
 
@@ -124,13 +127,10 @@ def _population(names: _Names) -> None:
         return
     for name, pool in population.pools.items():
         loc = ("population", "pools", name, "format")
-        try:
-            distinct = pool.format.format(n=1) != pool.format.format(n=2)
-        except (ValueError, KeyError, IndexError, AttributeError) as error:
-            names.say(loc, f"{shown(pool.format)} cannot be filled: {error}", "write it like ACC-{n:05d}")
-            continue
-        if not distinct:
-            names.say(loc, f"{shown(pool.format)} gives every member the same name", "write {n} in it")
+        if not POOL_FORMAT.fullmatch(pool.format):
+            names.say(
+                loc, f"{shown(pool.format)} is no pool's format", "write {n} in it once, like ACC-{n:05d}"
+            )
     if population.load is not None:
         names.one_of(("population", "load", "on"), "role", population.load.on, names.system.roles)
         names.file(("population", "load", "script"), population.load.script, "script")
@@ -176,16 +176,33 @@ def _draws(names: _Names, loc: Loc, journey: Journey) -> None:
             elif isinstance(source, Pick):
                 names.one_of((*where, "from"), "pool", source.from_, pools)
                 if source.except_ is not None:
-                    others = [one for one in {**journey.draw, **draw} if one != name]
-                    names.one_of((*where, "except"), "drawn value", source.except_, others)
+                    _except(names, where, source, {**journey.draw, **draw})
             elif isinstance(source, Between):
                 _between(names, (*where, "between"), source)
     drawn = BUILT_IN | set(journey.draw)
+    amounts = {name for name, source in journey.draw.items() if isinstance(source, Between)}
     parts: list[tuple[Loc, Any]] = [((*loc, one), getattr(journey, one)) for one in ("get", "post", "put")]
     parts += [((*loc, "json"), journey.json_), ((*loc, "headers"), journey.headers)]
-    for where, used in (found for start, value in parts for found in _placeholders(start, value)):
+    parts.append(((*loc, "fingerprint"), journey.fingerprint))
+    for where, used, part in (found for start, value in parts for found in _placeholders(start, value)):
         if used not in drawn:
             names.say(where, f"{shown('{' + used + '}')} is not drawn", nearest(used, drawn, "drawn"))
+        elif part and (used not in amounts or part not in AMOUNT_PARTS):
+            hint = "an amount has .minor and .currency" if used in amounts else f"`{used}` is no amount"
+            names.say(where, f"{shown('{' + used + part + '}')} is not drawn", hint)
+    for header in journey.headers:
+        if header.lower() in RESERVED_HEADERS:
+            names.say((*loc, "headers", header), f"`{header}` is set by the measurer", "remove it", key=True)
+
+
+def _except(names: _Names, loc: Loc, source: Pick, draw: Mapping[str, Any]) -> None:
+    """`except` names another value of the request, drawn on its own, and the pool leaves a choice."""
+    other = source.except_ or ""
+    first = [name for name, one in draw.items() if not (isinstance(one, Pick) and one.except_ is not None)]
+    names.one_of((*loc, "except"), "value drawn without `except`", other, first)
+    pools = names.system.population.pools if names.system.population else {}
+    if source.from_ in pools and pools[source.from_].count < 2:
+        names.say((*loc, "from"), f"the pool `{source.from_}` has one member, so none is different from it")
 
 
 def _between(names: _Names, loc: Loc, source: Between) -> None:
@@ -194,13 +211,16 @@ def _between(names: _Names, loc: Loc, source: Between) -> None:
         names.say(loc, f"{low} and {high} are two currencies")
     elif low.amount > high.amount:
         names.say(loc, f"{low} is more than {high}", "write the smaller amount first")
+    for number, money in enumerate(source.between):
+        if money.amount * 100 % 1:
+            names.say((*loc, number), f"{money} has more than two decimals")
 
 
-def _placeholders(loc: Loc, value: Any) -> Iterator[tuple[Loc, str]]:
-    """Every {name} in a template, with its place."""
+def _placeholders(loc: Loc, value: Any) -> Iterator[tuple[Loc, str, str]]:
+    """Every {name} or {name.part} in a template, with its place."""
     if isinstance(value, str):
         for match in PLACEHOLDER.finditer(value):
-            yield loc, match[1]
+            yield loc, match[1], match[2] or ""
     elif isinstance(value, Mapping):
         for key, one in value.items():
             yield from _placeholders((*loc, key), one)
@@ -252,7 +272,7 @@ def _local(names: _Names) -> None:
                 hint = f"declare a role whose {service.postgresql} is {name}"
                 names.say((*loc, "postgresql"), f"no role has `{name}` as its {service.postgresql}", hint)
         texts = [((*loc, "run"), service.run), ((*loc, "environment"), service.environment)]
-        for where, used in (found for start, value in texts for found in _placeholders(start, value)):
-            if used not in LOCAL_PLACEHOLDERS and used.isidentifier():
+        for where, used, _ in (found for start, value in texts for found in _placeholders(start, value)):
+            if used not in LOCAL_PLACEHOLDERS:
                 known = nearest(used, LOCAL_PLACEHOLDERS, "filled in")
                 names.say(where, f"{shown('{' + used + '}')} is not filled in", known)
