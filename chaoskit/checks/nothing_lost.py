@@ -61,11 +61,14 @@ class NothingLost:
 
 
 def describe(operation: LostOperation) -> str:
-    """One lost operation for the reader: key, journey, amount in minor units."""
-    amount = (
-        "" if operation.amount is None else f" {operation.amount} {operation.currency or ''} (minor units)"
-    )
+    """One lost operation for the reader: key, journey, amount."""
+    amount = "" if operation.amount is None else f" {decimal(operation.amount)} {operation.currency or ''}"
     return f"lost: {operation.key} {operation.journey}{amount}"
+
+
+def decimal(minor: int) -> str:
+    """Minor units with two decimals: 1234 → 12.34."""
+    return f"{minor // 100}.{minor % 100:02d}" if minor >= 0 else f"-{decimal(-minor)}"
 
 
 def _amounts(losses: Iterable[LossMeasure]) -> str:
@@ -73,4 +76,4 @@ def _amounts(losses: Iterable[LossMeasure]) -> str:
     for loss in losses:
         for currency, amount in loss.amount.items():
             sums[currency] = sums.get(currency, 0) + amount
-    return "".join(f", {amount} {currency} (minor units)" for currency, amount in sorted(sums.items()))
+    return "".join(f", {decimal(amount)} {currency}" for currency, amount in sorted(sums.items()))

@@ -1,4 +1,4 @@
-"""Builds run folders as a run would leave them: journals, chained events, books, seal; each part can be changed before."""
+"""Builds run folders as a run leaves them: journals, chained events, books, seal; each can be changed before."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ class RunBuilder:
         return keys
 
     def crash(self, good: Callable[[int], bool] = lambda t: not KILL_LO <= t < BACK) -> RunBuilder:
-        """Fill in the usual run: kill, outage, promotion, recovery; retries settle what was in doubt, one in 20 is tapped."""
+        """Fill in the usual run: kill, outage, promotion, recovery; retries settle doubts, one in 20 is tapped."""
         for journey, every in (("transfer", 50 * MS), ("balance", 100 * MS)):
             keys = self.arrivals("load", journey, ZERO - 6 * S, END, every, good)
             self.arrivals("prober", journey, ZERO - 6 * S + 7 * MS, END, PERIOD, good)
@@ -298,7 +298,7 @@ class RunBuilder:
 
     def legs(self) -> list[dict[str, Any]]:
         """The two entries of every posting."""
-        rows = []
+        rows: list[dict[str, Any]] = []
         for posting in self.postings:
             for account, amount in ((posting.payer, -posting.amount), (posting.payee, posting.amount)):
                 row = {"transaction_id": posting.transaction_id, "key": posting.key, "account": account}

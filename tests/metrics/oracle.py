@@ -36,8 +36,8 @@ def recovery(
 ) -> tuple[int, int | None] | None:
     """(lo, hi) of the RTA in ns, hi None if it is censored; None: no probe was bad after the fault.
 
-    Straight from the text: a_l is the earliest good probe such that every window is good enough until W after it and after
-    the last fault; a_k is the probe before it; RTA ∈ (a_k − f_hi, a_l − f_lo].
+    Straight from the text: a_l is the earliest good probe such that every window is good enough until W after it and
+    after the last fault; a_k is the probe before it; RTA ∈ (a_k − f_hi, a_l − f_lo].
     """
     bad = [i for i, p in enumerate(probes) if not p.good and p.at >= fault[0]]
     if not bad:

@@ -22,8 +22,8 @@ def plant(folder: Path, n: int) -> dict[str, int]:
                 'CNY' AS currency, 'h' || i AS payload_hash FROM range({n}) t(i)"""
         )
         base.execute(
-            """CREATE TABLE operations AS SELECT key, 'transfer' AS journey, false AS tap, transaction_id * 1000 AS sent,
-               transaction_id * 1000 + 500 AS done, 'ok' AS outcome, payload_hash, amount, currency,
+            """CREATE TABLE operations AS SELECT key, 'transfer' AS journey, false AS tap,
+               transaction_id * 1000 AS sent, sent + 500 AS done, 'ok' AS outcome, payload_hash, amount, currency,
                json_object('payer', from_account, 'payee', to_account) AS "values" FROM tx"""
         )
         # 7 lost, 5 doubled, 3 with another amount, 2 with another party, 4 with another payload,

@@ -1,0 +1,39 @@
+"""Hands operations to DuckDB: one JSON line each, with just the columns that reconciliation asks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from chaoskit.model.history import Operation
+
+COLUMNS = {
+    "key": "VARCHAR",
+    "journey": "VARCHAR",
+    "tap": "BOOLEAN",
+    "sent": "BIGINT",
+    "done": "BIGINT",
+    "outcome": "VARCHAR",
+    "payload_hash": "VARCHAR",
+    "amount": "BIGINT",
+    "currency": "VARCHAR",
+    "values": "JSON",
+}
+"""A subset of the columns of ops.parquet, so that the SQL runs over either."""
+
+
+def write_lines(operations: Iterable[Operation], target: Path) -> None:
+    """Write one JSON object a line to `target`."""
+    with target.open("wb") as file:
+        for operation in operations:
+            row = {name: getattr(operation, name) for name in COLUMNS}
+            file.write(json.dumps(row).encode("ascii") + b"\n")
+
+
+def relation(path: Path) -> str:
+    """The file as something SQL can select from: Parquet, or the lines written here. Its path holds no quotes."""
+    if path.suffix == ".parquet":
+        return f"read_parquet('{path}')"
+    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in COLUMNS.items())
+    return f"read_json('{path}', format = 'newline_delimited', maximum_object_size = 67108864, columns = {{{columns}}})"

@@ -1,0 +1,238 @@
+"""Every check has a history it rejects, a green twin, and one in which it had nothing to judge."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chaoskit import registry
+from chaoskit.evidence import load_history
+from chaoskit.metrics import measure
+from chaoskit.model.verdict import Verdict
+from tests.histories.builder import BACK, KILL_LO, MS, ZERO, Posting, RunBuilder, S
+
+CHECKS = ("books-balance", "nothing-doubled", "nothing-in-doubt", "nothing-lost")
+
+
+def verdict_of(check: str, builder: RunBuilder, folder: Path) -> Verdict:
+    """The check's verdict of a built run, all the way through the files."""
+    history = load_history(builder.write(folder / "run"))
+    assert history.problems == ()
+    verdict = registry.member("checks", check)().judge(history, measure(history))
+    assert isinstance(verdict, Verdict)
+    return verdict
+
+
+def early(builder: RunBuilder) -> Posting:
+    """A posting from well before the kill."""
+    sent = {r["key"]: r["intended"] for rs in builder.records.values() for r in rs if r["r"] == "intent"}
+    return next(p for p in builder.postings if sent[p.key] < KILL_LO - 3 * S)
+
+
+def one_legged(builder: RunBuilder) -> None:
+    builder.entries = builder.legs()
+    victim = early(builder).transaction_id
+    builder.entries = [e for e in builder.entries if e["transaction_id"] != victim or e["amount"] < 0]
+
+
+def unbalanced(builder: RunBuilder) -> None:
+    builder.entries = builder.legs()
+    next(e for e in builder.entries if e["amount"] > 0)["amount"] += 1
+
+
+def balance_forged(builder: RunBuilder) -> None:
+    builder.balances = builder.stored(builder.legs())
+    builder.balances[3]["balance"] += 1
+    builder.balances[4]["balance"] -= 1
+
+
+def nobody_asked(builder: RunBuilder) -> None:
+    builder.postings.append(Posting(777_777, "k-nobody", "A1", "B1", 100))
+
+
+def no_key(builder: RunBuilder) -> None:
+    builder.postings.append(Posting(777_777, "", "A1", "B1", 100, source="manual"))
+
+
+def write_lost(builder: RunBuilder) -> None:
+    builder.postings.remove(early(builder))
+
+
+def amount_changed(builder: RunBuilder) -> None:
+    early(builder).amount += 1
+
+
+def party_changed(builder: RunBuilder) -> None:
+    early(builder).payee = "A4"
+
+
+def currency_changed(builder: RunBuilder) -> None:
+    early(builder).currency = "EUR"
+
+
+def payload_changed(builder: RunBuilder) -> None:
+    for record in builder.records["load"]:
+        if record["r"] == "intent":
+            record["payload_hash"] = f"h-{record['key']}"
+    for posting in builder.postings:
+        posting.payload_hash = f"h-{posting.key}"
+    early(builder).payload_hash = "h-another"
+
+
+def posted_twice(builder: RunBuilder) -> None:
+    known = early(builder)
+    builder.postings.append(Posting(777_777, known.key, known.payer, known.payee, known.amount))
+
+
+def refused_and_posted(builder: RunBuilder) -> None:
+    builder.operation("load", "transfer", BACK + S, outcome="fail", posted=True)
+
+
+def doubt_posted_twice(builder: RunBuilder) -> None:
+    key = builder.operation("load", "transfer", ZERO + S, outcome="unknown", took=1_200 * MS, posted=True)
+    known = next(p for p in builder.postings if p.key == key)
+    builder.postings.append(Posting(777_777, key, known.payer, known.payee, known.amount))
+
+
+def hold_dangling(builder: RunBuilder) -> None:
+    key = builder.operation("load", "transfer", ZERO + S, outcome="unknown", took=1_200 * MS, posted=False)
+    builder.holds = [{"hold_id": 1, "key": key, "state": "reserved", "amount": 100, "currency": "CNY"}]
+
+
+def hold_posted_without_transaction(builder: RunBuilder) -> None:
+    key = builder.operation("load", "transfer", ZERO + S, outcome="unknown", took=1_200 * MS, posted=False)
+    builder.holds = [{"hold_id": 1, "key": key, "state": "posted", "amount": 100, "currency": "CNY"}]
+
+
+def hold_expired_and_posted(builder: RunBuilder) -> None:
+    key = early(builder).key
+    builder.holds = [{"hold_id": 1, "key": key, "state": "expired", "amount": 100, "currency": "CNY"}]
+
+
+REJECTED: list[tuple[str, Callable[[RunBuilder], None], str]] = [
+    ("books-balance", one_legged, "one-legged"),
+    ("books-balance", unbalanced, "unbalanced"),
+    ("books-balance", balance_forged, "2 × stored-balance"),
+    ("books-balance", nobody_asked, "1 × unasked"),
+    ("books-balance", no_key, "1 × unasked"),
+    ("nothing-lost", write_lost, "1 of 498 acknowledged operations lost, 1.00 CNY"),
+    ("nothing-lost", amount_changed, "1 × amount-differs"),
+    ("nothing-lost", party_changed, "1 × parties-differ"),
+    ("nothing-lost", currency_changed, "1 × amount-differs"),
+    ("nothing-lost", payload_changed, "1 × payload-differs"),
+    ("nothing-doubled", posted_twice, "1 × doubled"),
+    ("nothing-doubled", refused_and_posted, "1 × refused-but-posted"),
+    ("nothing-doubled", doubt_posted_twice, "1 × doubled"),
+    ("nothing-in-doubt", doubt_posted_twice, "1 keys doubled"),
+    ("nothing-in-doubt", hold_dangling, "1 × dangling-hold"),
+    ("nothing-in-doubt", hold_posted_without_transaction, "1 × hold-and-posting"),
+    ("nothing-in-doubt", hold_expired_and_posted, "1 × hold-and-posting"),
+]
+
+
+@pytest.mark.parametrize(("check", "plant", "words"), REJECTED, ids=lambda v: getattr(v, "__name__", v))
+def test_rejected(check: str, plant: Callable[[RunBuilder], None], words: str, tmp_path: Path) -> None:
+    builder = RunBuilder().crash()
+    plant(builder)
+    verdict = verdict_of(check, builder, tmp_path)
+    assert verdict.outcome == "fail"
+    assert words in verdict.reason
+    assert verdict.details
+    assert verdict.events
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_green_twin(check: str, tmp_path: Path) -> None:
+    verdict = verdict_of(check, RunBuilder().crash(), tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("pass", True)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_split_brain_is_unknown(check: str, tmp_path: Path) -> None:
+    builder = RunBuilder()
+    builder.members["db"] = {"writable": True, "in_recovery": False, "identical": True}
+    verdict = verdict_of(check, builder.crash(), tmp_path)
+    assert verdict.outcome == "unknown"
+    assert "split brain" in verdict.reason
+
+
+def only_reads(builder: RunBuilder) -> None:
+    for source, records in builder.records.items():
+        kept = {r["id"] for r in records if r["r"] == "intent" and r["journey"] == "balance"}
+        builder.records[source] = [r for r in records if r["id"] in kept]
+    builder.postings = []
+
+
+def nothing_sent_again(builder: RunBuilder) -> None:
+    again = {
+        r["id"] for rs in builder.records.values() for r in rs if r["r"] == "intent" and r["attempt"] > 1
+    }
+    for source, records in builder.records.items():
+        builder.records[source] = [r for r in records if r["id"] not in again]
+
+
+def nothing_unknown(builder: RunBuilder) -> None:
+    unknown = {r["id"] for rs in builder.records.values() for r in rs if r.get("outcome") == "unknown"}
+    for source, records in builder.records.items():
+        builder.records[source] = [r for r in records if r["id"] not in unknown]
+
+
+@pytest.mark.parametrize(
+    ("check", "change", "words"),
+    [
+        ("books-balance", only_reads, "the ledger holds no entry"),
+        ("nothing-lost", only_reads, "no operation that belongs in books was acknowledged"),
+        ("nothing-doubled", nothing_sent_again, "no key was sent a second time"),
+        ("nothing-in-doubt", nothing_unknown, "no operation was of unknown outcome"),
+    ],
+)
+def test_not_exercised(check: str, change: Callable[[RunBuilder], None], words: str, tmp_path: Path) -> None:
+    builder = RunBuilder().crash()
+    change(builder)
+    verdict = verdict_of(check, builder, tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+    assert words in verdict.reason
+
+
+def test_hashes_of_different_things_are_not_compared(tmp_path: Path) -> None:
+    """A system that hashes in its own way is not accused of changing every payload."""
+    builder = RunBuilder().crash()
+    for record in builder.records["load"]:
+        if record["r"] == "intent":
+            record["payload_hash"] = f"client-{record['key']}"
+    for posting in builder.postings:
+        posting.payload_hash = f"bank-{posting.key}"
+    assert verdict_of("nothing-lost", builder, tmp_path).outcome == "pass"
+
+
+def test_the_sum_stays_right_when_whole_transactions_are_lost(tmp_path: Path) -> None:
+    """Conservation alone proves nothing: the books balance, and 40 payments are gone."""
+    builder = RunBuilder().crash()
+    del builder.postings[10:50]
+    assert verdict_of("books-balance", builder, tmp_path / "a").outcome == "pass"
+    lost = verdict_of("nothing-lost", builder, tmp_path / "b")
+    assert lost.outcome == "fail"
+    assert sum(line.startswith("lost: ") for line in lost.details) == 40
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_docstring_is_a_manual_page(check: str) -> None:
+    page = " ".join((inspect.getdoc(registry.member("checks", check)) or "").split())
+    assert "fail:" in page
+    assert "unknown:" in page
+    assert "Not exercised:" in page
+
+
+def test_a_hold_per_attempt_is_fine(tmp_path: Path) -> None:
+    """A key can have several holds, each but the last expired before it was posted."""
+    builder = RunBuilder().crash()
+    key = early(builder).key
+    states = ("expired", "voided", "posted")
+    builder.holds = [
+        {"hold_id": n, "key": key, "state": state, "amount": 100, "currency": "CNY"}
+        for n, state in enumerate(states)
+    ]
+    assert verdict_of("nothing-in-doubt", builder, tmp_path).outcome == "pass"
