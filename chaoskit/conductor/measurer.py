@@ -25,7 +25,7 @@ from chaoskit.conductor.attempt import Attempt, done
 from chaoskit.conductor.http_client import Answer, Target
 from chaoskit.conductor.journal import MISSED_LATE, MISSED_OUTSTANDING, JournalWriter, percentiles_ms
 from chaoskit.conductor.outcome import Judged, judged
-from chaoskit.conductor.precision import Alarm
+from chaoskit.conductor.precision import Alarm, scheduling, yield_processor
 from chaoskit.conductor.request import RequestMaker
 from chaoskit.conductor.schedule import Arrival
 from chaoskit.conductor.task import MeasurerTask
@@ -100,9 +100,18 @@ class Measurer:
             self._close()
         if self._failure is not None:
             raise self._failure
+        held = scheduling()  # real time is lost by a measurer that ran too long without a pause
+        yield_processor()
         late = percentiles_ms(list(self._late_ns))
         cpu_ns = time.process_time_ns() - started_cpu_ns
-        end = {"r": "end", "t": self._clock(), **self._counts(), "late_ms": late, "cpu_ns": cpu_ns}
+        end = {
+            "r": "end",
+            "t": self._clock(),
+            **self._counts(),
+            "late_ms": late,
+            "cpu_ns": cpu_ns,
+            "scheduling": held,
+        }
         self._journal.write(end)
 
     def stop(self) -> None:

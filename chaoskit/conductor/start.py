@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from chaoskit.clock import Clock, monotonic_ns
 from chaoskit.conductor.journal import JournalWriter
 from chaoskit.conductor.measurer import Lane, Measurer
-from chaoskit.conductor.precision import claim_descriptors, claim_processor, still_garbage
+from chaoskit.conductor.precision import claim_descriptors, claim_processor, claim_session, still_garbage
 from chaoskit.conductor.schedule import Arrival
 from chaoskit.conductor.task import MeasurerTask
 from chaoskit.errors import ChaoskitError, InputError
@@ -34,6 +34,7 @@ READY_NS = 30_000_000
 
 def main(source: Literal["load", "prober"], build: Build) -> int:
     """Run one measurer to its end; problems go to standard error."""
+    claim_session()
     try:
         task = _read_task(source)
         build(task, monotonic_ns)  # a journey that cannot be filled in is refused before there is a journal
@@ -65,12 +66,12 @@ def _read_task(source: str) -> MeasurerTask:
 
 
 def _run(task: MeasurerTask, build: Build, journal: JournalWriter) -> None:
-    scheduling = claim_processor(realtime=task.realtime)
     still_garbage()
     # Arrivals before this process was ready would all come late, in one burst.
     start_ns = max(task.start_at_ns, monotonic_ns() + READY_NS)
     task = task.model_copy(update={"start_at_ns": start_ns})
     lanes, arrivals = build(task, monotonic_ns)
+    scheduling = claim_processor(realtime=task.realtime)  # last: what takes long must not hold the machine
     about: dict[str, Any] = {
         "source": task.source,
         "version": "1",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import time
 from typing import Any, cast
@@ -35,11 +36,13 @@ class Server:
         self.listener: asyncio.Server | None = None
 
     async def listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.listener = await loop.create_server(
-            lambda: Connection(self), "127.0.0.1", self.port, backlog=1024
-        )
-        self.port = self.listener.sockets[0].getsockname()[1]
+        bound = socket.socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", self.port))
+        bound.listen(1024)  # from here on the kernel takes connections
+        bound.setblocking(False)
+        self.port = bound.getsockname()[1]
+        self.listener = await asyncio.get_running_loop().create_server(lambda: Connection(self), sock=bound)
 
     async def switch(self, mode: str) -> tuple[int, int]:
         """Returns CLOCK_MONOTONIC before and after."""
@@ -97,8 +100,8 @@ async def main() -> None:
     print(json.dumps({"port": server.port}), flush=True)
     line = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     claim_descriptors()
-    claim_processor()
     still_garbage()
+    claim_processor()
     switches: list[dict[str, Any]] = []
     for trial in json.loads(line)["trials"]:
         await wait_until(trial["start_ns"])

@@ -7,8 +7,8 @@ wider than two probe periods. For a hang the truth ends `within` before the thaw
 
 The truth is known to within two things that the table shows as ±: how long the switch took, and how long a probe
 next to it took to reach the server (at most its whole round trip): a customer's arrival is good or bad by when the
-request gets there. A trial with a probe at its edges that was late by more than a period, or not sent, is no
-measurement.
+request gets there. A trial with a probe at its edges that was late by more than a period, or not sent, is not
+measured (exit 3), as a drill would be unknown; an interval beside the truth is wrong (exit 1).
 """
 
 from __future__ import annotations
@@ -83,6 +83,11 @@ class Result:
     @property
     def passed(self) -> bool:
         return self.contained and self.width <= 2 * PERIOD_NS and not self.problem
+
+    @property
+    def wrong(self) -> bool:
+        """An answer was given, and it is not the truth."""
+        return not self.passed and not self.problem
 
 
 def planned(count: int, start_ns: int, seed: int) -> list[Trial]:
@@ -203,19 +208,24 @@ def table(results: Sequence[Result]) -> str:
             f"{result.truth / _MS:.2f} ± {result.truth_error / _MS:.2f}",
             "–" if result.measured is None else "{:.2f} – {:.2f}".format(*(v / _MS for v in result.measured)),
             f"{result.width / _MS:.1f}",
-            ("yes" if result.exact else "within ±" if result.contained else "NO"),
+            "not measured" if result.problem else _verdict(result),
             result.problem,
         )
         for n, result in enumerate(results, 1)
     ]
     headers = ("trial", "bad by", "truth, ms", "measured, ms", "width", "contained", "problem")
-    passed, exact = sum(r.passed for r in results), sum(r.exact for r in results)
+    passed, exact = sum(r.passed for r in results), sum(r.passed and r.exact for r in results)
     widest = max((result.width for result in results), default=0) / _MS
     return (
         f"{tabulate(rows, headers=headers, disable_numparse=True)}\n\n"
         f"{passed} of {len(results)} intervals contain the truth ({exact} its best value); "
+        f"{sum(r.wrong for r in results)} do not, {sum(bool(r.problem) for r in results)} not measured; "
         f"widest {widest:.1f} ms at a period of {PERIOD_NS / _MS:.0f} ms"
     )
+
+
+def _verdict(result: Result) -> str:
+    return "yes" if result.exact else "within ±" if result.contained else "NO"
 
 
 def _start(argv: list[str]) -> subprocess.Popen[str]:
@@ -254,7 +264,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         results = run(arguments.trials, arguments.seed, Path(folder))
     print(table(results))
-    return 0 if all(result.passed for result in results) else 1
+    if any(result.wrong for result in results):
+        return 1
+    return 0 if all(result.passed for result in results) else 3
 
 
 if __name__ == "__main__":
