@@ -181,7 +181,7 @@ def _postgresql() -> Iterator[Finding]:
         home = pg_install.installed()
     except OSError as error:
         raise EnvironmentBroken(
-            f"PostgreSQL: {error.filename}: {error.strerror}; set CHAOSKIT_CACHE_DIR to a folder that every user may read"
+            f"PostgreSQL: {error.filename}: {error.strerror}; set CHAOSKIT_CACHE_DIR to a folder that all may read"
         ) from error
     if home is None:
         cache = pg_install.cache_folder()

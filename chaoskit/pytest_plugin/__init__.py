@@ -1,11 +1,19 @@
-"""Every drill file is a test: `pytest drills/` collects, runs and judges them."""
+"""Every drill file is a test: `pytest drills/` collects, runs and judges them.
+
+Loaded into every pytest session of the environment, so it imports nothing of the framework until there is a drill.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from chaoskit.pipeline import Run
 
 _DRILL_KEY = re.compile(rb"""^(?:\xef\xbb\xbf)?["']?drill["']?[ \t]*:""", re.MULTILINE)
 _SNIFFED_BYTES = 64 * 1024
@@ -14,6 +22,8 @@ _SNIFFED_BYTES = 64 * 1024
 def looks_like_a_drill(path: Path) -> bool:
     """Whether a YAML file has a top-level `drill:` key, broken or not; any other YAML file is left alone."""
     try:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            return False
         with path.open("rb") as file:
             return _DRILL_KEY.search(file.read(_SNIFFED_BYTES)) is not None
     except OSError:
@@ -21,6 +31,7 @@ def looks_like_a_drill(path: Path) -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of drills; those of `chaoskit run` under other names."""
     group = parser.getgroup("chaoskit", "drills")
     group.addoption(
         "--chaos-runtime",
@@ -43,15 +54,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Make the marks known that collected drills carry; refuse a runtime that does not exist before anything runs."""
     config.addinivalue_line("markers", "drill(name): a drill file; set by chaoskit")
-    # A drill's tags are marks (`-m S1`), and a user's strict-markers setting must not refuse them.
     config.addinivalue_line("markers", "chaos: every drill that chaoskit collected")
+    name = config.getoption("--chaos-runtime")
+    if name != "local":
+        from chaoskit import pipeline
+        from chaoskit.errors import InputError
+
+        try:
+            pipeline.runtime(name)
+        except InputError as error:
+            raise pytest.UsageError(str(error).replace("--runtime", "--chaos-runtime")) from None
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect drill files, whatever their name."""
     if file_path.suffix not in (".yaml", ".yml") or not looks_like_a_drill(file_path):
         return None
-    # Imported late: a test session without drills should not pay for the framework.
     from chaoskit.pytest_plugin.items import DrillFile
 
     collected: pytest.Collector = DrillFile.from_parent(parent, path=file_path)
@@ -59,20 +79,21 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 @pytest.fixture
-def drill_run(request: pytest.FixtureRequest) -> object:
+def drill_run(request: pytest.FixtureRequest) -> Run:
     """The finished run of the collected drill; set-up errors, and unknown verdicts, surface here as pytest errors."""
-    from chaoskit.pytest_plugin.items import run_for
+    from chaoskit.pytest_plugin.items import run_of_item
 
-    return run_for(request)
+    return run_of_item(request)
 
 
 @pytest.fixture
-def run_drill(request: pytest.FixtureRequest) -> object:
+def run_drill(request: pytest.FixtureRequest) -> Callable[..., Run]:
     """A function that runs a drill file and returns its Run, for tests that assert on one in Python.
 
-    `run = run_drill("drills/server/x.yaml", seed=3)`; `run.result`, `run.measurements`, `run.history`, `run.folder`.
-    Relative paths start at the test file's folder, then at pytest's root folder.
+    `run = run_drill("drills/server/x.yaml", seed=3)`; then `run.result`, `run.measurements`, `run.history`,
+    `run.folder`. Relative paths start at the test file's folder, else at pytest's root folder. It returns whatever the
+    verdict is: what has to hold is the test's to say. A file with mistakes fails the test.
     """
-    from chaoskit.pytest_plugin.items import runner_for
+    from chaoskit.pytest_plugin.running import runner_for
 
     return runner_for(request)

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from _pytest._code.code import ExceptionInfo, TerminalRepr
 
-from chaoskit import pipeline, registry
-from chaoskit.errors import ChaoskitError, InputError
+from chaoskit import registry
+from chaoskit.errors import ChaoskitError, InputError, Location
+from chaoskit.model.plain_text import harmless, one_line
+from chaoskit.model.verdict import Verdict
 from chaoskit.pipeline import Run
+from chaoskit.pytest_plugin import running
 from chaoskit.reporters.scorecard import Scorecard
 from chaoskit.spec import Loaded
 
-_MARK = re.compile(r"\W+")
+_NO_WORD = re.compile(r"\W+")
+_MARKS_OF_PYTEST = frozenset(
+    {
+        "skip",
+        "skipif",
+        "xfail",
+        "parametrize",
+        "usefixtures",
+        "filterwarnings",
+        "tryfirst",
+        "trylast",
+        "timeout",
+    }
+)
+"""A drill tagged `skip` is a drill about skipping, not one to be skipped."""
+_JUDGED = (0, 1)
 
 
 class DrillFailed(Exception):
@@ -27,12 +46,14 @@ class DrillItem(pytest.Function):
 
     loaded: Loaded
 
-    def repr_failure(self, excinfo: ExceptionInfo[BaseException]) -> str | TerminalRepr:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Our own errors say everything in their text; a traceback through us would hide it."""
         if isinstance(excinfo.value, DrillFailed | ChaoskitError):
-            return str(excinfo.value)
+            return harmless(str(excinfo.value))
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, int, str]:
+        """The YAML line of the drill's name."""
         line = self.loaded.places.at("drill").line
         return self.path, line - 1, f"drill {self.name}"
 
@@ -41,28 +62,28 @@ class DrillFile(pytest.File):
     """A YAML file with a top-level `drill:` key."""
 
     def collect(self) -> Iterable[pytest.Item]:
+        """An item for each cell. Mistakes in the files are one collection error that shows their places."""
         from chaoskit.spec import cells, load
 
         try:
-            loaded = load(self.path, registry)
-            expanded = cells(loaded)
+            expanded = cells(load(self.path, registry))
         except InputError as error:
-            # A collection error with our message alone: the mistake is in the YAML, not in a stack of ours.
-            raise self.CollectError(str(error)) from error
+            raise self.CollectError(harmless(str(error))) from error
         for cell, drill in expanded:
-            yield self._item(drill, cell)
+            yield self._item(drill, one_line(cell, 120))
 
     def _item(self, loaded: Loaded, cell: str) -> DrillItem:
         def drill(drill_run: Run) -> None:
             if drill_run.result.exit_code != 0:
-                raise DrillFailed(failure_text(drill_run, loaded))
+                raise DrillFailed(failure_text(drill_run, loaded, self.config.invocation_params.dir))
 
         marks = [pytest.mark.chaos, pytest.mark.drill(loaded.drill.drill)]
-        marks += [
-            getattr(pytest.mark, name)
-            for tag in loaded.drill.tags
-            if (name := _MARK.sub("_", tag)).isidentifier()
-        ]
+        for tag in loaded.drill.tags:
+            name = _NO_WORD.sub("_", tag)
+            if name.isidentifier() and name not in _MARKS_OF_PYTEST:
+                # Known before it is used: `--strict-markers` must not refuse a tag.
+                self.config.addinivalue_line("markers", f"{name}: a tag of a drill")
+                marks.append(getattr(pytest.mark, name))
         drill.pytestmark = marks  # type: ignore[attr-defined]
         name = f"{loaded.drill.drill}[{cell}]" if cell else loaded.drill.drill
         item: DrillItem = DrillItem.from_parent(self, name=name, callobj=drill)
@@ -70,71 +91,56 @@ class DrillFile(pytest.File):
         return item
 
 
-def failure_text(run: Run, loaded: Loaded) -> str:
-    """The scorecard, headed by the YAML line that the reader should look at."""
-    where = loaded.places.at("drill")
-    for verdict in run.result.verdicts:
-        if verdict.outcome != "pass" and "." in verdict.name:
-            journey, _, objective = verdict.name.partition(".")
-            key = journey if journey in loaded.drill.objectives else "*"
-            where = loaded.places.at("objectives", key, objective)
-            break
-    return f"{where}: {run.result.reason}\n\n{Scorecard().render(run.result, str(run.folder))}"
-
-
-def run_for(request: pytest.FixtureRequest) -> Run:
+def run_of_item(request: pytest.FixtureRequest) -> Run:
     """Run the requesting item's drill; ends the set-up as an error when the outcome is unknown or aborted."""
     item = request.node
     if not isinstance(item, DrillItem):
         pytest.fail(
             "drill_run belongs to collected drills; in your own tests use run_drill(path)", pytrace=False
         )
-    run = _run(request.config, item.loaded)
-    _properties(item, run)
-    if run.result.exit_code not in (0, 1):
-        pytest.fail(failure_text(run, item.loaded), pytrace=False)
-    return run
+    finished = running.run(request.config, item.loaded)
+    running.tell(item, finished)
+    if finished.result.exit_code not in _JUDGED:
+        text = failure_text(finished, item.loaded, request.config.invocation_params.dir)
+        pytest.fail(text, pytrace=False)
+    return finished
 
 
-def runner_for(request: pytest.FixtureRequest) -> Callable[..., Run]:
-    """The `run_drill` fixture's function."""
-
-    def run_drill(path: str | Path, *, seed: int | None = None) -> Run:
-        from chaoskit.spec import load
-
-        candidates = [request.path.parent / path, request.config.rootpath / path]
-        found = next((candidate for candidate in candidates if candidate.exists()), candidates[-1])
-        loaded = load(found, registry)
-        if seed is not None:
-            loaded = pipeline.with_seed(loaded, seed)
-        run = _run(request.config, loaded)
-        _properties(request.node, run)
-        return run
-
-    return run_drill
+def failure_text(run: Run, loaded: Loaded, start: Path) -> str:
+    """The scorecard, headed by the YAML line that the reader should look at; paths as seen from `start`."""
+    place = guilty_place(run, loaded)
+    card = Scorecard().render(run.result, f"{_seen_from(start, run.folder)}/")
+    head = f"{_seen_from(start, place.path)}:{place.line}:{place.column}: {run.result.outcome}"
+    return harmless(f"{head}: {one_line(run.result.reason)}\n\n{card}")
 
 
-def _run(config: pytest.Config, loaded: Loaded) -> Run:
-    reports = config.getoption("--chaos-reports")
-    try:
-        return pipeline.run(
-            loaded,
-            runtime_name=config.getoption("--chaos-runtime"),
-            reports=Path(reports) if reports else config.rootpath / "reports",
-            pace=config.getoption("--chaos-pace"),
-        )
-    except InputError as error:
-        pytest.fail(str(error), pytrace=False)
+def guilty_place(run: Run, loaded: Loaded) -> Location:
+    """Where the drill file asks for what was not met: an objective, a check, `expect:`, or else the drill's name."""
+    drill, places = loaded.drill, loaded.places
+    if drill.expect != "pass" and run.result.outcome in ("pass", "fail"):
+        return places.at("expect")
+    by_gravity = sorted(run.result.verdicts, key=lambda one: ("fail", "unknown", "pass").index(one.outcome))
+    for verdict in by_gravity:
+        if verdict.outcome == "pass":
+            break
+        found = _place_of(verdict, loaded)
+        if found is not None:
+            return found
+    return places.at("drill")
 
 
-def _properties(item: pytest.Item, run: Run) -> None:
-    properties: list[tuple[str, object]] = [("drill", run.result.drill), ("outcome", run.result.outcome)]
-    for name, journey in run.measurements.journeys.items():
-        if journey.rta is not None:
-            properties.append((f"{name}.rta_lower_s", round(journey.rta.lo / 1e9, 3)))
-            upper = "censored" if journey.rta.hi is None else round(journey.rta.hi / 1e9, 3)
-            properties.append((f"{name}.rta_upper_s", upper))
-    for books, loss in run.measurements.losses.items():
-        properties.append((f"{books}.lost", len(loss.lost) if loss.survivor else "unknown"))
-    properties.append(("run_folder", str(run.folder)))
-    item.user_properties.extend((name, str(value)) for name, value in properties)
+def _place_of(verdict: Verdict, loaded: Loaded) -> Location | None:
+    drill, places = loaded.drill, loaded.places
+    if verdict.name in drill.checks:
+        return places.at("checks", drill.checks.index(verdict.name))
+    journey, _, objective = verdict.name.rpartition(".")
+    for key in (journey, "*"):
+        if places.written("objectives", key, objective):
+            return places.at("objectives", key, objective)
+    return None
+
+
+def _seen_from(start: Path, path: Path) -> str:
+    """Relative where the path lies below, absolute elsewhere."""
+    relative = os.path.relpath(path, start)
+    return str(path) if relative.startswith(os.pardir) else relative

@@ -1,0 +1,109 @@
+"""Runs drills for pytest items and for the `run_drill` fixture, and tells pytest what came out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from rich.console import Console
+
+from chaoskit import pipeline, registry
+from chaoskit.cli.live import Screen
+from chaoskit.errors import ChaoskitError, InputError
+from chaoskit.model.plain_text import harmless
+from chaoskit.model.plan import Plan
+from chaoskit.pipeline import Run
+from chaoskit.spec import Loaded
+
+_INTERRUPTED = 130
+
+
+def run(config: pytest.Config, loaded: Loaded) -> Run:
+    """Run a drill by the session's options; its timeline goes to standard output, which pytest shows on failure.
+
+    A drill that cannot begin fails the test or its set-up, with the message alone. An interrupted drill has healed and
+    been judged when this raises KeyboardInterrupt, which ends the session as Ctrl-C does.
+    """
+    reports = config.getoption("--chaos-reports")
+    try:
+        finished = pipeline.run(
+            loaded,
+            runtime_name=config.getoption("--chaos-runtime"),
+            reports=config.invocation_params.dir / reports if reports else config.rootpath / "reports",
+            pace=config.getoption("--chaos-pace"),
+            watch=_plainly,
+        )
+    except ChaoskitError as error:
+        refuse(error)
+    if finished.result.exit_code == _INTERRUPTED:
+        raise KeyboardInterrupt(f"{finished.result.drill} was interrupted and has healed; {finished.folder}")
+    return finished
+
+
+def refuse(error: ChaoskitError) -> NoReturn:
+    """Fail with our message, which says what to mend, and without a traceback, which would not."""
+    pytest.fail(harmless(str(error)), pytrace=False)
+
+
+@contextlib.contextmanager
+def _plainly(folder: Path, plan: Plan) -> Iterator[Screen]:
+    console = Console(file=sys.stdout, force_terminal=False, no_color=True, highlight=False)
+    yield Screen(console, plan)
+
+
+def runner_for(request: pytest.FixtureRequest) -> Callable[..., Run]:
+    """The `run_drill` fixture's function."""
+
+    def run_drill(path: str | Path, *, seed: int | None = None) -> Run:
+        from chaoskit.spec import load
+
+        if _in_event_loop():
+            pytest.fail(
+                "run_drill blocks; in an async test: await asyncio.to_thread(run_drill, path)", pytrace=False
+            )
+        try:
+            loaded = load(_find(request, path), registry)
+        except InputError as error:
+            refuse(error)
+        if seed is not None:
+            loaded = pipeline.with_seed(loaded, seed)
+        finished = run(request.config, loaded)
+        tell(request.node, finished)
+        return finished
+
+    return run_drill
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _find(request: pytest.FixtureRequest, path: str | Path) -> Path:
+    candidates = (request.path.parent / path, request.config.rootpath / path)
+    return next((candidate for candidate in candidates if candidate.exists()), candidates[-1])
+
+
+def tell(item: pytest.Item, finished: Run) -> None:
+    """Put the outcome into the item's user properties, which JUnit XML and other reports carry. All are texts."""
+    result, measured = finished.result, finished.measurements
+    properties: list[tuple[str, object]] = [("drill", result.drill), ("outcome", result.outcome)]
+    if result.expected != "pass":
+        properties += [("expected", result.expected), ("as_expected", result.as_expected)]
+    for name, journey in measured.journeys.items():
+        if journey.rta is not None:
+            properties.append((f"{name}.rta_lower_s", round(journey.rta.lo / 1e9, 3)))
+            upper = "censored" if journey.rta.hi is None else round(journey.rta.hi / 1e9, 3)
+            properties.append((f"{name}.rta_upper_s", upper))
+    for books, loss in measured.losses.items():
+        properties.append((f"{books}.lost", len(loss.lost) if loss.survivor else "unknown"))
+    properties.append(("run_folder", finished.folder))
+    item.user_properties.extend((name, harmless(str(value))) for name, value in properties)
