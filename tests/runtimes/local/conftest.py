@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -30,6 +31,18 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def new_run() -> str:
     """A run's name that no other test uses."""
     return f"test-{os.getpid()}-{next(_numbers)}"
+
+
+async def eventually(
+    condition: Callable[[], Awaitable[bool]] | Callable[[], bool], within_s: float = 5.0
+) -> None:
+    """Wait until it is true; TimeoutError after `within_s` seconds. For what nothing announces."""
+    async with asyncio.timeout(within_s):
+        while True:
+            found = condition()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.005)
 
 
 @pytest.fixture

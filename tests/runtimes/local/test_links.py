@@ -1,0 +1,173 @@
+"""Links that look as dead as their callee, drain where a fault lies, and stay down behind a fence."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from chaoskit.model.estate import Address, Toxic
+from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, ToxicUndo, Undo
+from chaoskit.runtimes.local.estate import LocalEstate
+from tests.runtimes.local import tiny
+from tests.runtimes.local.conftest import Provision, eventually
+
+LINKS = ("customers -> shop", "front -> shop", "front -> other")
+ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+Kind = Literal["answered", "refused", "silent", "closed"]
+
+
+async def look(address: Address, within_s: float = 0.3) -> Kind:
+    """What a new customer finds there."""
+    try:
+        async with asyncio.timeout(within_s):
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            try:
+                writer.write(ASK)
+                return "answered" if await reader.read(1) else "closed"
+            finally:
+                writer.close()
+    except ConnectionRefusedError:
+        return "refused"
+    except ConnectionResetError:
+        return "closed"
+    except TimeoutError:
+        return "silent"
+
+
+async def looks(estate: LocalEstate) -> list[Kind]:
+    """At every link, in order."""
+    return [await look(estate.links.address(link)) for link in LINKS]
+
+
+async def finds(address: Address, kind: Kind) -> bool:
+    """Whether a new customer finds that."""
+    return await look(address) == kind
+
+
+async def carried(estate: LocalEstate, count: int) -> bool:
+    """Whether so many bytes have come from the callee."""
+    return (await estate.links.traffic())[LINKS[0]].downstream >= count
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> object:
+    """Two callees and a caller."""
+    return tiny.plan(tiny.system(tmp_path, [tiny.web("shop"), tiny.web("other"), tiny.web("front")], LINKS))
+
+
+def test_a_killed_callee_refuses_and_comes_back_when_it_listens(system: object, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(system) as estate:  # type: ignore[arg-type]
+            assert await looks(estate) == ["answered", "answered", "answered"]
+            await estate.processes.kill("shop")
+            assert await estate.links.mirror("shop", "refused") == LINKS[:2]
+            assert await looks(estate) == ["refused", "refused", "answered"]
+            await estate.undo(Undo(steps=(NothingToUndo(why="dead"), MirrorUndo(service="shop"))))
+            assert await looks(estate) == ["refused", "refused", "answered"]
+            await estate.lifecycle.start("shop")
+            assert await looks(estate) == ["answered", "answered", "answered"]
+
+    asyncio.run(main())
+
+
+def test_a_lost_host_is_silent_for_old_and_new_connections(system: object, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(system) as estate:  # type: ignore[arg-type]
+            address = estate.links.address("customers -> shop")
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            writer.write(ASK)
+            assert await reader.read(1)
+            await estate.links.mirror("shop", "silent")
+            await estate.processes.kill("shop")
+            await eventually(lambda: finds(estate.direct("shop"), "silent"))
+            assert await looks(estate) == ["silent", "silent", "answered"]
+            writer.write(ASK)
+            with pytest.raises(TimeoutError):  # what it said before may still come; an end must not
+                await asyncio.wait_for(reader.read(), 0.3)
+            writer.close()
+            await estate.lifecycle.start("shop")
+            assert await looks(estate) == ["answered", "answered", "answered"]
+            assert await look(estate.direct("shop")) == "answered"
+
+    asyncio.run(main())
+
+
+def test_a_link_with_a_fault_on_it_drains_after_the_kill(tmp_path: Path, provision: Provision) -> None:
+    """The false zero of MEASUREMENT: what a latency toxic holds still arrives, unless its link is cut as well."""
+    run = f"python -S {tiny.HERE / 'tiny_web.py'} {{address}} 8080"
+    plan = tiny.plan(tiny.system(tmp_path, [tiny.web("shop", run)], LINKS[:1]))
+
+    async def answer(estate: LocalEstate, *, cut: bool) -> bytes:
+        address = estate.links.address(LINKS[0])
+        await estate.links.add_toxic(LINKS[0], Toxic("slow", "latency", "downstream", {"latency": 400}))
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(ASK)
+        await eventually(lambda: carried(estate, 50))
+        await estate.processes.kill("shop")
+        if cut:
+            await estate.links.enable(LINKS[0], False)
+        assert await estate.links.mirror("shop", "refused") == ()
+        try:
+            async with asyncio.timeout(5):
+                return await reader.read()
+        except ConnectionResetError:
+            return b""
+        finally:
+            writer.close()
+
+    async def main() -> None:
+        async with provision(plan) as estate:
+            assert (await answer(estate, cut=False)).endswith(b"shop\n")
+        async with provision(plan) as estate:
+            assert await answer(estate, cut=True) == b""
+
+    asyncio.run(main())
+
+
+def test_a_fence_outranks_start_and_every_undo(system: object, provision: Provision) -> None:
+    everything = Undo(
+        steps=(
+            LinkUndo(link=LINKS[0]),
+            ToxicUndo(link=LINKS[0], toxic="slow"),
+            ToxicUndo(link=LINKS[1], toxic="never there"),
+            MirrorUndo(service="shop"),
+        )
+    )
+
+    async def main() -> None:
+        async with provision(system) as estate:  # type: ignore[arg-type]
+            await estate.links.enable(LINKS[0], False)
+            await estate.links.add_toxic(LINKS[1], Toxic("slow", "latency", "upstream", {"latency": 1}))
+            assert await estate.links.fence("shop") == LINKS[:2]
+            for _ in range(2):
+                await estate.undo(everything)
+                assert await looks(estate) == ["refused", "refused", "answered"]
+            await estate.processes.kill("shop")
+            await estate.links.mirror("shop", "silent")
+            await estate.lifecycle.start("shop")
+            await estate.undo(everything)
+            assert await looks(estate) == ["refused", "refused", "answered"]
+            assert await look(estate.direct("shop")) == "answered"
+
+    asyncio.run(main())
+
+
+def test_undo_of_one_fault_leaves_the_other(system: object, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(system) as estate:  # type: ignore[arg-type]
+            await estate.links.enable(LINKS[0], False)
+            await estate.processes.kill("shop")
+            assert await estate.links.mirror("shop", "refused") == LINKS[1:2]  # the cut one has its fault
+            await estate.undo(Undo(steps=(LinkUndo(link=LINKS[0]),)))
+            await estate.lifecycle.start("shop")
+            await estate.links.add_toxic(LINKS[0], Toxic("mute", "timeout", "downstream", {"timeout": 0}))
+            assert await looks(estate) == ["silent", "answered", "answered"]
+            undo = Undo(steps=(ToxicUndo(link=LINKS[0], toxic="mute"),))
+            await estate.undo(undo)
+            await estate.undo(undo)
+            assert await looks(estate) == ["answered", "answered", "answered"]
+
+    asyncio.run(main())
