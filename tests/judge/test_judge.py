@@ -1,0 +1,441 @@
+"""The judge: composition, the vacuity guard, expectations, exit codes, second judgements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chaoskit import registry
+from chaoskit.evidence import load_history
+from chaoskit.judge import judge
+from chaoskit.metrics import measure
+from chaoskit.model.drill import Drill
+from chaoskit.model.verdict import Result
+from tests.histories.builder import BACK, END, KILL_LO, MS, ZERO, RunBuilder, S, drill, plan_for
+
+
+def result_of(builder: RunBuilder, folder: Path, other: Drill | None = None) -> Result:
+    history = load_history(builder.write(folder / "run"))
+    return judge(history, measure(history), registry, other)
+
+
+def built(**changes: Any) -> RunBuilder:
+    return RunBuilder(plan=plan_for(drill(**changes))).crash()
+
+
+def outcomes(result: Result) -> dict[str, str]:
+    return {verdict.name: verdict.outcome for verdict in result.verdicts}
+
+
+def reason_of(result: Result, name: str) -> str:
+    return next(v.reason for v in result.verdicts if v.name == name)
+
+
+class TestComposition:
+    def test_pass(self, tmp_path: Path) -> None:
+        result = result_of(built(), tmp_path)
+        assert (result.outcome, result.as_expected, result.exit_code) == ("pass", True, 0)
+        assert set(outcomes(result).values()) == {"pass"}
+        assert result.machine_s == (4.10, 4.21)
+        assert result.objectives_from == "plan.json"
+        assert json.loads(result.model_dump_json())["exit-code"] == 0
+
+    def test_fail(self, tmp_path: Path) -> None:
+        result = result_of(built(objectives={"transfer": {"rto": "2s"}, "balance": {"rto": "30s"}}), tmp_path)
+        assert (result.outcome, result.exit_code) == ("fail", 1)
+        assert outcomes(result)["transfer.rto"] == "fail"
+        assert result.reason == "transfer.rto: recovered after 4.10 – 4.21 s"
+
+    def test_an_interval_on_both_sides_is_inconclusive(self, tmp_path: Path) -> None:
+        result = result_of(built(objectives={"transfer": {"rto": "4150ms"}}), tmp_path)
+        assert (result.outcome, result.exit_code) == ("unknown", 3)
+        assert "probe faster than every 0.10 s" in reason_of(result, "transfer.rto")
+
+    def test_fail_outranks_unknown(self, tmp_path: Path) -> None:
+        asked = {"transfer": {"rto": "2s"}, "balance": {"rto": "4150ms"}}
+        result = result_of(built(objectives=asked), tmp_path)
+        assert outcomes(result)["balance.rto"] == "unknown"
+        assert result.outcome == "fail"
+
+    def test_what_was_not_exercised_is_unknown(self, tmp_path: Path) -> None:
+        builder = built()
+        unknown = {r["id"] for rs in builder.records.values() for r in rs if r.get("outcome") == "unknown"}
+        for source in builder.records:
+            builder.records[source] = [
+                {**r, "outcome": "fail"} if r["id"] in unknown and r["r"] == "done" else r
+                for r in builder.records[source]
+            ]
+        result = result_of(builder, tmp_path)
+        assert outcomes(result)["nothing-in-doubt"] == "unknown"
+        assert result.exit_code == 3
+
+    def test_nothing_asked_is_unknown(self, tmp_path: Path) -> None:
+        result = result_of(built(objectives={"transfer": {}}, checks=[]), tmp_path)
+        assert (result.outcome, result.exit_code) == ("unknown", 3)
+
+    def test_star_is_every_journey_that_the_load_drives(self, tmp_path: Path) -> None:
+        result = result_of(built(objectives={"*": {"rto": "30s", "lost": 0}}), tmp_path)
+        assert set(outcomes(result)) >= {"transfer.rto", "balance.rto", "transfer.lost"}
+        assert "balance.lost" not in outcomes(result)
+
+    def test_lost_on_a_journey_without_books_says_so(self, tmp_path: Path) -> None:
+        result = result_of(built(objectives={"balance": {"lost": 0}}), tmp_path)
+        assert "names no books" in reason_of(result, "balance.lost")
+        assert result.outcome == "unknown"
+
+    def test_other_objectives(self, tmp_path: Path) -> None:
+        asked = {
+            "transfer": {"minimum-service": "5s", "success": "75%", "rpo": "1s"},
+            "balance": {"success": "99%"},
+        }
+        found = outcomes(result_of(built(objectives=asked), tmp_path))
+        assert found["transfer.minimum-service"] == "pass"
+        assert found["transfer.success"] == "pass"
+        assert found["transfer.rpo"] == "pass"
+        assert found["balance.success"] == "fail"
+
+    def test_a_check_that_raises_is_unknown_and_named(self, tmp_path: Path) -> None:
+        class Broken:
+            def judge(self, history: object, measurements: object) -> None:
+                raise RuntimeError("no such column")
+
+        history = load_history(built(checks=["theirs"]).write(tmp_path / "run"))
+        fake = SimpleNamespace(member=lambda kind, name: Broken)
+        result = judge(history, measure(history), fake)
+        assert reason_of(result, "theirs") == "the check could not judge: RuntimeError: no such column"
+        assert result.exit_code == 3
+
+    def test_a_check_nobody_knows_is_unknown(self, tmp_path: Path) -> None:
+        result = result_of(built(checks=["nothing-lots"]), tmp_path)
+        assert "'nothing-lots' is no check; nearest: nothing-lost" in reason_of(result, "nothing-lots")
+
+
+def lose(builder: RunBuilder) -> None:
+    del builder.postings[10:13]
+
+
+class TestLoss:
+    def test_every_key_and_amount_is_listed(self, tmp_path: Path) -> None:
+        builder = built()
+        keys = [p.key for p in builder.postings[10:13]]
+        lose(builder)
+        result = result_of(builder, tmp_path)
+        verdict = next(v for v in result.verdicts if v.name == "transfer.lost")
+        assert verdict.outcome == "fail"
+        assert verdict.reason == "3 of 498 acknowledged operations lost: 3.00 CNY"
+        assert sorted(verdict.details) == sorted(f"{key} 1.00 CNY" for key in keys)
+        assert verdict.events
+        assert any("the sum of all balances is still exactly right" in f.title for f in result.findings)
+        assert next(row for row in result.scorecard if row["journey"] == "transfer")["lost"] == "3"
+
+    def test_so_many_may_be_lost(self, tmp_path: Path) -> None:
+        builder = built(objectives={"transfer": {"lost": 3}}, checks=[])
+        lose(builder)
+        assert result_of(builder, tmp_path).outcome == "pass"
+
+
+class TestExpect:
+    def expected(self, *names: str, **changes: Any) -> RunBuilder:
+        return built(expect={"fail": list(names)}, **changes)
+
+    def test_exactly_what_was_named(self, tmp_path: Path) -> None:
+        builder = self.expected("transfer.lost", checks=["books-balance"])
+        lose(builder)
+        result = result_of(builder, tmp_path)
+        assert (result.outcome, result.as_expected, result.exit_code) == ("fail", True, 0)
+        assert result.expected == "fail: transfer.lost"
+
+    def test_it_passed_after_all(self, tmp_path: Path) -> None:
+        result = result_of(self.expected("transfer.lost"), tmp_path)
+        assert (result.outcome, result.as_expected, result.exit_code) == ("pass", False, 1)
+
+    def test_something_else_failed_too(self, tmp_path: Path) -> None:
+        builder = self.expected("transfer.lost")
+        lose(builder)
+        result = result_of(builder, tmp_path)
+        assert (result.outcome, result.as_expected, result.exit_code) == ("fail", False, 1)
+
+    def test_something_is_unknown(self, tmp_path: Path) -> None:
+        asked = {"transfer": {"lost": 0}, "balance": {"rto": "4150ms"}}
+        builder = self.expected("transfer.lost", objectives=asked, checks=[])
+        lose(builder)
+        result = result_of(builder, tmp_path)
+        assert (result.outcome, result.as_expected, result.exit_code) == ("fail", False, 1)
+
+    def test_a_void_run_is_never_as_expected(self, tmp_path: Path) -> None:
+        builder = self.expected("transfer.lost", checks=[]).without("fault.witnessed")
+        lose(builder)
+        result = result_of(builder, tmp_path)
+        assert (result.outcome, result.as_expected, result.exit_code) == ("unknown", False, 3)
+
+
+def silence_a_link(builder: RunBuilder) -> None:
+    builder.events = [
+        (
+            t,
+            kind,
+            {"links": {**data["links"], "ledger -> standby": [0, 0]}} if kind == "link.traffic" else data,
+        )
+        for t, kind, data in builder.events
+    ]
+
+
+def unused_fault(builder: RunBuilder) -> None:
+    """Nobody was there: no operation within a limit of the kill."""
+    near = {
+        r["id"] for rs in builder.records.values() for r in rs if abs(r.get("intended", 0) - KILL_LO) < 3 * S
+    }
+    for source, records in builder.records.items():
+        builder.records[source] = [r for r in records if r["id"] not in near]
+
+
+def journey_without_ok(builder: RunBuilder) -> None:
+    balance = {r["id"] for r in builder.records["load"] if r["r"] == "intent" and r["journey"] == "balance"}
+    for record in builder.records["load"]:
+        if record["r"] == "done" and record["id"] in balance:
+            record["outcome"] = "fail"
+
+
+def steady_failed(builder: RunBuilder) -> None:
+    builder.without("steady.ok")
+    builder.event(ZERO - 20 * MS, "steady.failed", at="before", journeys={}, reason="transfer: 90 % good")
+
+
+def suspended(builder: RunBuilder) -> None:
+    for _, kind, data in builder.events:
+        if kind == "run.end":
+            data["suspended_ns"] = 7 * S
+
+
+def broken(builder: RunBuilder) -> None:
+    for _, kind, data in builder.events:
+        if kind == "run.end":
+            data.update(ended="broken", reason="the load ended by itself")
+
+
+def fault_failed(builder: RunBuilder) -> None:
+    builder.without("fault.begin", "fault.applied", "fault.witnessed")
+    builder.event(KILL_LO, "fault.failed", step="crash", target="db", error="no such process")
+
+
+VOID: list[tuple[Callable[[RunBuilder], object], str]] = [
+    (lambda b: b.without("fault.witnessed"), "witnessed by nothing but its injector"),
+    (lambda b: b.without("fault.begin", "fault.witnessed"), "process.kill on db (step crash) never began"),
+    (fault_failed, "process.kill on db (step crash) failed: no such process"),
+    (unused_fault, "was not exercised"),
+    (silence_a_link, "declared links carried no traffic in the steady phase: ledger -> standby"),
+    (lambda b: b.without("link.traffic"), "never recorded"),
+    (journey_without_ok, "the journey balance had not one acknowledged operation"),
+    (steady_failed, "no steady state before the first fault: transfer: 90 % good"),
+    (lambda b: b.without("steady.ok"), "the steady state before the first fault was never reached"),
+    (lambda b: b.without("timeline.zero"), "the timeline never began"),
+    (suspended, "the machine was suspended for 7.0 s"),
+    (broken, "the environment broke: the load ended by itself"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), VOID, ids=[words[:40] for _, words in VOID])
+def test_a_vacuous_run_is_unknown_in_all(
+    change: Callable[[RunBuilder], object], words: str, tmp_path: Path
+) -> None:
+    builder = built()
+    change(builder)
+    result = result_of(builder, tmp_path)
+    assert (result.outcome, result.exit_code, result.as_expected) == ("unknown", 3, False)
+    assert set(outcomes(result).values()) == {"unknown"}
+    assert words in " ".join([result.reason, *(f.title for f in result.findings)])
+
+
+class TestEnding:
+    def ended(self, ended: str, reason: str = "why") -> RunBuilder:
+        builder = built().without("run.end")
+        builder.event(END + 2 * S, "run.end", ended=ended, reason=reason, suspended_ns=5)
+        return builder
+
+    def test_aborted(self, tmp_path: Path) -> None:
+        result = result_of(self.ended("aborted", "success < 1% for 1m"), tmp_path)
+        assert (result.outcome, result.exit_code) == ("aborted", 4)
+        assert result.reason == "aborted: success < 1% for 1m"
+        assert set(outcomes(result).values()) == {"unknown"}
+
+    def test_interrupted(self, tmp_path: Path) -> None:
+        result = result_of(self.ended("interrupted"), tmp_path)
+        assert (result.outcome, result.exit_code) == ("aborted", 130)
+
+    def test_a_step_that_waited_in_vain(self, tmp_path: Path) -> None:
+        builder = self.ended("timeout", "promote: db was not found down within 2m")
+        result = result_of(builder.without("response.begin", "response.done"), tmp_path)
+        assert result.outcome == "unknown"
+        assert "planned responses never began: promote" in reason_of(result, "timeline")
+
+    def test_without_its_response_it_fails_and_is_not_void(self, tmp_path: Path) -> None:
+        """The control: the recovery left out must go red by the objective."""
+        builder = RunBuilder(plan=plan_for(drill(objectives={"transfer": {"rto": "6s"}}, checks=[])))
+        builder.crash(good=lambda t: t < KILL_LO)
+        builder.without("steady.ok", "response.begin", "response.done")
+        builder.event(ZERO - 20 * MS, "steady.ok", at="before", journeys={})
+        result = result_of(builder, tmp_path)
+        assert outcomes(result)["transfer.rto"] == "fail"
+        assert (result.outcome, result.exit_code) == ("fail", 1)
+        assert result.machine_s is None
+        assert next(r for r in result.scorecard if r["journey"] == "transfer")["RTA (bounds)"] == "> 11.90 s"
+
+    def test_censored_before_the_objective_is_unknown(self, tmp_path: Path) -> None:
+        builder = RunBuilder(plan=plan_for(drill(objectives={"transfer": {"rto": "5m"}}, checks=[])))
+        builder.crash(good=lambda t: t < KILL_LO)
+        result = result_of(builder, tmp_path)
+        assert outcomes(result)["transfer.rto"] == "unknown"
+        assert "let the drill run longer" in reason_of(result, "transfer.rto")
+
+    def test_not_steady_at_the_end_is_unknown(self, tmp_path: Path) -> None:
+        builder = built()
+        builder.events = [e for e in builder.events if e[2].get("at") != "after"]
+        builder.event(END - 10 * MS, "steady.failed", at="after", journeys={}, reason="transfer: p99 400 ms")
+        result = result_of(builder, tmp_path)
+        assert reason_of(result, "steady-state").endswith("did not hold at the end: transfer: p99 400 ms")
+        assert result.outcome == "unknown"
+
+
+class TestPeople:
+    def decided(self, takes: int, slept: int, at: int = ZERO + 705 * MS, **changes: Any) -> RunBuilder:
+        builder = built(**changes)
+        about = {"step": "promote", "role": "duty-manager", "takes_ns": takes}
+        builder.event(at, "decision.begin", **about)
+        builder.event(at + slept, "decision.end", slept_ns=slept, **about)
+        return builder
+
+    def test_the_objective_is_judged_on_machine_and_people(self, tmp_path: Path) -> None:
+        result = result_of(self.decided(120 * S, 0, objectives={"transfer": {"rto": "2m"}}), tmp_path)
+        assert outcomes(result)["transfer.rto"] == "fail"
+        assert reason_of(result, "transfer.rto") == (
+            "recovered after 124.10 – 124.21 s (machine 4.10 – 4.21 s and people 2m modelled)"
+        )
+        assert result.modelled_s == 120.0
+        assert result.machine_s == (4.10, 4.21)
+        assert any("over the machine's outage only" in note for note in result.notes)
+        assert any(f.title == "people take 97 % of the recovery" for f in result.findings)
+
+    def test_lived_time_is_not_counted_twice(self, tmp_path: Path) -> None:
+        result = result_of(self.decided(S // 2, S // 2), tmp_path)
+        assert result.modelled_s == 0.0
+        assert not any("machine's outage only" in note for note in result.notes)
+
+    def test_a_decision_after_the_recovery_is_not_on_its_path(self, tmp_path: Path) -> None:
+        result = result_of(self.decided(600 * S, 0, at=BACK + 2 * S), tmp_path)
+        assert result.outcome == "pass"
+        assert result.modelled_s == 0.0
+
+
+class TestFindings:
+    def titles(self, builder: RunBuilder, folder: Path) -> list[str]:
+        return [finding.title for finding in result_of(builder, folder).findings]
+
+    def test_detection_took_most_of_the_outage(self, tmp_path: Path) -> None:
+        builder = built().without("detect.alert")
+        about = {"step": "promote", "service": "db", "first_miss": ZERO + S, "misses": 3}
+        builder.event(ZERO + 3 * S, "detect.alert", period_ns=200 * MS, **about)
+        assert "detection took 72 % of the outage" in self.titles(builder, tmp_path)
+
+    def test_a_crash_with_its_log(self, tmp_path: Path) -> None:
+        builder = built()
+        builder.event(
+            ZERO + 2 * S, "service.exit", service="ledger", status="exit 1", log_tail=["Traceback", "boom"]
+        )
+        result = result_of(builder, tmp_path)
+        (found,) = (f for f in result.findings if f.title.startswith("ledger ended unasked: exit 1"))
+        assert found.detail == "Traceback\nboom"
+
+    def test_split_brain(self, tmp_path: Path) -> None:
+        builder = RunBuilder()
+        builder.members["db"] = {"writable": True, "in_recovery": False, "identical": True}
+        builder.crash()
+        result = result_of(builder, tmp_path)
+        assert result.findings[0].title.startswith("split brain: db and standby both accept writes")
+        assert outcomes(result)["transfer.lost"] == "unknown"
+        assert outcomes(result)["transfer.rto"] == "pass"
+        assert result.exit_code == 3
+
+    def test_a_response_that_failed(self, tmp_path: Path) -> None:
+        builder = built().without("response.done")
+        builder.event(ZERO + S, "response.failed", step="promote", error="the standby hangs in a commit")
+        assert any("the response promote failed" in title for title in self.titles(builder, tmp_path))
+
+    def test_one_journey_later_than_another(self, tmp_path: Path) -> None:
+        builder = RunBuilder()
+        builder.arrivals(
+            "load", "balance", ZERO - 6 * S, END, 100 * MS, lambda t: not KILL_LO <= t < ZERO + S
+        )
+        builder.arrivals(
+            "prober", "balance", ZERO - 6 * S, END, PERIOD, lambda t: not KILL_LO <= t < ZERO + S
+        )
+        builder.arrivals("load", "transfer", ZERO - 6 * S, END, 50 * MS)
+        builder.arrivals("prober", "transfer", ZERO - 6 * S, END, PERIOD)
+        builder.usual_events()
+        assert "transfer recovered later than balance" in self.titles(builder, tmp_path)
+
+    def test_many_that_were_never_sent(self, tmp_path: Path) -> None:
+        builder = built()
+        for n in range(100):
+            builder.operation("load", "balance", ZERO + 5 * S + n * MS, outcome="missed")
+        assert any(title.endswith("% of balance was never sent") for title in self.titles(builder, tmp_path))
+
+    def test_acknowledged_after_the_fault_and_lost(self, tmp_path: Path) -> None:
+        builder = built()
+        builder.operation("load", "transfer", ZERO + 2 * S, outcome="ok", posted=False)
+        assert "1 operations were acknowledged after the fault and are lost" in self.titles(builder, tmp_path)
+
+
+PERIOD = 100 * MS
+
+
+class TestSecondJudgement:
+    def test_other_objectives_name_both(self, tmp_path: Path) -> None:
+        stricter = drill(drill="stricter", objectives={"transfer": {"rto": "1s"}}, checks=[])
+        result = result_of(built(), tmp_path, stricter)
+        assert result.objectives_from == "stricter, instead of plan.json (primary-crash)"
+        assert outcomes(result) == {"transfer.rto": "fail"}
+        assert result.drill == "primary-crash"
+
+    def test_a_journey_that_was_not_driven_is_unknown(self, tmp_path: Path) -> None:
+        other = drill(objectives={"withdrawal": {"rto": "1s"}}, checks=[], load={"withdrawal": "1/s"})
+        result = result_of(built(), tmp_path, other)
+        assert reason_of(result, "withdrawal.rto") == "the journey was not probed in this run"
+
+    def test_the_same_history_gives_the_same_result(self, tmp_path: Path) -> None:
+        folder = built().write(tmp_path / "run")
+        first, second = (
+            judge(history, measure(history), registry)
+            for history in (load_history(folder), load_history(folder))
+        )
+        assert first == second
+
+
+def test_the_scorecard_reads_like_the_design(tmp_path: Path) -> None:
+    result = result_of(
+        built(objectives={"transfer": {"rto": "5m", "lost": 0}, "balance": {"rto": "3m"}}), tmp_path
+    )
+    assert result.scorecard == (
+        {
+            "journey": "transfer",
+            "good": "75.58 %",
+            "RTA (bounds)": "4.10 – 4.21 s",
+            "RTO": "5m",
+            "lost": "0",
+            "in doubt": "0",
+            "verdict": "pass",
+        },
+        {
+            "journey": "balance",
+            "good": "75.88 %",
+            "RTA (bounds)": "4.10 – 4.21 s",
+            "RTO": "3m",
+            "lost": "–",
+            "in doubt": "–",
+            "verdict": "pass",
+        },
+    )
