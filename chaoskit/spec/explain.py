@@ -50,7 +50,7 @@ def explain(
             problems.append(places.problem(where, f"unknown key `{shown_key(loc[-1])}`", hint, key=True))
         else:
             message, hint = _message(group, model, loc)
-            problems.append(places.problem(where, message, hint))
+            problems.append(places.problem(where, message, hint, key=first["loc"][-1:] == ("[key]",)))
     return problems
 
 
@@ -134,6 +134,9 @@ def _one_per_union(errors: list[ErrorDetails], data: Any) -> list[list[ErrorDeta
             depth = max(len(_real(one, data)) for one in members)
             if depth > len(point) - 1:
                 members = [one for one in members if len(_real(one, data)) == depth]
+                unknown = {_real(one, data): one for one in members if one["type"] == "extra_forbidden"}
+                # Every branch misses its own keys: the word that none of them knows is what the reader must see.
+                members = list(unknown.values()) or members
             else:
                 groups.append(sorted(members, key=lambda one: one["type"] == "literal_error"))
                 continue

@@ -41,6 +41,8 @@ class _Names:
 
     def one_of(self, loc: Loc, noun: str, name: str, known: Iterable[str], *, key: bool = False) -> bool:
         words = list(known)
+        if not name and not self.places.written(*loc):
+            return False  # left out, and told as missing already
         if name not in words:
             self.say(loc, f"no {noun} is called {shown(name)}", nearest(name, words, f"{noun}s"), key=key)
         return name in words
@@ -185,9 +187,9 @@ def _draws(names: _Names, loc: Loc, journey: Journey) -> None:
     parts += [((*loc, "json"), journey.json_), ((*loc, "headers"), journey.headers)]
     parts.append(((*loc, "fingerprint"), journey.fingerprint))
     for where, used, part in (found for start, value in parts for found in _placeholders(start, value)):
-        if used not in drawn:
+        if used not in drawn and not names.places.written(*loc, "draw", used):
             names.say(where, f"{shown('{' + used + '}')} is not drawn", nearest(used, drawn, "drawn"))
-        elif part and (used not in amounts or part not in AMOUNT_PARTS):
+        elif used in drawn and part and (used not in amounts or part not in AMOUNT_PARTS):
             hint = "an amount has .minor and .currency" if used in amounts else f"`{used}` is no amount"
             names.say(where, f"{shown('{' + used + part + '}')} is not drawn", hint)
     for header in journey.headers:
