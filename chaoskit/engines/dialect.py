@@ -138,6 +138,16 @@ async def refused_by(address: Address, within_s: float) -> Answer:
         await asyncio.sleep(0.002)  # a listener closes without an event for those outside
 
 
+async def until_silent(address: Address, within_s: float, silence_s: float = 0.15) -> Answer:
+    """Open connections until one is met with silence; the last answer when that does not happen in time."""
+    deadline = monotonic_ns() + int(within_s * 1e9)
+    while True:
+        answer = await silence(address, silence_s)
+        if answer.kind == "silent" or monotonic_ns() >= deadline:
+            return answer
+        await asyncio.sleep(0.002)  # what stands in for a lost host takes its place without an event
+
+
 async def silence(address: Address, within_s: float) -> Answer:
     """Silent when a new connection is neither refused nor closed and hears nothing; else what happened instead."""
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from chaoskit.engines import tree
-from chaoskit.engines.dialect import silence
+from chaoskit.engines.dialect import until_silent
 from chaoskit.engines.toxic_plan import lay, toxics
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import MirrorUndo, NothingToUndo, ProcessRef, ToxicUndo, Undo
@@ -15,7 +15,6 @@ from chaoskit.model.member import Witness
 from chaoskit.registry import register
 
 _WITHIN_S = 2.0
-_SILENCE_S = 0.15
 _FOR_EVER_MS = 2**31 - 1
 # Bytes are dropped, and the end of a connection whose owner has died is held back: to the other side it just hangs.
 _SILENT = toxics("timeout", "both", {"timeout": 0}) + toxics("slow_close", "both", {"delay": _FOR_EVER_MS})
@@ -68,11 +67,14 @@ class HostLoss:
         if not dead.seen:
             return dead
         inbound = [link.name for link in estate.plan.system.links if link.callee == target]
-        answers = await asyncio.gather(*(silence(estate.links.address(link), _SILENCE_S) for link in inbound))
+        answers = await asyncio.gather(
+            *(until_silent(estate.links.address(link), _WITHIN_S) for link in inbound)
+        )
         for link, answer in zip(inbound, answers, strict=True):
             if answer.kind != "silent":
                 return Witness(False, None, f"{dead.how}, but {link} is {answer.kind}: {answer.detail}")
-        return Witness(True, dead.seen_ns, f"{dead.how}; {len(inbound)} links to it are silent")
+        seen_ns = max([dead.seen_ns or 0, *(answer.asked_ns for answer in answers)])
+        return Witness(True, seen_ns, f"{dead.how}; {len(inbound)} links to it are silent")
 
 
 def _outbound(target: str, estate: Estate) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -19,24 +18,9 @@ from chaoskit.model.member import ResponseFailed
 from chaoskit.spec.member_params import build
 from tests.contracts.bench_estate import Bench
 from tests.contracts.postgresql_pair import role
+from tests.contracts.responding import Context
 
 TO_OLD = "web -> db"
-
-
-@dataclass
-class Context:
-    """What the conductor gives a response, kept for looking at."""
-
-    estate: Bench
-    step: str = "promote"
-    facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    superseded: list[str] = field(default_factory=list)
-
-    def record(self, kind: str, **facts: Any) -> None:
-        self.facts.append((kind, facts))
-
-    async def supersede(self, service: str) -> None:
-        self.superseded.append(service)
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -198,7 +182,7 @@ def test_parameters_that_cannot_work_are_refused(parameters: dict[str, str]) -> 
 
 
 async def restart(bank: Bench, *on: str) -> Context:
-    context = Context(bank, "restart")
+    context = Context(bank)
     await build(registry.member("responses", "restart-service"), {}).run(on, context)
     return context
 

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Mapping
 
-from chaoskit.runtimes.local.process_table import Entry, look, table
+from chaoskit.runtimes.local.process_table import Entry, descendants, look, table
 
 Members = Callable[[Mapping[int, Entry]], Iterable[Entry]]
 """Picks from a process table those that a signal is meant for."""
@@ -69,7 +69,13 @@ def kill_all(members: Members) -> dict[int, Entry]:
 
 
 def continue_all(processes: Iterable[tuple[int, int]]) -> None:
-    """SIGCONT to each (pid, start) that is still itself; the others are left alone."""
-    for pid, start in processes:
+    """SIGCONT to each (pid, start) that is still itself and to what descends from it; the others are left alone.
+
+    The descendants, because a lease is written before the stop, and a server may have forked in between.
+    """
+    now = table()
+    named = [(pid, start) for pid, start in processes if pid in now and now[pid].start == start]
+    below = descendants(now, [pid for pid, _ in named])
+    for pid, start in dict.fromkeys([*named, *((entry.pid, entry.start) for entry in below)]):
         with contextlib.suppress(OSError):
             send(pid, start, signal.SIGCONT)

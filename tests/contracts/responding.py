@@ -1,0 +1,22 @@
+"""What the conductor gives a response, kept for looking at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Context:
+    """A ResponseContext that remembers."""
+
+    estate: Any
+    step: str = "step"
+    facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    superseded: list[str] = field(default_factory=list)
+
+    def record(self, kind: str, **facts: Any) -> None:
+        self.facts.append((kind, facts))
+
+    async def supersede(self, service: str) -> None:
+        self.superseded.append(service)
