@@ -79,8 +79,14 @@ def _rto(journey: str, limit: Duration, measure: JourneyMeasure | None) -> Verdi
     assert measure is not None
     assert measure.rta is not None
     if measure.never_bad:
-        outcome = within(measure.rta, limit.ns)
+        total = with_people(measure.rta, measure.modelled)
+        outcome = within(total, limit.ns)
         reason = f"no probe was bad: an outage, if any, was shorter than the probe's period ({bounds(measure.rta)})"
+        if measure.modelled:
+            reason += (
+                f"; but customers were waiting while people decided, which takes {span(measure.modelled)}: "
+                f"recovered after {bounds(total)}"
+            )
         return verdict(
             name, outcome, reason, objective=str(limit), measured=bounds(measure.rta), events=measure.events
         )

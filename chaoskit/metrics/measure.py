@@ -137,7 +137,7 @@ def _path(timeline: Timeline, recovery: Recovery) -> tuple[int, ...]:
     volley = recovery.volley
     if volley is None:
         return ()
-    until = recovery.recovered_at
+    until = recovery.answered_at
     inside = [alert.event for alert in timeline.alerts if until is None or alert.at <= until]
     inside += [decision.event for decision in timeline.decisions if until is None or decision.end <= until]
     for response in timeline.responses:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chaoskit.metrics.timeline import DecisionSpan, ResponseSpan
+from chaoskit.metrics.arrivals import Arrival
+from chaoskit.metrics.clock_start import FINEST_NS
+from chaoskit.metrics.timeline import DecisionSpan, ResponseSpan, Timeline
 
 
 def modelled_ns(
@@ -29,3 +31,20 @@ def modelled_ns(
         ]
         longest[index] = decision.modelled + max(before, default=0)
     return max(longest.values(), default=0)
+
+
+def modelled_across(timeline: Timeline, since: int, arrivals: Sequence[Arrival]) -> int:
+    """Modelled time of the decisions that a journey without one bad probe was nevertheless waiting for, ns.
+
+    An operation that was under way when the decision fell, and had then been under way for longer than any before the
+    first fault, was held up by what the decision put right: had the decision been lived, it would have been bad.
+    """
+    usual = max((a.decided - a.intended for a in arrivals if a.good and a.decided < since), default=0)
+    usual = max(usual, FINEST_NS)
+    waited_for = [
+        decision
+        for decision in timeline.decisions
+        if decision.modelled
+        and any(a.intended <= decision.end < a.decided and a.decided - a.intended > usual for a in arrivals)
+    ]
+    return modelled_ns(waited_for, timeline.responses, since, None)

@@ -15,7 +15,7 @@ from chaoskit.metrics.clock_start import first_bad, starting_volley
 from chaoskit.metrics.criterion import Hold, LoadRule, search
 from chaoskit.metrics.live import LiveRecovery, recovered_at
 from chaoskit.metrics.outages import outages_of
-from chaoskit.metrics.people import modelled_ns
+from chaoskit.metrics.people import modelled_across, modelled_ns
 from chaoskit.metrics.timeline import Timeline, Volley
 from chaoskit.metrics.validity import invalid_reasons
 from chaoskit.model.measurement import Interval, Outage
@@ -49,6 +49,7 @@ class Recovery:
     never_bad: bool = False
     volley: Volley | None = None
     recovered_at: int | None = None
+    answered_at: int | None = None
     minimum_service: Interval | None = None
     outages: tuple[Outage, ...] = ()
     bad_again: int = 0
@@ -88,11 +89,14 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     invalid = invalid_reasons(probes, volley.lo - period, stop - period, period)
     within_a_period = Interval(lo=0, hi=period)
     if held.found == first:
+        modelled = modelled_across(timeline, volley.lo, (*probes, *probed.load))
         return Recovery(
             rta=within_a_period,
             never_bad=True,
             recovered_at=probes[first].intended,
             minimum_service=within_a_period,
+            modelled=modelled,
+            minimum_modelled=modelled,
             invalid=invalid,
         )
     if held.open == first:
@@ -101,11 +105,12 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
         return Recovery(rta=Interval(lo=0, hi=None), never_bad=True, invalid=(*invalid, why))
     rta, found = _interval(probed, first, volley, hold)
     at = None if found is None else probes[found].intended
-    modelled = modelled_ns(timeline.decisions, timeline.responses, volley.lo, at)
+    modelled = modelled_ns(timeline.decisions, timeline.responses, volley.lo, _answered(probed, found))
     return Recovery(
         rta=rta,
         volley=volley,
         recovered_at=at,
+        answered_at=_answered(probed, found),
         minimum_service=within_a_period,
         modelled=modelled,
         invalid=invalid,
@@ -126,18 +131,21 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
         rta=rta,
         volley=volley,
         recovered_at=at,
+        answered_at=_answered(probed, found),
         minimum_service=minimum,
         bad_again=again,
-        modelled=modelled_ns(timeline.decisions, timeline.responses, volley.lo, at),
+        modelled=modelled_ns(timeline.decisions, timeline.responses, volley.lo, _answered(probed, found)),
         minimum_modelled=modelled_ns(
-            timeline.decisions,
-            timeline.responses,
-            volley.lo,
-            None if back is None else probed.probes[back].intended,
+            timeline.decisions, timeline.responses, volley.lo, _answered(probed, back)
         ),
         # The last due probe lies up to one period before the end of the window.
         invalid=invalid_reasons(probed.probes, start, decided_by - probed.period, probed.period),
     )
+
+
+def _answered(probed: Probed, found: int | None) -> int | None:
+    """When a_l had its answer: it may have arrived before the decision that it had to wait for."""
+    return None if found is None else probed.probes[found].decided
 
 
 def _interval(probed: Probed, bad: int, volley: Volley, hold: Hold) -> tuple[Interval, int | None]:

@@ -331,6 +331,46 @@ def test_people_who_decided_before_the_recovery_are_on_its_path() -> None:
     assert own.modelled == 120 * S
 
 
+def held_up(probes: list[Arrival], until: int) -> list[Arrival]:
+    """The same probes, those of the time from the fault on answered, well, only at `until`."""
+    return [
+        replace(p, decided=until, good=True, ok=True) if FAULT[0] <= p.intended < until else p for p in probes
+    ]
+
+
+def test_a_probe_that_waited_for_a_modelled_decision_recovered_after_it() -> None:
+    # a_l arrives before the decision and is answered well after it: without the person it would not have been.
+    bad = [(FAULT[0], ZERO + S)]
+    probes = run(ZERO - 3 * S, ZERO + 20 * S, 100 * MS, bad)
+    decided = ZERO + S + 150 * MS
+    probes = [
+        replace(p, decided=decided + 50 * MS) if ZERO + S <= p.intended <= decided else p for p in probes
+    ]
+    made = DecisionSpan("promote", decided, decided, 120 * S, 0, 9)
+    own = measure_recovery(probed(probes), timeline(FAULT, decisions=(made,)))
+    assert own.recovered_at is not None
+    assert own.recovered_at < decided
+    assert own.modelled == 120 * S
+
+
+def test_customers_that_only_waited_longer_than_usual_waited_for_the_person_as_well() -> None:
+    # No probe is bad, because the machine was quick and the person modelled; lived, it would have been two minutes.
+    decided = ZERO + 300 * MS
+    probes = held_up(run(ZERO - 3 * S, ZERO + 20 * S, 100 * MS, []), decided + 50 * MS)
+    made = DecisionSpan("promote", decided, decided, 120 * S, 0, 9)
+    own = measure_recovery(probed(probes), timeline(FAULT, decisions=(made,)))
+    assert own.never_bad
+    assert own.modelled == 120 * S
+
+
+def test_a_journey_that_the_fault_does_not_touch_waits_for_nobody() -> None:
+    probes = run(ZERO - 3 * S, ZERO + 20 * S, 100 * MS, [])
+    made = DecisionSpan("promote", ZERO + 301 * MS, ZERO + 301 * MS, 120 * S, 0, 9)
+    own = measure_recovery(probed(probes), timeline(FAULT, decisions=(made,)))
+    assert own.never_bad
+    assert own.modelled == 0
+
+
 def test_no_fault_no_measurement() -> None:
     own = measure_recovery(probed(run(ZERO - S, ZERO + S, 100 * MS, [])), timeline())
     assert own.invalid == ("no fault began",)
