@@ -21,10 +21,11 @@ def run_drill(
 ) -> int:
     """Run every cell of a drill; prints a scorecard each."""
     loaded = spec.load(path, registry)
-    if seed is not None:
-        loaded = pipeline.with_seed(loaded, seed)
     codes = []
     for cell, drill in spec.cells(loaded):
+        # After the cells: each is made anew from the file's text.
+        if seed is not None:
+            drill = pipeline.with_seed(drill, seed)
         if cell:
             print(f"== {drill.drill.drill} [{cell}]", flush=True)
         run = pipeline.run(drill, runtime_name=runtime, reports=reports, pace=pace, watch=watch)
