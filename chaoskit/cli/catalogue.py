@@ -65,7 +65,7 @@ def _parameters(member: type) -> str:
 
 def schema_text(name: str) -> str:
     """A JSON Schema as text; InputError for another name than drill, system, result."""
-    from chaoskit.model.verdict import Result
+    from chaoskit.evidence.schema import result_schema
     from chaoskit.spec import schema
 
     match name:
@@ -74,7 +74,7 @@ def schema_text(name: str) -> str:
         case "system":
             value = schema.system_schema()
         case "result":
-            value = Result.model_json_schema()
+            value = result_schema()
         case _:
             raise InputError(f"schema: {name!r} is unknown; allowed: drill, system, result")
     return json.dumps(value, indent=2, ensure_ascii=False)
