@@ -19,7 +19,7 @@ from chaoskit.model.estate import Estate
 from chaoskit.model.lease import Lease, MirrorUndo
 from chaoskit.model.member import Fault, Response, ResponseFailed, Witness
 from chaoskit.model.plan import PlannedStep
-from chaoskit.spec.member_params import build
+from chaoskit.model.parameters import build
 
 ARM_WITHIN_S = 10.0
 RENEW_WITHIN_S = 0.3
@@ -162,7 +162,7 @@ async def apply(stage: Stage, armed: Sequence[Armed]) -> tuple[int, list[asyncio
 async def _apply_one(stage: Stage, one: Armed) -> None:
     step, target = one.step, one.target
     if any(undo.op == "none" for undo in one.lease.undo.steps):
-        stage.killed.add(target)
+        stage.killed[target] = stage.clock()
     lo = stage.clock()
     stage.first_fault_ns = stage.first_fault_ns or lo
     stage.last_fault_ns = lo
@@ -196,10 +196,10 @@ async def undo(stage: Stage, lease: Lease) -> bool:
     try:
         async with asyncio.timeout(UNDO_WITHIN_S):
             await stage.estate.undo(lease.undo)
+        await stage.leases.undone(lease.id)
     except (EnvironmentBroken, OSError, TimeoutError) as error:
         stage.recorder.record("undo.failed", id=lease.id, error=_words(error))
         return False
-    await stage.leases.undone(lease.id)
     stage.recorder.record("lease.undone", id=lease.id)
     return True
 

@@ -62,7 +62,8 @@ class Conductor:
     async def conduct(self, stop: asyncio.Event) -> None:
         """Run until the history is sealed. Setting `stop`, or cancelling, interrupts: heals, keeps what there is.
 
-        Raises only when the history cannot be written at all; how the run ended is in its `run.end` event.
+        How the run ended is in its `run.end` event. Raises EnvironmentBroken, after everything was undone, if the
+        events could not be written to their end.
         """
         work = asyncio.ensure_future(_Run(self).conduct(stop))
         cancelled: asyncio.CancelledError | None = None
@@ -82,8 +83,13 @@ class _Run:
 
     def __init__(self, conductor: Conductor) -> None:
         self._own = conductor
-        self._recorder = Recorder(conductor.folder / "events.jsonl", conductor.clock, conductor.listener)
         self._ending = Ending()
+        self._recorder = Recorder(
+            conductor.folder / "events.jsonl",
+            conductor.clock,
+            conductor.listener,
+            lambda error: self._ending.set("broken", error),
+        )
         self._leases = LeaseBook(conductor.state)
         self._estate: Estate | None = None
         self._stage: Stage | None = None
@@ -105,6 +111,8 @@ class _Run:
         finally:
             stopping.cancel()
             self._recorder.close()
+        if self._recorder.failure is not None:
+            raise self._recorder.failure
 
     def _begin(self) -> None:
         own = self._own
@@ -162,7 +170,8 @@ class _Run:
         own, estate = self._own, self._estate
         assert estate is not None
         measurers = Measurers(own.plan, estate, own.folder, self._recorder, own.clock)
-        observation = Observation(measurers.journals, own.onlooker)
+        onlooker = None if own.onlooker is None else self._recorder.harmless(own.onlooker)
+        observation = Observation(measurers.journals, onlooker)
         stage = Stage(
             own.plan,
             estate,

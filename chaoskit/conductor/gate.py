@@ -21,7 +21,10 @@ async def reach_steady(stage: Stage, begun_ns: int, before: Mapping[str, LinkByt
     while True:
         await stage.observation.next_look()
         now = stage.clock()
-        operations = stage.observation.operations()
+        if now < begun_ns + drill.for_.ns:
+            continue
+        # Nothing older than the longest limit can still be waiting, so this holds the window and its open end.
+        operations = stage.observation.operations(now - drill.for_.ns - max(limits.values(), default=0))
         end = steady.window_end(operations, limits, now)
         start = end - drill.for_.ns
         found = steady.states(operations, limits, max(start, begun_ns), end)

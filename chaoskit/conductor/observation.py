@@ -60,13 +60,15 @@ class Observation:
             await self._look.wait()
 
     def operations(self, since_ns: int = 0) -> list[Operation]:
-        """All recorded operations intended at `since_ns` or later, outstanding ones included."""
-        return [
-            operation
-            for reader in self.readers
-            for operation in reader.operations()
-            if operation.intended >= since_ns
-        ]
+        """All recorded operations intended at `since_ns` or later, outstanding ones included; cheap near now."""
+        found = []
+        for reader in self.readers:
+            for operation in reversed(reader.operations()):
+                if operation.intended < since_ns - SLACK_NS:
+                    break
+                if operation.intended >= since_ns:
+                    found.append(operation)
+        return found
 
     def window(self, start_ns: int, end_ns: int) -> list[Operation]:
         """Finished operations with start ≤ intended < end; cheap for a window near now."""

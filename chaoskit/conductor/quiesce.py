@@ -22,6 +22,7 @@ from chaoskit.conductor.measurers import Measurers
 from chaoskit.conductor.recorder import Recorder
 from chaoskit.conductor.stage import Stage
 from chaoskit.conductor.watchers import CrashWatch
+from chaoskit.errors import EnvironmentBroken
 from chaoskit.evidence.seal import seal_files
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import Lease
@@ -117,10 +118,10 @@ class _Tidy:
 
 async def _quiesce(stage: Stage, remains: Remains) -> None:
     assert remains.measurers is not None
-    if remains.crashes is not None:
-        await remains.crashes.look()
     await remains.measurers.stop()
     await _undo(stage, _link_leases(stage))
+    if remains.crashes is not None:
+        await remains.crashes.look()
     stage.observation.poll()
     if stage.observation.outstanding:
         # A client that was killed cannot say what became of its last requests: give the system their longest limit.
@@ -146,6 +147,8 @@ async def _undo(stage: Stage, leases: list[Lease] | tuple[Lease, ...]) -> None:
     for lease, undone in zip(leases, done, strict=True):
         if undone:
             stage.recorder.record("fault.undone", step=lease.step, target=lease.target)
+    if failed := [lease.id for lease, undone in zip(leases, done, strict=True) if not undone]:
+        raise EnvironmentBroken(f"could not undo {', '.join(failed)}")
 
 
 async def _close(estate: Estate, recorder: Recorder) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chaoskit.clock import Clock
+from chaoskit.errors import EnvironmentBroken
 from chaoskit.evidence.chain import ChainWriter
 from chaoskit.model.history import Event, Operation
 
+T = TypeVar("T")
 Listener = Callable[[Event], None]
 """Hears every event just after it was written."""
 Onlooker = Callable[[Sequence[Operation]], None]
@@ -22,24 +24,44 @@ Onlooker = Callable[[Sequence[Operation]], None]
 class Recorder:
     """Appends facts to the hash chain in `path`; one write(2) an event, some tens of microseconds.
 
-    A listener that raises is told nothing more: what a person sees must never end a measurement.
+    When the file can no longer be written (a full disk), `failure` says so, `on_failure` is called once, and later
+    events are lost: what was broken must be undone even then, and nothing may follow a torn line. A listener that
+    raises is told nothing more: what a person sees must never end a measurement.
     """
 
-    def __init__(self, path: Path, clock: Clock, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        listener: Listener | None = None,
+        on_failure: Callable[[str], None] | None = None,
+    ) -> None:
+        self.failure: EnvironmentBroken | None = None
         self._chain = ChainWriter(path)
         self._clock = clock
-        self._listener = listener
+        self._listener = self.harmless(listener) if listener is not None else None
+        self._on_failure = on_failure
 
     def record(self, kind: str, /, **data: Any) -> Event:
-        """Append one event at the current instant. Raises EnvironmentBroken if it cannot be written."""
-        event = self._chain.append(self._clock(), kind, data)
+        """Append one event at the current instant, and return it."""
+        event = self._write(self._clock(), kind, data)
         self._tell(event)
         return event
 
     async def seal(self, files: Mapping[str, str]) -> None:
         """Append the last event; return once the whole chain is on disk. `files`: path → SHA-256."""
-        write = partial(self._chain.append, self._clock(), "seal", {"files": dict(files)}, sync=True)
+        write = partial(self._write, self._clock(), "seal", {"files": dict(files)}, sync=True)
         self._tell(await asyncio.to_thread(write))
+
+    def _write(self, t: int, kind: str, data: Mapping[str, Any], *, sync: bool = False) -> Event:
+        if self.failure is None:
+            try:
+                return self._chain.append(t, kind, data, sync=sync)
+            except EnvironmentBroken as error:
+                self.failure = error
+                if self._on_failure is not None:
+                    self._on_failure(str(error))
+        return Event(n=-1, t=t, kind=kind, data=dict(data), prev="", hash="")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -54,11 +76,22 @@ class Recorder:
         """No event follows."""
         self._chain.close()
 
+    def harmless(self, show: Callable[[T], None]) -> Callable[[T], None]:
+        """`show` as something that never raises: after its first error, which is recorded, it is called no more."""
+        failed = False
+
+        def call(what: T) -> None:
+            nonlocal failed
+            if failed:
+                return
+            try:
+                show(what)
+            except Exception as error:  # noqa: BLE001 - foreign code that only displays
+                failed = True
+                self.record("listener.failed", error=f"{type(error).__name__}: {error}")
+
+        return call
+
     def _tell(self, event: Event) -> None:
-        if self._listener is None:
-            return
-        try:
+        if self._listener is not None:
             self._listener(event)
-        except Exception as error:  # noqa: BLE001 - foreign code that only displays
-            self._listener = None
-            self.record("listener.failed", error=f"{type(error).__name__}: {error}")

@@ -51,7 +51,7 @@ class Stage:
     last_fault_ns: int = 0
     changed_ns: int = 0
     fenced: set[str] = field(default_factory=set)
-    killed: set[str] = field(default_factory=set)
+    killed: dict[str, int] = field(default_factory=dict)
 
     def change(self, at_ns: int) -> None:
         """Note that the system was changed on purpose: recovery has to hold from here on."""

@@ -18,6 +18,7 @@ from chaoskit.conductor import actors
 from chaoskit.conductor.detection import Detector, probe_for
 from chaoskit.conductor.recovery_watch import RecoveryWatch
 from chaoskit.conductor.stage import Stage
+from chaoskit.errors import ChaoskitError
 from chaoskit.model.drill import When
 from chaoskit.model.plan import PlannedStep
 
@@ -114,7 +115,7 @@ class Timeline:
             except WaitPassed as error:
                 self._fail(steps, str(error))
                 self._stage.ending.set("timeout", str(error))
-            except actors.FaultFailed as error:
+            except (actors.FaultFailed, ChaoskitError) as error:
                 self._fail(steps, str(error))
                 self._stage.ending.set("broken", str(error))
             except Exception as error:  # noqa: BLE001 - a member's bug: the run has no answer, and says so

@@ -14,6 +14,8 @@ from chaoskit.conductor.timeline import Timeline
 
 EXITS_EVERY_S = 0.25
 GUARD_EVERY_S = 1.0
+OUR_DOING_NS = 2 * 10**9
+"""An end this soon after our own kill is that kill, should a runtime report it; a later one is the service's own."""
 
 
 class CrashWatch:
@@ -30,7 +32,8 @@ class CrashWatch:
             if mark in self._seen:
                 continue
             self._seen.add(mark)
-            if ended.service in self._stage.killed:
+            killed = self._stage.killed.get(ended.service)
+            if killed is not None and killed <= ended.at_ns <= killed + OUR_DOING_NS:
                 continue
             self._stage.recorder.record(
                 "service.exit",

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
+
 from chaoskit.conductor.conductor import Conductor
 from chaoskit.conductor.stage import Controls
 from chaoskit.evidence.chain import verify
@@ -220,6 +222,8 @@ def play(
     controls: Controls | None = None,
     provision_error: Exception | None = None,
     provision_s: float = 1.0,
+    slot_s: float = 0.0,
+    cancel_s: float | None = None,
 ) -> Played:
     """Conduct `plan` in virtual time; `meddle(world, stop)` runs beside it."""
 
@@ -240,6 +244,7 @@ def play(
 
         @asynccontextmanager
         async def slot() -> Any:
+            await asyncio.sleep(slot_s)
             world.note("slot")
             yield
             world.note("slot given back")
@@ -259,7 +264,14 @@ def play(
         beside = asyncio.create_task(meddle(world, stop)) if meddle else None
         begun = loop.now
         try:
-            await conductor.conduct(stop)
+            conducting = asyncio.ensure_future(conductor.conduct(stop))
+            if cancel_s is not None:
+                loop.call_later(cancel_s, conducting.cancel)
+                loop.call_later(cancel_s + 0.001, conducting.cancel)
+                with pytest.raises(asyncio.CancelledError):
+                    await conducting
+            else:
+                await conducting
         finally:
             if beside is not None:
                 beside.cancel()

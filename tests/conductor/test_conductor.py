@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -219,3 +220,45 @@ def test_controls_are_named_and_do_what_they_say(tmp_path: Path) -> None:
     assert "response.begin" not in left_out.kinds
     assert left_out.one("run.begin")["controls"] == {"disarm": [], "leave_out": ["promote"]}
     assert left_out.one("run.end")["ended"] == "complete"
+
+
+def test_whoever_cancels_waits_until_all_is_healed(tmp_path: Path) -> None:
+    played = play(tmp_path, plan_of(fault("slow", "gateway -> db", name="fake.latency")), cancel_s=4)
+    assert played.one("run.end")["ended"] == "interrupted"
+    assert "undo toxic.remove" in played.world.done
+    assert "seal" in played.kinds
+
+
+def test_events_that_can_no_longer_be_written_end_the_run_and_everything_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worlds: list[World] = []
+
+    async def fill(world: World, stop: asyncio.Event) -> None:
+        worlds.append(world)
+        while "apply gateway -> db" not in world.done:  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0.01)
+
+        def full(*_: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("chaoskit.evidence.chain.os.write", full)
+
+    slow = fault("slow", "gateway -> db", name="fake.latency", for_=seconds(60))
+    with pytest.raises(EnvironmentBroken, match="No space left on device"):
+        play(tmp_path, plan_of(slow, deadline=seconds(100)), fill)
+    assert "undo toxic.remove" in worlds[0].done
+    assert worlds[0].done[-1] == "close"
+
+
+def test_a_stop_while_waiting_for_the_slot(tmp_path: Path) -> None:
+    async def press(world: World, stop: asyncio.Event) -> None:
+        await asyncio.sleep(30)
+        stop.set()
+
+    played = play(tmp_path, plan_of(fault()), press, slot_s=3600)
+    assert played.one("run.end")["ended"] == "interrupted"
+    assert played.seconds == pytest.approx(30, abs=0.1)
+    assert played.estate is not None
+    assert played.estate.closed
+    assert "slot given back" not in played.world.done
