@@ -18,8 +18,8 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import Lease, MirrorUndo
 from chaoskit.model.member import Fault, Response, ResponseFailed, Witness
-from chaoskit.model.plan import PlannedStep
 from chaoskit.model.parameters import build
+from chaoskit.model.plan import PlannedStep
 
 ARM_WITHIN_S = 10.0
 RENEW_WITHIN_S = 0.3
