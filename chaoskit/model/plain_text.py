@@ -7,7 +7,7 @@ import unicodedata
 
 ONE_LINE_MAX = 400
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_BREAKS = re.compile("[\r\v\f\x85\u2028\u2029]")
+_BREAKS = re.compile("\r\n|[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _UNSEEN = frozenset(("Cc", "Cf", "Co", "Cn", "Zl", "Zp"))
 """Categories of control, direction, zero-width, private and unassigned characters; surrogates stay: a stream's error
 handler shows them as the bytes of a file name that they stand for."""
@@ -27,5 +27,6 @@ def harmless(text: str) -> str:
 
 def one_line(text: object, at_most: int = ONE_LINE_MAX) -> str:
     """The same on a single line, so that a name cannot forge a line of a report; a very long one is cut."""
-    line = harmless(" ".join(_BREAKS.sub("\n", str(text)).split("\n")).replace("\t", " "))
+    whole = str(text)
+    line = harmless(_BREAKS.sub(" ", whole[: at_most + 1]))
     return line if len(line) <= at_most else line[: at_most - 1] + "…"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from chaoskit.model.plain_text import harmless, one_line
+from chaoskit.model.plain_text import one_line
 from chaoskit.model.verdict import Finding, Result, Verdict
 from chaoskit.registry import register
 
@@ -72,7 +72,7 @@ class Scorecard:
         return "\n".join(lines)
 
     def _finding(self, finding: Finding) -> str:
-        lines = harmless(finding.detail).splitlines()
+        lines = finding.detail.splitlines()
         shown = [f"      {one_line(line)}" for line in lines[-_LINES_SHOWN:]]
         if len(lines) > len(shown):
             shown.insert(0, f"      … {len(lines) - len(shown)} lines before are in result.json")

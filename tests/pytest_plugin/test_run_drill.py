@@ -1,0 +1,79 @@
+"""The `run_drill` fixture, for engineers who assert on a drill in Python. Its runs are staged."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pytest_plugin import staged_runs
+from tests.pytest_plugin.staged_runs import drill, write
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture
+def staged(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    monkeypatch.setattr("chaoskit.pipeline.run", staged_runs.run)
+    write(pytester.path)
+    return pytester
+
+
+def test_it_returns_the_run_whatever_the_verdict(staged: pytest.Pytester) -> None:
+    write(staged.path, shop=drill(title="fail"))
+    staged.makepyfile(
+        """
+        def test_shop(run_drill, request):
+            run = run_drill("shop.yaml", seed=9)
+            assert run.result.outcome == "fail"
+            assert run.measurements.journeys["visit"].rta.hi < 20e9
+            assert run.folder.name == "staged-9"
+            assert ("outcome", "fail") in request.node.user_properties
+        """
+    )
+    staged.runpytest_inprocess("shop.yaml", "-p", "no:randomly").assert_outcomes(failed=1)
+    staged.runpytest_inprocess("-p", "no:randomly", "-k", "test_shop").assert_outcomes(passed=1, deselected=1)
+
+
+def test_paths_start_at_the_test_or_at_the_root(staged: pytest.Pytester) -> None:
+    sub = staged.mkdir("sub")
+    write(sub, near=drill())
+    write(staged.path, far=drill())
+    (sub / "test_paths.py").write_text(
+        "def test_paths(run_drill):\n    run_drill('near.yaml')\n    run_drill('far.yaml')\n"
+    )
+    (staged.path / "pytest.ini").write_text("[pytest]\n")
+    staged.runpytest_inprocess("-k", "test_paths", "-p", "no:randomly").assert_outcomes(
+        passed=1, deselected=2
+    )
+
+
+def test_mistakes_are_told_without_a_traceback_of_ours(staged: pytest.Pytester) -> None:
+    write(staged.path, shop=drill(rto="soon"))
+    staged.makepyfile(
+        """
+        import asyncio
+
+        def test_missing(run_drill):
+            run_drill("nowhere.yaml")
+
+        def test_mistaken(run_drill):
+            run_drill("shop.yaml")
+
+        def test_not_mine(drill_run):
+            pass
+
+        def test_in_a_loop(run_drill):
+            async def body():
+                run_drill("shop.yaml")
+            asyncio.run(body())
+        """
+    )
+    result = staged.runpytest_inprocess(
+        "-p", "no:randomly", "--continue-on-collection-errors", "--ignore=shop.yaml"
+    )
+    result.assert_outcomes(failed=3, errors=1)
+    text = result.stdout.str()
+    assert "nowhere.yaml:1:1: no such drill file" in text
+    assert "shop.yaml:11:16: " in text
+    assert "in your own tests use run_drill(path)" in text
+    assert "run_drill blocks" in text
+    assert "chaoskit/pytest_plugin" not in text
