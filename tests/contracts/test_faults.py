@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
+import signal
 from collections.abc import Coroutine
 from typing import Any
 
@@ -17,7 +19,7 @@ from chaoskit.engines.line import NoLine
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.model.lease import Lease
 from chaoskit.model.member import Fault, Witness
-from chaoskit.spec.member_params import build
+from chaoskit.model.parameters import build
 from tests.contracts.bench_estate import Bench
 from tests.contracts.postgresql_pair import role
 
@@ -26,7 +28,9 @@ DATABASE = "web -> db"
 REPLICATION = "db-standby -> db"
 
 # (fault, target, parameters as a drill writes them)
-ON_WEB: list[tuple[str, str, dict[str, Any]]] = [
+Case = tuple[str, str, dict[str, Any]]
+
+ON_WEB: list[Case] = [
     ("process.kill", "web", {}),
     ("process.freeze", "web", {}),
     ("host.loss", "web", {}),
@@ -39,7 +43,7 @@ ON_WEB: list[tuple[str, str, dict[str, Any]]] = [
     ("link.timeout", WEB, {}),
     ("link.timeout", WEB, {"after": "100ms", "direction": "requests"}),
 ]
-ON_DATABASE: list[tuple[str, str, dict[str, Any]]] = [
+ON_DATABASE: list[Case] = [
     ("process.kill", "db", {}),
     ("process.freeze", "db", {}),
     ("host.loss", "db", {}),
@@ -49,10 +53,14 @@ ON_DATABASE: list[tuple[str, str, dict[str, Any]]] = [
     ("link.reset", DATABASE, {"after": "50ms"}),
     ("link.timeout", DATABASE, {"direction": "answers"}),
 ]
-UNDONE = [case for case in ON_WEB if case[0] not in ("process.kill", "host.loss")]
+DEADLY = ("process.kill", "host.loss")
 
 
-def named(case: tuple[str, str, dict[str, Any]]) -> str:
+def undoable(cases: list[Case]) -> list[Case]:
+    return [case for case in cases if case[0] not in DEADLY]
+
+
+def named(case: Case) -> str:
     return "-".join([case[0], *map(str, case[2].values())])
 
 
@@ -60,12 +68,12 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(work)
 
 
-def make(case: tuple[str, str, dict[str, Any]]) -> Fault:
+def make(case: Case) -> Fault:
     fault: Fault = build(registry.member("faults", case[0]), case[2])
     return fault
 
 
-async def inflict(case: tuple[str, str, dict[str, Any]], estate: Bench) -> tuple[Lease, Witness, int]:
+async def inflict(case: Case, estate: Bench) -> tuple[Lease, Witness, int]:
     """As the conductor does: baseline, undo, apply, witness. Returns also when the application began."""
     fault, target = make(case), case[1]
     baseline = await fault.baseline(target, estate)
@@ -88,50 +96,54 @@ def test_every_registered_fault_is_held_to_the_contract() -> None:
     assert {case[0] for case in ON_DATABASE} == set(registry.members("faults"))
 
 
-@pytest.mark.parametrize("case", ON_WEB, ids=named)
-def test_is_witnessed_on_an_http_service(case: tuple[str, str, dict[str, Any]], web: Bench) -> None:
-    _, witness, begun = run(inflict(case, web))
-    proven(witness, begun)
-
-
-@pytest.mark.parametrize("case", ON_DATABASE, ids=named)
-def test_is_witnessed_on_a_database(case: tuple[str, str, dict[str, Any]], bank: Bench) -> None:
-    _, witness, begun = run(inflict(case, bank))
-    proven(witness, begun)
-
-
-async def only_look(case: tuple[str, str, dict[str, Any]], estate: Bench) -> Witness:
+async def only_look(case: Case, estate: Bench) -> Witness:
     fault, target = make(case), case[1]
     return await fault.witness(target, estate, await fault.baseline(target, estate))
 
 
-@pytest.mark.parametrize("case", ON_WEB, ids=named)
-def test_nothing_is_witnessed_that_was_not_applied(case: tuple[str, str, dict[str, Any]], web: Bench) -> None:
-    witness = run(only_look(case, web))
-    assert not witness.seen
+async def not_seen(case: Case, estate: Bench) -> None:
+    """The control: nothing was applied, so nothing may be witnessed."""
+    witness = await only_look(case, estate)
+    assert not witness.seen, witness.how
     assert witness.seen_ns is None
     assert witness.how
 
 
-def test_nothing_is_witnessed_on_a_database_that_was_left_alone(bank: Bench) -> None:
-    async def look_at_all() -> list[str]:
-        return [named(case) for case in ON_DATABASE if (await only_look(case, bank)).seen]
+async def undo_from_disk(lease: Lease, estate: Bench) -> None:
+    read = Lease.model_validate_json(json.dumps(json.loads(lease.model_dump_json())))
+    assert read == lease
+    assert read.undo.steps
+    await estate.undo(read.undo)
 
-    assert run(look_at_all()) == []
+
+async def there_and_back(case: Case, estate: Bench) -> None:
+    """Undone without ever having been applied, not seen, applied, seen, undone several times, not seen."""
+    never = await make(case).undo(case[1], estate)
+    await undo_from_disk(Lease(id="0", run="r", step="s", target=case[1], undo=never), estate)
+    await not_seen(case, estate)
+    lease, witness, begun = await inflict(case, estate)
+    proven(witness, begun)
+    for _ in range(3):
+        await undo_from_disk(lease, estate)
+    await not_seen(case, estate)
 
 
-@pytest.mark.parametrize("case", ON_WEB, ids=named)
-def test_undo_is_plain_data_made_before_anything_is_broken(
-    case: tuple[str, str, dict[str, Any]], web: Bench
-) -> None:
-    async def only_undo() -> Lease:
-        undo = await make(case).undo(case[1], web)
-        await web.undo(undo)  # never applied: harmless
-        return Lease(id="1", run="r", step="s", target=case[1], undo=undo)
+@pytest.mark.parametrize("case", undoable(ON_WEB), ids=named)
+def test_on_an_http_service(case: Case, whole_web: Bench) -> None:
+    async def main() -> None:
+        await there_and_back(case, whole_web)
+        assert await answers(whole_web)
 
-    lease = run(only_undo())
-    assert Lease.model_validate_json(json.dumps(json.loads(lease.model_dump_json()))) == lease
-    assert lease.undo.steps
+    run(main())
+
+
+@pytest.mark.parametrize("case", undoable(ON_DATABASE), ids=named)
+def test_on_a_database(case: Case, whole_bank: Bench) -> None:
+    async def main() -> None:
+        await there_and_back(case, whole_bank)
+        await PostgreSQL(whole_bank.direct("db"), role()).committed_write(10)
+
+    run(main())
 
 
 async def answers(estate: Bench) -> bool:
@@ -143,32 +155,17 @@ async def answers(estate: Bench) -> bool:
     return True
 
 
-@pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize("case", UNDONE, ids=named)
-def test_undo_brings_service_back_and_may_repeat(
-    case: tuple[str, str, dict[str, Any]], times: int, web: Bench
-) -> None:
-    async def there_and_back() -> None:
-        lease, witness, _ = await inflict(case, web)
-        assert witness.seen, witness.how
-        from_disk = Lease.model_validate_json(lease.model_dump_json())
-        for _ in range(times):
-            await web.undo(from_disk.undo)
-        assert await answers(web)
-        assert not (await only_look(case, web)).seen
-
-    run(there_and_back())
-
-
-@pytest.mark.parametrize("name", ["process.kill", "host.loss"])
+@pytest.mark.parametrize("name", DEADLY)
 def test_a_dead_service_stays_dead_and_its_links_look_it_until_it_listens_again(
     name: str, web: Bench
 ) -> None:
-    async def there_and_back() -> None:
-        lease, witness, _ = await inflict((name, "web", {}), web)
-        assert witness.seen, witness.how
+    async def main() -> None:
+        case: Case = (name, "web", {})
+        await not_seen(case, web)
+        lease, witness, begun = await inflict(case, web)
+        proven(witness, begun)
         for _ in range(2):
-            await web.undo(lease.undo)
+            await undo_from_disk(lease, web)
         assert await web.tree("web") == ()
         assert (await knock(web.address(WEB), 1)).kind == (
             "refused" if name == "process.kill" else "answered"
@@ -177,25 +174,21 @@ def test_a_dead_service_stays_dead_and_its_links_look_it_until_it_listens_again(
         await web.start("web")
         assert await answers(web)
 
-    run(there_and_back())
+    run(main())
 
 
-def test_a_frozen_database_wakes_with_all_its_processes(bank: Bench) -> None:
-    async def there_and_back() -> None:
-        lease, witness, _ = await inflict(("process.freeze", "db", {}), bank)
-        assert witness.seen, witness.how
-        assert "connection from before" in witness.how
-        await bank.undo(lease.undo)
-        await PostgreSQL(bank.direct("db"), role()).committed_write(5)
+@pytest.mark.parametrize("name", DEADLY)
+def test_a_database_dies_with_all_its_processes(name: str, bank: Bench) -> None:
+    async def main() -> None:
+        await not_seen((name, "db", {}), bank)
+        _, witness, begun = await inflict((name, "db", {}), bank)
+        proven(witness, begun)
 
-    run(there_and_back())
+    run(main())
 
 
 def test_freezing_only_the_postmaster_is_no_freeze(bank: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     async def only_the_parent(service: str) -> tuple[Any, ...]:
-        import os
-        import signal
-
         os.kill(bank.roots[service].pid, signal.SIGSTOP)
         return ()
 
@@ -210,9 +203,6 @@ def test_a_kill_that_spares_one_process_is_not_witnessed(
 ) -> None:
     async def spare(service: str) -> tuple[Any, ...]:
         tree = await bank.tree(service)
-        import os
-        import signal
-
         os.kill(tree[-1].pid, signal.SIGSTOP)
         return ()
 

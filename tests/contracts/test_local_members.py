@@ -18,7 +18,7 @@ from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.model.lease import Undo
 from chaoskit.model.member import Fault, ResponseFailed, Witness
 from chaoskit.runtimes.local.estate import LocalEstate
-from chaoskit.spec.member_params import build
+from chaoskit.model.parameters import build
 from tests.contracts.responding import Context
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision, provision, state
@@ -90,6 +90,7 @@ def test_links_are_broken_witnessed_and_whole_again(tmp_path: Path, provision: P
                 undo, _ = await inflict(estate, name, target, parameters)
                 for _ in range(2):
                     await estate.undo(undo)
+            for name, target, parameters in (LINK_FAULTS[0], LINK_FAULTS[-1]):
                 assert not (await only_look(estate, name, target, parameters)).seen
             assert await answers(estate)
             await server(estate, "db").committed_write(10)  # synchronous: the standby is back on its link

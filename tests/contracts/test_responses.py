@@ -15,7 +15,7 @@ from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.model.estate import Toxic
 from chaoskit.model.lease import SignalUndo, Undo
 from chaoskit.model.member import ResponseFailed
-from chaoskit.spec.member_params import build
+from chaoskit.model.parameters import build
 from tests.contracts.bench_estate import Bench
 from tests.contracts.postgresql_pair import role
 from tests.contracts.responding import Context
