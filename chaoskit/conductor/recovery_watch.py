@@ -57,7 +57,8 @@ class RecoveryWatch:
         change = max(stage.changed_ns, fault)
         self._found = self._since_fault.recovered_at(fault, now)
         since_change = self._since_change.recovered_at(change, now) if change > fault else self._found
-        self._held = all(at is not None for at in (*self._found.values(), *since_change.values()))
+        held = [at is not None for at in (*self._found.values(), *since_change.values())]
+        self._held = bool(held) and all(held)
         if stage.first_fault_ns:
             self._tell()
         # However many arrivals there are to judge, the looking itself takes at most a twentieth of the processor.

@@ -82,7 +82,8 @@ class Timeline:
 
     def start(self) -> None:
         """Start every step's task; `stage.zero_ns` is set."""
-        self._moved_ns = self._stage.zero_ns
+        planned = max((step.at.ns for step in self._stage.plan.steps if step.at is not None), default=0)
+        self._moved_ns = self._stage.zero_ns + planned
         for number, steps in self._volleys():
             self._spawn(self._volley(number, steps), steps)
         for step in self._stage.plan.steps:
@@ -167,6 +168,7 @@ class Timeline:
             self._stage.recorder.record("step.left_out", step=step.id)
             self._progress[step.id].lose("it was left out")
             return
+        self._moves(self._stage.clock() + actors.lived_ns(self._stage, step))
         await actors.decide(self._stage, step)
         self._begun(step)
         if await actors.respond(self._stage, step):
@@ -183,6 +185,7 @@ class Timeline:
             if not await self._triggered(step):
                 return None
             instant = stage.clock() + (step.after.ns if step.after else 0)
+            self._moves(instant)
         await stage.sleep_until(instant - lead_ns)
         return instant
 
@@ -197,7 +200,10 @@ class Timeline:
         return True
 
     async def _within(self, step: PlannedStep, when: When) -> bool:
-        """Wait for the event; `within` counts from when the timeline last moved. Raises WaitPassed."""
+        """Wait for the event; `within` counts from when the timeline last moved, or will by its own times.
+
+        Raises WaitPassed.
+        """
         waiting = asyncio.ensure_future(self._event(step, when))
         try:
             while True:
@@ -213,11 +219,9 @@ class Timeline:
 
     def _last_call_ns(self, when: When) -> int:
         steps = self._stage.plan.steps
-        planned = max((step.at.ns for step in steps if step.at is not None), default=0)
-        moved = max(self._moved_ns, self._stage.zero_ns + planned)
         awaited = next((step for step in steps if step.id == when.done), None)
         lasting = awaited.for_.ns if awaited is not None and awaited.for_ is not None else 0
-        return moved + lasting + when.within.ns
+        return self._moved_ns + lasting + when.within.ns
 
     async def _event(self, step: PlannedStep, when: When) -> bool:
         if when.down is not None:
@@ -249,8 +253,11 @@ class Timeline:
             stage.ending.set("broken", f"{step.id}: a false alarm about {service} came before any fault")
         return True
 
+    def _moves(self, at_ns: int) -> None:
+        self._moved_ns = max(self._moved_ns, at_ns)
+
     def _begun(self, step: PlannedStep) -> None:
-        self._moved_ns = self._stage.clock()
+        self._moves(self._stage.clock())
         self._progress[step.id].begun.set()
 
     def _done(self, step: PlannedStep) -> None:

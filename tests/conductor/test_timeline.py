@@ -116,6 +116,19 @@ def test_within_counts_from_the_latest_planned_fault(tmp_path: Path) -> None:
     assert "step.failed" not in played.kinds
 
 
+def test_a_wait_has_patience_with_what_the_drill_itself_takes_its_time_for(tmp_path: Path) -> None:
+    """A lived decision of two minutes and an `after` of one: the steps that wait for them have 5 s each."""
+    steps = (
+        fault(),
+        response("decided", when=down(within=seconds(5)), decision=DECISION),
+        response("later", when=When(done="decided", within=seconds(5)), after=seconds(60)),
+        response("last", when=When(begun="later", within=seconds(5))),
+    )
+    played = play(tmp_path, plan_of(*steps, pace="real", deadline=seconds(400)))
+    assert "step.failed" not in played.kinds
+    assert [data["step"] for data in played.of("response.done")] == ["decided", "last", "later"]
+
+
 def test_for_undoes_the_fault_after_its_time(tmp_path: Path) -> None:
     steps = (fault("slow", "gateway -> db", name="fake.latency", for_=seconds(3)),)
     played = play(tmp_path, plan_of(*steps))
