@@ -1,5 +1,4 @@
-"""What an exchange's end means for the money: ok it took effect, fail it certainly did not, unknown it may
-have."""
+"""What an exchange's end means for the money: ok it took effect, fail it did not, unknown it may have."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The prober: one operation per journey and period, apart from the load, to time outages to within two
-periods.
+"""The prober: one operation per journey and period, apart from the load, to time outages.
 
 `python -m chaoskit.conductor.prober` takes a MeasurerTask on standard input. Each probe is a new customer
 with a connection of its own, so a connection stuck on a dead path never spoils a later probe, and the end of

@@ -1,5 +1,4 @@
-"""When operations are to start: fixed before the run by seed, whatever the system under drill does (open
-loop)."""
+"""When operations are to start: fixed before the run by seed, whatever the system does (open loop)."""
 
 from __future__ import annotations
 

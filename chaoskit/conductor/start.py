@@ -1,5 +1,4 @@
-"""Starts a measurer's process: the task from standard input, a claim on the processor, the loop, the exit
-status.
+"""Starts a measurer's process: task from standard input, claim on the processor, loop, exit status.
 
 Exit status: 0 told to stop and drained (the journal has its `end`) · 2 the task is wrong · 3 the journal
 cannot be written.

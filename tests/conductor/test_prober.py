@@ -58,14 +58,18 @@ def test_probes_that_hang_delay_no_other_and_are_not_repeated(tmp_path: Path) ->
     async def test() -> None:
         async with (
             open_bank(StubBank(lambda body: None)) as bank,
-            measurer(task(tmp_path, bank.port, within="400ms", **probes("20ms", "transfer"))) as prober,
+            measurer(task(tmp_path, bank.port, within="1s", **probes("20ms", "transfer"))) as prober,
         ):
             await bank.received(60)
             assert await prober.stop() == 0
-            operations = [o for o in prober.reader.operations() if o.sent is not None]
-            assert {(o.outcome, o.attempt) for o in operations} == {("unknown", 1)}
+            tried = [o for o in prober.reader.operations() if o.sent is not None]
+            assert {o.attempt for o in tried} == {1}
+            # this process is the bank, too: where it was too busy to accept, a probe could not connect
+            operations = [o for o in tried if not (o.error or "").startswith("connect")]
+            assert len(operations) > 30
+            assert {o.outcome for o in operations} == {"unknown"}
             assert all((o.error or "").startswith("limit") for o in operations)
-            assert all((o.done or 0) - (o.sent or 0) >= 400_000_000 for o in operations)
+            assert all((o.done or 0) - (o.sent or 0) >= 1_000_000_000 for o in operations)
             late = sorted(prober.reader.late_ns)
             assert late[len(late) // 2] < PERIOD_NS  # the median, so that a busy machine does not matter
 
