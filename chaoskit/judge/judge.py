@@ -196,7 +196,7 @@ def _modelled_ns(measurements: Measurements) -> int:
 def _notes(history: History, measurements: Measurements, drill: Drill | None) -> tuple[str, ...]:
     notes = list(history.plan.notes)
     modelled = _modelled_ns(measurements)
-    if modelled:
+    if modelled and not any("machine's outage only" in note for note in notes):
         notes.append(
             f"{span(modelled)} of human time are modelled and were not waited for: loss, in-doubt and backlog "
             "were measured over the machine's outage only"
