@@ -106,14 +106,16 @@ async def _keep(
     queries: Mapping[str, str],
     place: Path,
 ) -> None:
-    begun = stage.clock()
-    writable = await _writable(stage, engine, member)
+    begun = taken = stage.clock()
     before = await engine.snapshot(queries, place, READ_WITHIN_S)
+    writable = await _writable(stage, engine, member)
     while True:
-        await asyncio.sleep(stage.plan.drill.settle.gap.s)
+        # A snapshot is of the instant at which it begins, so the gap runs from there.
+        await stage.sleep_until(taken + stage.plan.drill.settle.gap.ns)
+        taken = stage.clock()
         after = await engine.snapshot(queries, place, READ_WITHIN_S)
         identical = before.digest == after.digest
-        if identical or stage.clock() - begun > STILL_WITHIN_S * 1e9:
+        if identical or taken - begun > STILL_WITHIN_S * 1e9:
             break
         before = after
     meta = _meta(books, member, standing, after, writable, identical)
