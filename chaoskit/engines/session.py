@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -29,6 +30,8 @@ from chaoskit.model.system import DatabaseRole
 
 Connection = AsyncConnection[TupleRow]
 T = TypeVar("T")
+_PREAMBLE = re.compile(r"^connection failed: (?:connection to server at .*?, port \d+ failed: )?")
+_ADVICE = re.compile(r" (?:Is the server running on that host|This probably means the server terminated).*")
 
 
 class EngineError(ChaoskitError):
@@ -132,6 +135,8 @@ def _translated(address: Address, error: psycopg.Error) -> EngineError:
     text = " ".join(str(error).split())
     if error.sqlstate is not None:
         return QueryRefused(f"{address}: {text}", error.sqlstate)
+    # libpq repeats the address and guesses at reasons; an event needs neither.
+    text = _ADVICE.sub("", _PREAMBLE.sub("", text)).rstrip(". ?")
     if "FATAL:" in text:  # a refused log-in comes without its code
         return QueryRefused(f"{address}: {text}")
-    return Unreachable(f"{address}: {text}")
+    return Unreachable(f"{address}: {text[:1].lower()}{text[1:]}")

@@ -95,12 +95,11 @@ class LinkLatency:
             if answer.took_ns >= late_ns:
                 late.append(answer)
             if len(late) >= needed and 2 * len(late) >= asked:
-                how = f"{len(late)} of {asked} answers took {late[0].took_ns / _MS:.0f} ms or so"
-                return Witness(
-                    True,
-                    late[0].at_ns,
-                    f"{how}, {position.times_ns[len(position.times_ns) // 2] / _MS:.1f} ms before",
+                usual_ms = position.times_ns[len(position.times_ns) // 2] / _MS
+                how = (
+                    f"{len(late)} of {asked} answers were late, the first took {late[0].took_ns / _MS:.0f} ms"
                 )
+                return Witness(True, late[0].at_ns, f"{how}, {usual_ms:.1f} ms before the fault")
         how = f"only {len(late)} of {asked} answers took {late_ns / _MS:.0f} ms or more"
         return Witness(False, None, how)
 

@@ -20,6 +20,7 @@ from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
 _LOOK_S = 0.05
+_ANSWER_S = 5.0
 _MS = 1_000_000
 _NO_WAIT = Duration.parse("0s")
 _WITHIN = Duration.parse("30s")
@@ -69,7 +70,7 @@ class PromoteStandby:
         server = PostgreSQL(estate.direct(standby), role)
         begun = monotonic_ns()
         try:
-            if not await server.in_recovery():
+            if not await server.in_recovery(_ANSWER_S):
                 raise ResponseFailed(f"{standby} is not in recovery: there is nothing to promote")
             fence = await self._fence(old, server, context)
             _record(context, "fenced", begun, service=old, how=fence.how)
@@ -113,13 +114,13 @@ class PromoteStandby:
             return
         begun = monotonic_ns()
         deadline = begun + self.within.ns
-        lag = first = await server.lag()
+        lag = first = await server.lag(_ANSWER_S)
         quiet_since = begun
         while monotonic_ns() - quiet_since < self.catch_up.ns:
             if monotonic_ns() > deadline:
                 raise ResponseFailed(f"the standby was still receiving {self.within} after the fence")
             await asyncio.sleep(_LOOK_S)  # the log arrives without an event for those outside
-            now = await server.lag()
+            now = await server.lag(_ANSWER_S)
             if now.received_bytes != lag.received_bytes:
                 lag, quiet_since = now, monotonic_ns()
         received = lag.received_bytes - first.received_bytes

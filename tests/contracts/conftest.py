@@ -36,3 +36,22 @@ def web(bench: Bench) -> Bench:
     bench.start_web()
     bench.open_link("customers -> web")
     return bench
+
+
+@pytest.fixture(scope="module")
+def whole_web() -> Iterator[Bench]:
+    """An HTTP service shared by tests that leave it whole."""
+    estate = Bench()
+    estate.start_web()
+    estate.open_link("customers -> web")
+    yield estate
+    estate.close()
+
+
+@pytest.fixture(scope="module")
+def whole_bank(database_template: Path) -> Iterator[Bench]:
+    """The pair, shared by tests that leave it whole."""
+    estate = Bench()
+    estate.start_pair(database_template)
+    yield estate
+    estate.close()

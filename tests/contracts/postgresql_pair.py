@@ -33,7 +33,9 @@ unix_socket_directories = ''
 fsync = off
 shared_buffers = 16MB
 max_wal_senders = 4
-wal_keep_size = 64MB
+wal_keep_size = 16MB
+min_wal_size = 2MB
+max_wal_size = 64MB
 autovacuum = off
 """
 
@@ -82,6 +84,7 @@ def make_template() -> Path:
         "-E",
         "UTF8",
         "--locale=C",
+        "--wal-segsize=1",
         "-A",
         "scram-sha-256",
     ]

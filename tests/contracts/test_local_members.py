@@ -17,8 +17,8 @@ from chaoskit.engines.line import NoLine, RawLine
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.model.lease import Undo
 from chaoskit.model.member import Fault, ResponseFailed, Witness
-from chaoskit.runtimes.local.estate import LocalEstate
 from chaoskit.model.parameters import build
+from chaoskit.runtimes.local.estate import LocalEstate
 from tests.contracts.responding import Context
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision, provision, state

@@ -33,3 +33,11 @@ def standby(database_template: Path, primary: Member) -> Iterator[Member]:
     member.await_streaming()
     yield member
     stop(member)
+
+
+@pytest.fixture(scope="module")
+def whole_primary(database_template: Path) -> Iterator[Member]:
+    """A primary shared by tests that leave it as it was."""
+    member = Member.start(copy(database_template, "primary"), own_address())
+    yield member
+    stop(member)

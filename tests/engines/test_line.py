@@ -101,9 +101,9 @@ def test_a_knock_tells_refused_from_accepted_from_silent() -> None:
     assert asyncio.run(serving(hold, lambda address: refused_by(address, 0.1))).kind == "answered"
 
 
-def test_a_session_is_asked_moved_through_and_seen_to_end(primary: Member) -> None:
+def test_a_session_is_asked_moved_through_and_seen_to_end(whole_primary: Member) -> None:
     async def live() -> None:
-        line = await PostgresLine.open(primary.address, role(), 5)
+        line = await PostgresLine.open(whole_primary.address, role(), 5)
         assert (await line.ask(5)).kind == "answered"
         for way in ("requests", "answers"):
             moved = await line.move(300_000, way, 5)  # type: ignore[arg-type]
@@ -111,7 +111,7 @@ def test_a_session_is_asked_moved_through_and_seen_to_end(primary: Member) -> No
         assert (await line.ending(0.05)).kind == "silent"
         assert (await line.ask(5)).kind == "answered"
         await asyncio.to_thread(
-            primary.execute,
+            whole_primary.execute,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'chaoskit'",
         )
         assert (await line.ending(5)).kind == "closed"
@@ -120,11 +120,11 @@ def test_a_session_is_asked_moved_through_and_seen_to_end(primary: Member) -> No
     asyncio.run(live())
 
 
-def test_a_role_that_may_not_log_in_still_gets_its_link_timed(primary: Member) -> None:
+def test_a_role_that_may_not_log_in_still_gets_its_link_timed(whole_primary: Member) -> None:
     stranger = role().model_copy(update={"user": "nobody-here"})
 
     async def ask() -> None:
-        position = await take_position(Dialect("db", "postgresql", role=stranger), primary.address)
+        position = await take_position(Dialect("db", "postgresql", role=stranger), whole_primary.address)
         assert isinstance(position.line, StartupLine)
         assert len(position.times_ns) == 5
         assert (await position.line.move(10, "answers", 1)).kind == "unreachable"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -31,7 +32,8 @@ def engine(member: Member) -> PostgreSQL:
 def freeze(member: Member, number: int = signal.SIGSTOP) -> None:
     root = psutil.Process(member.process.pid)
     for one in [root, *root.children(recursive=True)]:
-        os.kill(one.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one.pid, number)
 
 
 def test_members_say_what_they_are(primary: Member, standby: Member) -> None:
@@ -48,9 +50,9 @@ def test_members_say_what_they_are(primary: Member, standby: Member) -> None:
     run(ask())
 
 
-def test_a_committed_write_is_in_the_log_and_leaves_the_books_alone(primary: Member) -> None:
+def test_a_committed_write_is_in_the_log_and_leaves_the_books_alone(whole_primary: Member) -> None:
     async def ask() -> None:
-        one = engine(primary)
+        one = engine(whole_primary)
         before = int((await one.lsn()).replace("/", ""), 16)
         write = await one.committed_write()
         assert int((await one.lsn()).replace("/", ""), 16) > before
@@ -58,9 +60,9 @@ def test_a_committed_write_is_in_the_log_and_leaves_the_books_alone(primary: Mem
         assert await one.writable()
 
     objects = "SELECT count(*) FROM pg_class"
-    counted = primary.execute(objects)
+    counted = whole_primary.execute(objects)
     run(ask())
-    assert primary.execute(objects) == counted
+    assert whole_primary.execute(objects) == counted
 
 
 def test_a_commit_that_waits_for_a_missing_standby_is_no_proof(primary: Member) -> None:
@@ -161,16 +163,16 @@ def test_a_question_in_flight_ends_at_its_deadline_though_the_server_froze(prima
     assert not list(primary.data.parent.glob(".*"))
 
 
-def test_failures_have_their_type(primary: Member) -> None:
+def test_failures_have_their_type(whole_primary: Member) -> None:
     async def ask() -> None:
         nobody = PostgreSQL(own_address(), role())
         with pytest.raises(Unreachable):
             await nobody.ping(2)
-        stranger = PostgreSQL(primary.address, role().model_copy(update={"password": "wrong"}))
+        stranger = PostgreSQL(whole_primary.address, role().model_copy(update={"password": "wrong"}))
         with pytest.raises(QueryRefused, match="password authentication failed"):
             await stranger.ping(5)
         with pytest.raises(QueryRefused) as refused:
-            await engine(primary).snapshot({"a": "SELECT * FROM missing"}, primary.data.parent)
+            await engine(whole_primary).snapshot({"a": "SELECT * FROM missing"}, whole_primary.data.parent)
         assert refused.value.sqlstate == "42P01"
         silent = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
         port = silent.sockets[0].getsockname()[1]
@@ -181,7 +183,9 @@ def test_failures_have_their_type(primary: Member) -> None:
     run(ask())
 
 
-def test_variables_of_the_users_shell_have_no_say(primary: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_the_users_shell_have_no_say(
+    whole_primary: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {
         "PGHOST": "192.0.2.1",
         "PGPORT": "1",
@@ -191,7 +195,7 @@ def test_variables_of_the_users_shell_have_no_say(primary: Member, monkeypatch: 
         "PGTARGETSESSIONATTRS": "standby",
     }.items():
         monkeypatch.setenv(name, value)
-    assert run(engine(primary).ping(5)) > 0
+    assert run(engine(whole_primary).ping(5)) > 0
 
 
 ODD = r"""
@@ -204,8 +208,10 @@ SELECT id, words, money::numeric(12,2) AS money, flag, free, document, day FROM 
 """
 
 
-def test_a_snapshot_keeps_types_and_values(primary: Member, tmp_path: Path) -> None:
-    taken = run(engine(primary).snapshot({"odd": ODD, "none": "SELECT 1::int AS n WHERE false"}, tmp_path))
+def test_a_snapshot_keeps_types_and_values(whole_primary: Member, tmp_path: Path) -> None:
+    taken = run(
+        engine(whole_primary).snapshot({"odd": ODD, "none": "SELECT 1::int AS n WHERE false"}, tmp_path)
+    )
     assert taken.rows == {"odd": 4, "none": 0}
     table = duckdb.sql(f"SELECT * FROM '{tmp_path}/odd.parquet' ORDER BY id")
     kinds = dict(zip(table.columns, map(str, table.types), strict=True))
@@ -267,8 +273,8 @@ def test_one_snapshot_is_one_instant(primary: Member, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("query", ["SELECT 1 AS a, 2 AS a", "DELETE FROM pg_class", "", "SELECT 1; SELECT 2"])
 def test_a_query_that_is_none_is_refused_and_leaves_nothing(
-    query: str, primary: Member, tmp_path: Path
+    query: str, whole_primary: Member, tmp_path: Path
 ) -> None:
     with pytest.raises(EngineError):
-        run(engine(primary).snapshot({"bad": query}, tmp_path))
+        run(engine(whole_primary).snapshot({"bad": query}, tmp_path))
     assert list(tmp_path.iterdir()) == []
