@@ -25,6 +25,7 @@ class Destruction:
 
     def __init__(self, record: RunRecord, shared_before: frozenset[str] | None = None) -> None:
         self.record = record
+        self._reaps = record.supervisor.pid == os.getpid()
         self._pids: set[int] = set()
         self._shared_before = _shared_listing() if shared_before is None else shared_before
         self._shared: set[str] = set()
@@ -65,7 +66,8 @@ class Destruction:
             for entry in stopped.values():
                 signals.send(entry.pid, entry.start, signal.SIGKILL)
             while any(entry.pid in stopped for entry in members(table())):
-                _reap()
+                if self._reaps:
+                    _reap()
                 if time.monotonic() > deadline:
                     return [f"process {entry.pid}" for entry in members(table())]
                 time.sleep(0.002)

@@ -95,7 +95,7 @@ class LocalEstate:
     async def _start_own(
         self, job: str, role: str, argv: tuple[str, ...], log: Path, stdin: bytes
     ) -> Identity:
-        env = {**own_environment(), RUN_MARK: self.run}
+        env = {**own_environment(), RUN_MARK: self.supervision.record.scratch}
         return await self.supervision.run(job, role, argv, env=env, cwd=Path.cwd(), log=log, stdin=stdin)
 
     def direct(self, service: str) -> Address:

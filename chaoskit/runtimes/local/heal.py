@@ -50,10 +50,13 @@ def _heal(state: Path) -> str | None:
     record = read_record(state)
     if record is None or supervised(record):
         return None
-    with _alone(state) as alone:
-        if not alone or read_record(state) is None:
-            return None
-        left = destroy_from_disk(record)
+    try:
+        with _alone(state) as alone:
+            if not alone or read_record(state) is None:
+                return None
+            left = destroy_from_disk(record)
+    except FileNotFoundError:  # somebody else has just removed it
+        return None
     return f"{record.run}: " + ("; ".join(left) if left else "ended and removed what it had left")
 
 

@@ -133,7 +133,9 @@ class Jobs:
         return members
 
     def _read_reports(self, running: Running) -> None:
-        if running.gone:  # one look of the selector told of the keeper's end and of its last words: both are read
+        if (
+            running.gone
+        ):  # one look of the selector told of the keeper's end and of its last words: both are read
             return
         chunk = b""
         with contextlib.suppress(BlockingIOError):

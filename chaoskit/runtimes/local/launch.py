@@ -19,7 +19,7 @@ Compose file.
 """
 
 
-def base_environment(run: str, service: str, home: Path) -> dict[str, str]:
+def base_environment(mark: str, service: str, home: Path) -> dict[str, str]:
     """The least a program needs, the same on every machine, and the marks by which heal finds it."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     return {
@@ -29,7 +29,7 @@ def base_environment(run: str, service: str, home: Path) -> dict[str, str]:
         "TMPDIR": str(home),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
-        RUN_MARK: run,
+        RUN_MARK: mark,
         SERVICE_MARK: service,
     }
 

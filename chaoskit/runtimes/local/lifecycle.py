@@ -28,7 +28,7 @@ class LocalLifecycle:
         self._supervision = supervision
         self._links = links
         self._record = supervision.record
-        base = launch.base_environment(self._record.run, "postgresql-setup", Path(self._record.scratch))
+        base = launch.base_environment(self._record.scratch, "postgresql-setup", Path(self._record.scratch))
         self._clusters = PgClusters(supervision, base)
         names = tuple(plan.system.services)
         self._locks = {name: asyncio.Lock() for name in names}
@@ -79,7 +79,7 @@ class LocalLifecycle:
         await self._supervision.call("gone", name=service)
         self._links.starting(service)
         home = self._home(service)
-        base = launch.base_environment(self._record.run, service, home)
+        base = launch.base_environment(self._record.scratch, service, home)
         env = launch.environment(self._plan, self._topology, service, base)
         ended = self._ended[service] = asyncio.Event()
         if self._plan.system.local[service].postgresql is None:

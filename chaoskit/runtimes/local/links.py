@@ -45,17 +45,23 @@ class _State:
     listens: bool = False
     cut: bool = False
     mirror: Mode | None = None
+    draining: bool = False
     fenced: bool = False
     toxics: set[str] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def open(self) -> bool:
-        return self.listens and not self.cut and self.mirror != "refused" and not self.fenced
+        return self.listens and not self.cut and self.mirrored != "refused" and not self.fenced
+
+    @property
+    def mirrored(self) -> Mode | None:
+        """The mirror that shows: not yet on a link that had a fault when its callee died, and drains."""
+        return None if self.draining else self.mirror
 
     @property
     def faulted(self) -> bool:
-        """A fault lies on it: a mirror leaves it alone, so that what it holds can drain."""
+        """A fault lies on it."""
         return self.cut or bool(self.toxics)
 
 
@@ -110,6 +116,7 @@ class LocalLinks:
         """False cuts the link; True takes only that cut back."""
         state = self._states[link]
         state.cut = not enabled
+        state.draining = state.draining and state.faulted
         await self._settle(state)
 
     async def add_toxic(self, link: str, toxic: Toxic) -> None:
@@ -131,17 +138,20 @@ class LocalLinks:
             for proxy in state.proxies:
                 await self._do(lambda proxy=proxy: self._client.remove_toxic(proxy, toxic))  # type: ignore[misc]
         state.toxics.discard(toxic)
+        if state.draining and not state.faulted:
+            state.draining = False
+            await self._settle(state)
 
     async def mirror(self, service: str, mode: Mode) -> tuple[str, ...]:
         """Make the inbound links of a dead (or, silent: dying) service look dead; those with a fault are
         left to drain.
         """
-        taken = [self._states[name] for name in self.inbound(service)]
-        taken = [state for state in taken if not state.faulted]
+        inbound = [self._states[name] for name in self.inbound(service)]
         if mode == "silent":
             self._silent.add(service)
-        for state in taken:
-            state.mirror = mode
+        for state in inbound:
+            state.mirror, state.draining = mode, state.faulted
+        taken = [state for state in inbound if not state.draining]
         await asyncio.gather(*(self._settle(state) for state in taken))
         if mode == "silent":
             self.gone(service)
@@ -179,7 +189,7 @@ class LocalLinks:
         """The callee listens (again): its links come up and mirrors end, but for what is cut or fenced."""
         states = [self._states[name] for name in self.inbound(service)]
         for state in states:
-            state.listens, state.mirror = True, None
+            state.listens, state.mirror, state.draining = True, None, False
         await asyncio.gather(*(self._settle(state) for state in states))
 
     def starting(self, service: str) -> None:
@@ -225,7 +235,7 @@ class LocalLinks:
                 await self._do(lambda proxy=proxy, state=state: self._apply(proxy, state))  # type: ignore[misc]
 
     def _apply(self, proxy: str, state: _State) -> None:
-        silent = state.mirror == "silent" and not state.fenced
+        silent = state.mirrored == "silent" and not state.fenced
         has = {toxic.name for toxic in self._client.proxy(proxy).toxics}
         for stream in _STREAMS:
             for template, type_, attributes in _SILENCE:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+
+_EXEC_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,28 @@ def descendants(processes: Mapping[int, Entry], roots: Iterable[int]) -> list[En
 
 def environment(pid: int) -> dict[str, str]:
     """The environment a process was started with; empty if it may not be read or was overwritten."""
+    deadline = time.monotonic() + _EXEC_S
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            parts = file.read().split(b"\0")
+        while not (text := _contents(pid, "environ")) and _in_exec(pid) and time.monotonic() < deadline:
+            time.sleep(0.002)
     except OSError:
         return {}
+    parts = text.split(b"\0")
     pairs = (part.partition(b"=") for part in parts if b"=" in part)
     return {name.decode(errors="replace"): value.decode(errors="replace") for name, _, value in pairs}
+
+
+def _contents(pid: int, name: str) -> bytes:
+    with open(f"/proc/{pid}/{name}", "rb") as file:
+        return file.read()
+
+
+def _in_exec(pid: int) -> bool:
+    """Whether it is between its old program and its new one: it then shows neither arguments nor environment.
+
+    A process without an environment has arguments; a kernel thread has no program.
+    """
+    return not _contents(pid, "cmdline") and bool(os.readlink(f"/proc/{pid}/exe"))  # noqa: PTH115
 
 
 def working_directory(pid: int) -> str:

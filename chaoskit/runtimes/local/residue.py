@@ -21,6 +21,9 @@ from chaoskit.runtimes.local.record import Identity, RunRecord
 from chaoskit.runtimes.local.sockets import listening
 
 RUN_MARK = "CHAOSKIT_RUN"
+"""In the environment of every process of a run: its scratch folder, whose name nobody else has. A run's own name may
+stand a second time on the machine, in another state directory, and healing one must never touch the other.
+"""
 SERVICE_MARK = "CHAOSKIT_SERVICE"
 
 
@@ -50,7 +53,7 @@ def orphans(
             return False
         if (entry.pid, entry.start) in recorded:
             return True
-        if environment(entry.pid).get(RUN_MARK) == record.run:
+        if environment(entry.pid).get(RUN_MARK) == record.scratch:
             return True
         place = working_directory(entry.pid).removesuffix(" (deleted)")
         return entry.terminal == 0 and (place == record.scratch or place.startswith(record.scratch + "/"))

@@ -25,6 +25,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from chaoskit.runtimes.local import keeper, signals
@@ -33,7 +34,8 @@ from chaoskit.runtimes.local.destruction import Destruction
 from chaoskit.runtimes.local.jobs import Jobs
 from chaoskit.runtimes.local.kernel import become_subreaper
 from chaoskit.runtimes.local.process_table import look
-from chaoskit.runtimes.local.record import RunRecord, this_process, write_record
+from chaoskit.runtimes.local.record import RunRecord, read_record, this_process, write_record
+from chaoskit.runtimes.local.residue import supervised
 
 
 @dataclass
@@ -196,6 +198,10 @@ def main(argv: list[str]) -> int:
         entry = look(task["conductor"]["pid"])
         if entry is None or entry.start != task["conductor"]["start"]:
             return 0  # it ended before anything was started: nothing to clean
+        if (other := read_record(Path(task["state"]))) is not None and supervised(other):
+            raise FileExistsError(
+                f"run {task['run']} is running already, under process {other.supervisor.pid}"
+            )
         become_subreaper()
         block: Block = lease_block(task["run"])
         record = RunRecord.new(task, block=block.prefix, supervisor=this_process())

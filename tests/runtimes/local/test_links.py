@@ -162,6 +162,11 @@ def test_undo_of_one_fault_leaves_the_other(system: object, provision: Provision
             await estate.processes.kill("shop")
             assert await estate.links.mirror("shop", "refused") == LINKS[1:2]  # the cut one has its fault
             await estate.undo(Undo(steps=(LinkUndo(link=LINKS[0]),)))
+            assert await looks(estate) == [
+                "refused",
+                "refused",
+                "answered",
+            ]  # its callee is dead all the same
             await estate.lifecycle.start("shop")
             await estate.links.add_toxic(LINKS[0], Toxic("mute", "timeout", "downstream", {"timeout": 0}))
             assert await looks(estate) == ["silent", "answered", "answered"]
