@@ -77,6 +77,8 @@ class Narrator:
             case "detect.miss":
                 return self._first_miss(data)
             case "detect.ok":
+                if data["step"] not in self._missed:
+                    return ""
                 self._missed.discard(data["step"])
                 return f"{data['service']} answers again"
             case "decision.begin":
