@@ -145,7 +145,7 @@ def is_link_fault(lease: Lease) -> bool:
 async def _undo(stage: Stage, leases: list[Lease] | tuple[Lease, ...]) -> None:
     done = await asyncio.gather(*(actors.undo(stage, lease) for lease in leases))
     for lease, undone in zip(leases, done, strict=True):
-        if undone:
+        if undone and all(step.op != "none" for step in lease.undo.steps):
             stage.recorder.record("fault.undone", step=lease.step, target=lease.target)
     if failed := [lease.id for lease, undone in zip(leases, done, strict=True) if not undone]:
         raise EnvironmentBroken(f"could not undo {', '.join(failed)}")
