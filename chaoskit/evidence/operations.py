@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
+from pydantic_core import to_json
 
 from chaoskit.conductor.journal import JournalReader
 from chaoskit.model.history import Operation
@@ -46,8 +46,7 @@ def write_parquet(operations: Iterable[Operation], target: Path) -> None:
         lines = Path(scratch) / "operations.jsonl"
         with lines.open("wb") as file:
             for operation in operations:
-                row = operation.model_dump(mode="json", by_alias=False)
-                file.write(json.dumps(row).encode("ascii", "replace") + b"\n")
+                file.write(to_json(operation, by_alias=False) + b"\n")
         partial = target.with_name(f".{target.name}.partial")
         with duckdb.connect() as base:
             base.execute("SET threads = 2")

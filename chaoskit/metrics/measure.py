@@ -177,7 +177,7 @@ def _books(
     answered = [r.done for r in timeline.responses if r.done is not None]
     with tempfile.TemporaryDirectory(prefix="chaoskit-measure-") as scratch:
         asked = Path(scratch) / "asked.jsonl"
-        write_lines(history.operations, asked)
+        write_lines(history.operations, asked, ("key", "sent"))
         for books in wanted:
             own = Path(scratch) / "own.jsonl"
             write_lines((o for o in history.operations if journeys.get(o.journey) == books), own)

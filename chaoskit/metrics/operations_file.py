@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
+
+from pydantic_core import to_json
 
 from chaoskit.model.history import Operation
 
@@ -23,12 +25,14 @@ COLUMNS = {
 """A subset of the columns of ops.parquet, so that the SQL runs over either."""
 
 
-def write_lines(operations: Iterable[Operation], target: Path) -> None:
-    """Write one JSON object a line to `target`."""
+def write_lines(
+    operations: Iterable[Operation], target: Path, columns: Sequence[str] = tuple(COLUMNS)
+) -> None:
+    """Write one JSON object a line to `target`; columns that are left out read as NULL."""
+    fetch = attrgetter(*columns)
     with target.open("wb") as file:
         for operation in operations:
-            row = {name: getattr(operation, name) for name in COLUMNS}
-            file.write(json.dumps(row).encode("ascii") + b"\n")
+            file.write(to_json(dict(zip(columns, fetch(operation), strict=True))) + b"\n")
 
 
 def relation(path: Path) -> str:
