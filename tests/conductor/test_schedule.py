@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 
 from chaoskit.conductor.schedule import Arrival, merged, periodic, poisson
 
@@ -12,7 +12,7 @@ SECOND = 1_000_000_000
 
 def test_poisson_has_its_rate_and_exponential_gaps() -> None:
     arrivals = [a.intended_ns for a in islice(poisson("a", 200.0, 0, "seed"), 40_000)]
-    gaps = [(later - earlier) / SECOND for earlier, later in zip(arrivals, arrivals[1:], strict=False)]
+    gaps = [(later - earlier) / SECOND for earlier, later in pairwise(arrivals)]
     mean = sum(gaps) / len(gaps)
     assert abs(mean - 1 / 200) < 4 / 200 / math.sqrt(len(gaps))  # 4 standard errors
     for k in (0.1, 0.5, 1, 2, 3):  # P(gap > k/rate) = e^-k
