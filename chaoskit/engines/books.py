@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 from psycopg import Column
 
-from chaoskit.engines.session import Connection, EngineError, session
+from chaoskit.engines.session import Connection, EngineError, connect_patiently, session
 from chaoskit.model.estate import Address
 
 _DUCKDB_TYPES = {
@@ -75,7 +75,7 @@ async def snapshot(
         return position[0], position[1]
 
     try:
-        in_recovery, lsn = await session(address, keys, take, within_s)
+        in_recovery, lsn = await session(address, keys, take, within_s, connect_patiently)
         for name, columns in tables.items():
             await asyncio.to_thread(_to_parquet, _csv(folder, name), columns, folder / f"{name}.parquet")
     except duckdb.Error as error:

@@ -20,6 +20,7 @@ from chaoskit.engines.session import (
     DeadlinePassed,
     EngineError,
     QueryRefused,
+    connect_patiently,
     parameters,
     session,
 )
@@ -125,7 +126,8 @@ class PostgreSQL:
         The write is a transactional logical message: a record in the log whose commit is flushed and waits for
         synchronous standbys exactly as a payment's does, which a bare transaction id does not. It needs no table,
         so the books, the schema and their digest stay untouched, and nothing has to be cleaned up.
-        A member set to `default_transaction_read_only` refuses here too, as it would refuse a payment.
+        A member set to `default_transaction_read_only` refuses here too, as it would refuse a payment; one that is
+        full is asked again until the deadline.
         """
         begun = self.clock()
 
@@ -140,7 +142,7 @@ class PostgreSQL:
                 raise EngineError(f"{self.address}: says the write it has just committed is {status!r}")
             return CommittedWrite(xid, lsn, now, now - begun)
 
-        return await session(self.address, self._keys(), write, within_s)
+        return await session(self.address, self._keys(), write, within_s, connect_patiently)
 
     async def promote(self, within_s: float = 30.0) -> Promotion:
         """End recovery; returns once the member says it has. A write is not yet proven: see `committed_write`.

@@ -30,6 +30,8 @@ from chaoskit.model.system import DatabaseRole
 
 Connection = AsyncConnection[TupleRow]
 T = TypeVar("T")
+_AGAIN_S = 0.05
+_FULL = re.compile(r"too many clients|too many connections|slots are reserved|starting up|not yet accepting")
 _PREAMBLE = re.compile(r"^connection failed: (?:connection to server at .*?, port \d+ failed: )?")
 _ADVICE = re.compile(r" (?:Is the server running on that host|This probably means the server terminated).*")
 
@@ -102,13 +104,30 @@ async def connect(address: Address, keys: dict[str, str], within_s: float) -> Co
         raise _translated(address, error) from error
 
 
+async def connect_patiently(address: Address, keys: dict[str, str], within_s: float) -> Connection:
+    """`connect`, again while the server has no place for us yet: after a failover whole pools log in at once."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    while True:
+        try:
+            return await connect(address, keys, max(0.0, deadline - loop.time()))
+        except QueryRefused as refused:
+            if not _FULL.search(str(refused)) or loop.time() + _AGAIN_S >= deadline:
+                raise
+        await asyncio.sleep(_AGAIN_S)  # a place becomes free without an event for those outside
+
+
 async def session(
-    address: Address, keys: dict[str, str], work: Callable[[Connection], Awaitable[T]], within_s: float
+    address: Address,
+    keys: dict[str, str],
+    work: Callable[[Connection], Awaitable[T]],
+    within_s: float,
+    log_in: Callable[[Address, dict[str, str], float], Awaitable[Connection]] = connect,
 ) -> T:
     """Log in, do the work, close; all of it within `within_s` seconds. Raises EngineError."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
-    connection = await connect(address, keys, within_s)
+    connection = await log_in(address, keys, within_s)
     task = asyncio.ensure_future(work(connection))
     try:
         done, _ = await asyncio.wait({task}, timeout=max(0.0, deadline - loop.time()))

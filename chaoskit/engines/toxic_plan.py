@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Literal
 
-from chaoskit.model.estate import Links, Toxic
+from chaoskit.model.estate import Estate, Links, Toxic
 from chaoskit.model.lease import ToxicUndo, Undo
+from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 
 Direction = Literal["both", "requests", "answers"]
@@ -45,3 +46,24 @@ def whole_ms(name: str, duration: Duration, at_least_ms: int = 0, at_most_ms: in
             f"{name} is {duration}; write whole milliseconds from {at_least_ms}ms to {at_most_ms}ms"
         )
     return ms
+
+
+_FOR_EVER_MS = 2**31 - 1
+# Bytes are dropped, and the end of a connection whose owner has died is held back: to the other side it just hangs.
+SILENCE = toxics("timeout", "both", {"timeout": 0}) + toxics("slow_close", "both", {"delay": _FOR_EVER_MS})
+
+
+def outbound(service: str, system: System) -> tuple[str, ...]:
+    """The links that lead from a service."""
+    return tuple(link.name for link in system.links if link.caller == service)
+
+
+async def give_network_back(service: str, estate: Estate) -> None:
+    """A service that lost its host is about to start on another one: the links that lead from it carry again.
+
+    What hung on them ends here. Harmless where they were never silent, and again when the fault is undone.
+    """
+    links = outbound(service, estate.plan.system)
+    await asyncio.gather(
+        *(estate.links.remove_toxic(link, toxic.name) for link in links for toxic in SILENCE)
+    )

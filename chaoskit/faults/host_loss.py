@@ -8,16 +8,13 @@ from typing import Any, ClassVar, Literal
 
 from chaoskit.engines import tree
 from chaoskit.engines.dialect import until_silent
-from chaoskit.engines.toxic_plan import lay, toxics
+from chaoskit.engines.toxic_plan import SILENCE, lay, outbound
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import MirrorUndo, NothingToUndo, ProcessRef, ToxicUndo, Undo
 from chaoskit.model.member import Witness
 from chaoskit.registry import register
 
 _WITHIN_S = 2.0
-_FOR_EVER_MS = 2**31 - 1
-# Bytes are dropped, and the end of a connection whose owner has died is held back: to the other side it just hangs.
-_SILENT = toxics("timeout", "both", {"timeout": 0}) + toxics("slow_close", "both", {"delay": _FOR_EVER_MS})
 
 
 @register("faults", "host.loss")
@@ -31,7 +28,7 @@ class HostLoss:
     Witness: the kernel, asked by the conductor itself, no longer has any of the processes it had before; and a new
     connection through each link that leads to the service gets neither an answer nor a refusal.
     Undo: a dead process stays dead; the links that lead to it come back when it listens again, those that lead from
-    it at once.
+    it at once, and before that when `respond: restart-service` starts it, as if on another host.
     Fidelity on `local`: the silence is made by the links' proxies, which also hold back the end of the connections that
     were open, so that they hang as they would; connecting succeeds, where a lost machine would let it hang.
 
@@ -48,17 +45,19 @@ class HostLoss:
         return await estate.processes.tree(target)
 
     async def undo(self, target: str, estate: Estate) -> Undo:
-        outbound = [
-            ToxicUndo(link=link, toxic=toxic.name) for link in _outbound(target, estate) for toxic in _SILENT
+        hung = [
+            ToxicUndo(link=link, toxic=toxic.name)
+            for link in outbound(target, estate.plan.system)
+            for toxic in SILENCE
         ]
         why = f"a {target} whose host is lost stays dead"
-        return Undo(steps=(NothingToUndo(why=why), MirrorUndo(service=target), *outbound))
+        return Undo(steps=(NothingToUndo(why=why), MirrorUndo(service=target), *hung))
 
     async def apply(self, target: str, estate: Estate) -> None:
         # What it still had to say must not get out: its network falls silent before it dies.
         await asyncio.gather(
             estate.links.mirror(target, "silent"),
-            *(lay(estate.links, link, _SILENT) for link in _outbound(target, estate)),
+            *(lay(estate.links, link, SILENCE) for link in outbound(target, estate.plan.system)),
         )
         await estate.processes.kill(target)
 
@@ -75,7 +74,3 @@ class HostLoss:
                 return Witness(False, None, f"{dead.how}, but {link} is {answer.kind}: {answer.detail}")
         seen_ns = max([dead.seen_ns or 0, *(answer.asked_ns for answer in answers)])
         return Witness(True, seen_ns, f"{dead.how}; {len(inbound)} links to it are silent")
-
-
-def _outbound(target: str, estate: Estate) -> list[str]:
-    return [link.name for link in estate.plan.system.links if link.caller == target]

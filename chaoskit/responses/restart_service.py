@@ -11,6 +11,7 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.engines.fence import prove_dead
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
+from chaoskit.engines.toxic_plan import give_network_back
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.system import DatabaseRole
@@ -22,10 +23,11 @@ from chaoskit.registry import register
 class RestartService:
     """Starts the services named by `on:` as their runtime does and waits until they are ready.
 
-    Links that were taken down because the service was dead come back when it listens. A member of a database role is
-    started only when its partner is no writer: an old primary beside a promoted standby would be a second one, so
-    that is refused, and so is a start where the partner lives and does not say what it is. After the start both are
-    asked; should both accept writes all the same, the one just started is stopped again.
+    Links that were taken down because the service was dead come back when it listens; after `host.loss` those that
+    lead from it come back before the start, as on another host. A member of a database role is started only when its
+    partner is no writer: an old primary beside a promoted standby would be a second one, so that is refused, and so
+    is a start where the partner lives and does not say what it is. After the start both are asked; should both
+    accept writes all the same, the one just started is stopped again.
 
     Fidelity on `local`: the same command line in the same data directory; recovery from a crash is real.
 
@@ -35,7 +37,7 @@ class RestartService:
             on: ledger
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"lifecycle", "processes"})
+    requires: ClassVar[frozenset[str]] = frozenset({"lifecycle", "links", "processes"})
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         if not on:
@@ -49,6 +51,7 @@ class RestartService:
         role = system.roles[name] if name is not None else None
         if role is not None:
             await _refuse_second_writer(service, role, context)
+        await give_network_back(service, context.estate)
         try:
             await context.estate.lifecycle.start(service)
         except EnvironmentBroken as error:

@@ -10,8 +10,10 @@ import psycopg
 import pytest
 
 from chaoskit import registry
-from chaoskit.engines.dialect import knock
+from chaoskit.engines.dialect import Dialect, knock, silence
+from chaoskit.engines.line import NoLine
 from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.engines.postgresql_line import PostgresLine
 from chaoskit.model.estate import Toxic
 from chaoskit.model.lease import SignalUndo, Undo
 from chaoskit.model.member import ResponseFailed
@@ -195,6 +197,39 @@ def test_a_dead_service_is_started_again(web: Bench) -> None:
 
     assert [kind for kind, _ in run(drill()).facts] == ["started"]
     assert run(knock(web.address("customers -> web"), 1)).kind == "answered"
+
+
+def test_a_service_that_lost_its_host_gets_its_own_links_back_before_it_starts(bank: Bench) -> None:
+    bank.start_web()
+    fault = build(registry.member("faults", "host.loss"), {})
+
+    async def drill() -> None:
+        undo = await fault.undo("web", bank)
+        await fault.apply("web", bank)
+        assert (await silence(bank.address(TO_OLD), 0.2)).kind == "silent"
+        with pytest.raises(NoLine):
+            await Dialect.of(bank.plan.system, "db").open(bank.address(TO_OLD), 0.3)
+        await restart(bank, "web")
+        (await Dialect.of(bank.plan.system, "db").open(bank.address(TO_OLD), 5)).close()
+        await bank.undo(undo)
+
+    run(drill())
+
+
+def test_a_new_primary_that_is_full_is_proven_when_a_place_is_free(bank: Bench) -> None:
+    standby = server(bank, "db-standby")
+    bank.members["db"].execute("ALTER ROLE app CONNECTION LIMIT 1")
+
+    async def drill() -> None:
+        target = await server(bank, "db").lsn()
+        while (await standby.lsn()) < target:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+        line = await PostgresLine.open(bank.direct("db-standby"), role(), 5)  # takes the only place
+        asyncio.get_running_loop().call_later(0.7, line.close)
+        await bank.kill("db")
+        await promote(bank)
+
+    run(drill())
 
 
 def test_a_dead_primary_is_started_again_beside_its_standby(bank: Bench) -> None:
