@@ -159,6 +159,12 @@ def test_a_member_in_recovery_is_looked_past(tmp_path: Path) -> None:
     assert loss_of(builder.crash(), tmp_path).survivor == "standby"
 
 
+def test_a_member_that_says_both_is_no_survivor(tmp_path: Path) -> None:
+    builder = RunBuilder()
+    builder.members = {"standby": {"writable": True, "in_recovery": True, "identical": True}}
+    assert loss_of(builder.crash(), tmp_path).survivor is None
+
+
 def test_books_that_were_still_changing_are_a_problem(tmp_path: Path) -> None:
     builder = RunBuilder()
     builder.members["standby"]["identical"] = False

@@ -1,0 +1,99 @@
+"""What is good, what is an arrival, and what customers got of what they asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chaoskit.metrics.arrivals import Series, arrival, arrivals_of
+from chaoskit.metrics.availability import availability_of
+from chaoskit.metrics.latency import latency_ms
+from chaoskit.model.history import Operation
+
+MS = 10**6
+S = 10**9
+
+
+def operation(**changes: Any) -> Operation:
+    fields: dict[str, Any] = {
+        "key": "k",
+        "journey": "transfer",
+        "source": "load",
+        "attempt": 1,
+        "intended": 10 * S,
+    }
+    fields |= {"woke": 10 * S, "sent": 10 * S, "done": 10 * S + 5 * MS, "outcome": "ok", **changes}
+    return Operation(**fields)
+
+
+def test_latency_runs_from_the_intended_time() -> None:
+    """Sent 900 ms late and answered in 200: the customer waited for 1.1 s."""
+    late = operation(woke=10 * S, sent=10 * S + 900 * MS, done=10 * S + 1_100 * MS)
+    assert not arrival(late, S).good
+    assert arrival(late, S).ok
+    assert latency_ms([late]) == {"p50": 1100.0, "p95": 1100.0, "p99": 1100.0}
+    assert arrival(operation(done=11 * S), S).good
+    assert not arrival(operation(done=11 * S + 1), S).good
+
+
+def test_a_slow_connection_is_not_a_late_probe() -> None:
+    assert arrival(operation(sent=10 * S + 300 * MS, done=10 * S + 310 * MS), S).sampled == 10 * S
+    assert arrival(operation(woke=10 * S + 7 * MS), S).sampled == 10 * S + 7 * MS
+    assert arrival(operation(woke=None, sent=10 * S + 9 * MS), S).sampled == 10 * S + 9 * MS
+
+
+@pytest.mark.parametrize(
+    ("changes", "decided"),
+    [
+        ({}, 10 * S + 5 * MS),
+        ({"outcome": "unknown", "done": None}, 11 * S),
+        ({"outcome": "unknown", "done": 15 * S}, 11 * S),
+        ({"outcome": "unknown", "woke": None, "sent": None, "done": None}, 10 * S),
+    ],
+)
+def test_when_an_arrival_is_decided(changes: dict[str, Any], decided: int) -> None:
+    assert arrival(operation(**changes), S).decided == decided
+
+
+def test_retries_and_double_taps_are_no_arrivals() -> None:
+    all_sent = [
+        operation(),
+        operation(attempt=2),
+        operation(attempt=2, tap=True),
+        operation(key="l", tap=True),
+    ]
+    assert len(arrivals_of(all_sent, "transfer", "load", S)) == 1
+    seen = availability_of(all_sent, "transfer", S, 0)
+    assert (seen.scheduled, seen.good) == (1, 1)
+
+
+def test_availability_counts_what_was_scheduled() -> None:
+    operations = [
+        operation(),
+        operation(done=12 * S),
+        operation(outcome="fail"),
+        operation(outcome="unknown", done=None),
+        operation(outcome="unknown", woke=None, sent=None, done=None),
+        operation(source="prober"),
+        operation(journey="balance"),
+        operation(intended=S),
+    ]
+    seen = availability_of(operations, "transfer", S, 2 * S)
+    assert (seen.scheduled, seen.good, seen.ok, seen.failed, seen.unknown, seen.missed) == (5, 1, 2, 1, 1, 1)
+    assert seen.good_ratio == 0.2
+    assert availability_of([], "transfer", S, 0).good_ratio == 0.0
+
+
+def test_percentiles_by_nearest_rank() -> None:
+    spans = [operation(done=10 * S + n * MS) for n in range(1, 101)]
+    assert latency_ms(spans) == {"p50": 50.0, "p95": 95.0, "p99": 99.0}
+    assert latency_ms([operation(outcome="fail")]) == {}
+    assert latency_ms([operation(done=10 * S + 1)])["p50"] == 0.1
+
+
+def test_series_counts_half_open_windows() -> None:
+    series = Series([10, 20, 30], [True, False, True])
+    assert series.counts(10, 30) == (1, 2)
+    assert series.counts(10, 31) == (2, 3)
+    assert series.counts(31, 99) == (0, 0)
