@@ -7,8 +7,11 @@ wider than two probe periods. For a hang the truth ends `within` before the thaw
 
 The truth is known to within two things that the table shows as ±: how long the switch took, and how long a probe
 next to it took to reach the server (at most its whole round trip): a customer's arrival is good or bad by when the
-request gets there. A trial with a probe at its edges that was late by more than a period, or not sent, is not
-measured (exit 3), as a drill would be unknown; an interval beside the truth is wrong (exit 1).
+request gets there. An interval beside the truth is wrong (exit 1).
+
+A trial with a probe at its edges that was late by more than a period, or not sent, is void, as a drill would be
+unknown: a virtual machine that was paused for 50 ms cannot time anything. The rule looks at the prober alone, never
+at the truth. Void trials are printed, and made up for by others in at most two more sessions (else exit 3).
 """
 
 from __future__ import annotations
@@ -63,6 +66,7 @@ class Result:
     truth_error: int
     measured: tuple[int, int] | None
     problem: str = ""
+    first_bad: int | None = None
 
     @property
     def exact(self) -> bool:
@@ -131,6 +135,18 @@ def run(count: int, seed: int, folder: Path) -> list[Result]:
     return _compare(switches, journal)
 
 
+def run_measured(count: int, seed: int, folder: Path) -> list[Result]:
+    """As many trials as asked for that are not void, and the void ones, in order; fewer after three sessions."""
+    results: list[Result] = []
+    for session in range(3):
+        missing = count - sum(not result.problem for result in results)
+        if missing:
+            place = folder / f"session-{session}"
+            place.mkdir()
+            results += run(missing, seed + session, place)
+    return results
+
+
 def _task(port: int, start_ns: int, seed: int, journal: Path) -> MeasurerTask:
     within = Duration.of_ns(WITHIN_NS)
     return MeasurerTask(
@@ -178,13 +194,13 @@ def _judge(switch: dict[str, Any], probes: Sequence[Operation]) -> Result:
     error = (end_hi - end_lo + start_hi - start_lo) // 2
     bad = [n for n, probe in enumerate(probes) if not _good(probe)]
     if not bad or bad[0] == 0 or bad[-1] + 1 == len(probes):
-        return Result(switch["kind"], truth, error, None, "no outage seen between good probes")
+        return Result(switch["kind"], truth, error, None)  # no outage seen between good probes: wrong
     edges = before, first, last, after = tuple(probes[n] for n in (bad[0] - 1, bad[0], bad[-1], bad[-1] + 1))
     error += max(_round_trip(before), _round_trip(after, switch))
     late = sum(probe.woke is None or probe.woke - probe.intended > PERIOD_NS for probe in edges)
     problem = f"{late} probes at the edges late or not sent" if late else ""
     measured = (last.intended - first.intended, after.intended - before.intended)
-    return Result(switch["kind"], truth, error, measured, problem)
+    return Result(switch["kind"], truth, error, measured, problem, first.intended)
 
 
 def _good(probe: Operation) -> bool:
@@ -208,18 +224,19 @@ def table(results: Sequence[Result]) -> str:
             f"{result.truth / _MS:.2f} ± {result.truth_error / _MS:.2f}",
             "–" if result.measured is None else "{:.2f} – {:.2f}".format(*(v / _MS for v in result.measured)),
             f"{result.width / _MS:.1f}",
-            "not measured" if result.problem else _verdict(result),
+            "void" if result.problem else _verdict(result),
             result.problem,
         )
         for n, result in enumerate(results, 1)
     ]
     headers = ("trial", "bad by", "truth, ms", "measured, ms", "width", "contained", "problem")
     passed, exact = sum(r.passed for r in results), sum(r.passed and r.exact for r in results)
-    widest = max((result.width for result in results), default=0) / _MS
+    wrong = sum(result.wrong for result in results)
+    widest = max((result.width for result in results if not result.problem), default=0) / _MS
     return (
         f"{tabulate(rows, headers=headers, disable_numparse=True)}\n\n"
-        f"{passed} of {len(results)} intervals contain the truth ({exact} its best value); "
-        f"{sum(r.wrong for r in results)} do not, {sum(bool(r.problem) for r in results)} not measured; "
+        f"{passed} of {passed + wrong} intervals contain the truth ({exact} its best value); "
+        f"{sum(bool(r.problem) for r in results)} trials were void; "
         f"widest {widest:.1f} ms at a period of {PERIOD_NS / _MS:.0f} ms"
     )
 
@@ -262,11 +279,11 @@ def main() -> int:
     arguments = parser.parse_args()
     print(f"{arguments.trials} outages, seed {arguments.seed}, about {math.ceil(arguments.trials * 0.65)} s")
     with tempfile.TemporaryDirectory() as folder:
-        results = run(arguments.trials, arguments.seed, Path(folder))
+        results = run_measured(arguments.trials, arguments.seed, Path(folder))
     print(table(results))
     if any(result.wrong for result in results):
         return 1
-    return 0 if all(result.passed for result in results) else 3
+    return 0 if sum(result.passed for result in results) >= arguments.trials else 3
 
 
 if __name__ == "__main__":
