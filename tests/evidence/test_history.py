@@ -16,7 +16,7 @@ from chaoskit.evidence import load_history, write_operations_parquet
 from chaoskit.judge import judge
 from chaoskit.metrics import measure
 from chaoskit.model.verdict import Result
-from tests.histories.builder import END, MS, ZERO, RunBuilder, S
+from tests.histories.builder import BACK, END, MS, ZERO, RunBuilder, S
 
 
 @pytest.fixture(scope="session")
@@ -148,8 +148,13 @@ def test_a_run_that_was_killed_at_any_instant_can_be_judged(run: Path, seed: int
 
 
 def test_probes_in_flight_when_the_prober_was_killed_are_nobodys_outage(run: Path) -> None:
-    history = load_history(killed(run, ZERO - 2 * MS))
-    assert all(not j.outages for j in measure(history).journeys.values())
+    """Killed 3 ms after a probe was sent, which would have been answered after 6."""
+    history = load_history(killed(run, BACK + 3 * S + 10 * MS))
+    assert any(o.done is None for o in history.operations if o.source == "prober")
+    for journey in measure(history).journeys.values():
+        assert len(journey.outages) == 1
+        assert journey.rta is not None
+        assert journey.rta.hi is None
 
 
 def test_nothing_was_recorded_but_the_plan(run: Path) -> None:

@@ -161,6 +161,18 @@ class TestKnownTruth:
         assert seen.duration.hi - seen.duration.lo <= 2 * period + 2 * max(lateness)
 
 
+def test_bounds_of_an_outage_take_the_unfavourable_end_of_a_late_probe() -> None:
+    """Bad from 48 ms after the first bad probe was due, sampled 50 ms late; it lasted for 1 s."""
+    struck, back = ZERO + 48 * MS, ZERO + 1_048 * MS
+    late = {ZERO: 50 * MS, ZERO + S: 40 * MS, ZERO + 1_100 * MS: 30 * MS}
+    probes = []
+    for t in range(ZERO - 3 * S, ZERO + 15 * S, 100 * MS):
+        at = t + late.get(t, 0)
+        probes.append(arrival(t, not struck <= at < back, late=late.get(t, 0), took=late.get(t, 0) + MS))
+    (seen,) = measure_recovery(probed(probes), timeline((struck, struck))).outages
+    assert seen.duration == Interval(lo=950 * MS, hi=1_230 * MS)
+
+
 class TestTheClock:
     def test_a_fault_that_did_not_hurt_does_not_start_it(self) -> None:
         latency, kill = (ZERO, ZERO + MS), (ZERO + 3 * S, ZERO + 3 * S + MS)
