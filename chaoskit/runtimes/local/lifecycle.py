@@ -16,7 +16,9 @@ from chaoskit.runtimes.local.pg_cluster import PgClusters
 from chaoskit.runtimes.local.pg_settings import PgSettings, read_settings, server_argv
 from chaoskit.runtimes.local.record import Identity
 from chaoskit.runtimes.local.supervision import Supervision
-from chaoskit.runtimes.local.topology import Topology
+from chaoskit.runtimes.local.topology import Topology, is_task
+
+_TASK_S = 3600.0  # `start-within` ends it sooner
 
 
 class LocalLifecycle:
@@ -87,6 +89,9 @@ class LocalLifecycle:
         else:
             process = await self._start_postgresql(service, env, home)
         self.started[service].set()
+        if is_task(self._plan.system, service):
+            await self._until_done(service)
+            return
         await self._until_listening(service, process, home, ended)
         pids = [pid for pid, _ in await self._supervision.call("tree", name=service)]
         await asyncio.to_thread(readiness.refuse_everywhere, service, pids)
@@ -99,7 +104,7 @@ class LocalLifecycle:
     async def _start_command(self, service: str, env: Mapping[str, str]) -> Identity:
         return await self._supervision.run(
             service,
-            "service",
+            "task" if is_task(self._plan.system, service) else "service",
             launch.command(self._plan, self._topology, service),
             env=env,
             cwd=launch.folder_of(self._plan, self._plan.system.local[service].directory),
@@ -129,6 +134,12 @@ class LocalLifecycle:
         if self._plan.system.local[service].postgresql == "standby":
             return await self._clusters.standby(settings, home)
         return await self._clusters.primary(settings, home)
+
+    async def _until_done(self, service: str) -> None:
+        facts = await self._supervision.call("ended", _TASK_S, name=service)
+        if facts["status"] != 0:
+            message = f"{service} ended ({in_words(facts['status'])}), and others wait for it to end well"
+            raise EnvironmentBroken(readiness.with_tail(message, self.log_path(service)))
 
     async def _until_listening(
         self, service: str, process: Identity, home: Path, ended: asyncio.Event

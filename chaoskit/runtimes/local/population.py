@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,7 +64,7 @@ async def until_streaming(name: str, role: DatabaseRole, primary: Address, withi
         ) from error
 
 
-async def populate(system: System, addresses: dict[str, Address], within_s: float) -> None:
+async def populate(system: System, direct: Callable[[str], Address], within_s: float) -> None:
     """Run the population's script on its role's primary: each pool a text[] of its name, the seed as %(seed)s.
 
     Raises EnvironmentBroken when the script cannot be read, fails, or takes longer than `within_s` seconds.
@@ -87,7 +88,7 @@ async def populate(system: System, addresses: dict[str, Address], within_s: floa
     values["seed"] = population.seed
     try:
         async with asyncio.timeout(within_s):
-            connection = await _connect(role, addresses[role.primary], superuser=False)
+            connection = await _connect(role, direct(role.primary), superuser=False)
             async with connection, connection.transaction():
                 await connection.execute(cast(Any, script), values)
     except TimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import sys
@@ -40,6 +41,18 @@ def _passable(path: Path) -> bool:
         return False
 
 
+def _need_a_name() -> None:
+    """PostgreSQL looks up who runs it, and refuses a user id without a name (as some containers have)."""
+    user = (pg_install.runs_as() or (os.geteuid(), 0))[0]
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        raise EnvironmentBroken(
+            f"user id {user} has no entry in /etc/passwd, which PostgreSQL needs; add one: "
+            f"echo 'drill:x:{user}:{user}::/tmp:/bin/sh' >> /etc/passwd"
+        ) from None
+
+
 def preflight(system: System | None = None) -> None:
     """Raises EnvironmentBroken with the remedy when a drill of `system` could not run here."""
     if not sys.platform.startswith("linux"):
@@ -60,6 +73,7 @@ def preflight(system: System | None = None) -> None:
     needs_postgresql = system is None or any(local.postgresql for local in system.local.values())
     if needs_postgresql:
         pg_install.wheel()
+        _need_a_name()
     folder = temporary_folder(needs_postgresql)
     free = shutil.disk_usage(folder).free
     if free < _FREE_BYTES_MIN:

@@ -108,7 +108,7 @@ async def _bring_up(estate: LocalEstate) -> None:
         if role.standby is not None:
             limit_s = system.local[role.standby].start_within.s
             await until_streaming(name, role, estate.direct(role.primary), limit_s)
-    await populate(system, {name: estate.direct(name) for name in system.services}, _POPULATE_S)
+    await populate(system, estate.direct, _POPULATE_S)
 
 
 async def _start_in_turn(estate: LocalEstate, service: str) -> None:

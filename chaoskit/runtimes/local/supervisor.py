@@ -129,7 +129,7 @@ class Supervisor:
         whole = keeper.Job(
             role=role,
             argv=tuple(argv),
-            nice=keeper.SERVICE_NICE if role == "service" else 0,
+            nice=keeper.SERVICE_NICE if role in ("service", "task") else 0,
             stdin=base64.b64decode(stdin),
             user=(user[0], user[1]) if user else None,
             **job,

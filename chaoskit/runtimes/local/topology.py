@@ -48,6 +48,12 @@ def lay_out(system: System, prefix: str) -> Topology:
     )
 
 
+def is_task(system: System, name: str) -> bool:
+    """Whether others wait for it to have ended well (a migration, say): it then serves nobody and has no port."""
+    wanted = "service_completed_successfully"
+    return any(service.depends_on.get(name) == wanted for service in system.services.values())
+
+
 def ports_of(system: System, name: str) -> tuple[int, ...]:
     """The service's ports, the main one first."""
     local = system.local.get(name)
@@ -57,6 +63,8 @@ def ports_of(system: System, name: str) -> tuple[int, ...]:
             f"like `{name}: {{run: python -m …}}`"
         )
     declared = system.services[name].ports
+    if is_task(system, name):
+        return declared
     role = system.role_of(name)
     if local.port is not None:
         main: tuple[int, ...] = (local.port,)
