@@ -150,9 +150,9 @@ class Bench:
             if isinstance(step, SignalUndo):
                 for one in step.processes:
                     if self.state(one) != "gone":
-                        for child in psutil.Process(one.pid).children(recursive=True):
-                            child.resume()
-                        os.kill(one.pid, signal.SIGCONT)
+                        below = psutil.Process(one.pid).children(recursive=True)
+                        for pid in [one.pid, *(child.pid for child in below)]:
+                            _signal(ProcessRef(pid=pid, start=0), signal.SIGCONT)
             elif isinstance(step, LinkUndo):
                 self.faulted.discard(step.link)
                 if Link.parse(step.link).callee not in self.fenced:
@@ -180,14 +180,14 @@ class Bench:
         stopped: tuple[ProcessRef, ...] = ()
         while set(now := await self.tree(service)) - set(stopped):
             for one in now:
-                os.kill(one.pid, signal.SIGSTOP)
+                _signal(one, signal.SIGSTOP)
             stopped = now
         return stopped
 
     async def kill(self, service: str) -> tuple[ProcessRef, ...]:
         stopped = await self.freeze(service)
         for one in stopped:
-            os.kill(one.pid, signal.SIGKILL)
+            _signal(one, signal.SIGKILL)
         self.roots[service].wait()
         return stopped
 
@@ -275,6 +275,11 @@ class Bench:
 
 def _repoint(proxy: ServerProcess, name: str, upstream: str) -> None:
     proxy.api._api.patch(f"/proxies/{name.replace(' ', '%20').replace('>', '%3E')}", {"upstream": upstream})
+
+
+def _signal(process: ProcessRef, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
+        os.kill(process.pid, number)
 
 
 def _stat(pid: int) -> tuple[int, int, str]:
