@@ -112,13 +112,26 @@ class Links(Protocol):
 class Estate(Protocol):
     """What a runtime has provisioned. `capabilities` names the protocols it offers."""
 
-    plan: Plan
-    run: str
-    folder: Path
-    capabilities: frozenset[str]
-    processes: Processes
-    lifecycle: Lifecycle
-    links: Links
+    @property
+    def plan(self) -> Plan: ...
+
+    @property
+    def run(self) -> str: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def capabilities(self) -> frozenset[str]: ...
+
+    @property
+    def processes(self) -> Processes: ...
+
+    @property
+    def lifecycle(self) -> Lifecycle: ...
+
+    @property
+    def links(self) -> Links: ...
 
     def direct(self, service: str) -> Address:
         """The service itself, past every proxy: for detection, witnesses and books only."""
