@@ -166,3 +166,21 @@ def test_a_killed_writer_leaves_a_chain_that_verifies(tmp_path: Path) -> None:
     assert chain.problems == ()
     assert len(chain.events) >= 50
     assert not chain.sealed
+
+
+def test_a_line_that_was_only_spaced_anew_is_found(tmp_path: Path) -> None:
+    """Its hash still fits, because the content is the same; it is not the line that was written."""
+    path = write(tmp_path / "events.jsonl")
+    path.write_bytes(path.read_bytes().replace(b'"kind":"phase"', b'"kind": "phase"', 1))
+    assert verify(path).problems == ("events.jsonl: line 1 is not in canonical form: it was rewritten",)
+
+
+def test_a_chain_whose_numbers_skip_is_found(tmp_path: Path) -> None:
+    """Forged as a whole, every hash fits."""
+    path, prev = tmp_path / "events.jsonl", ""
+    with path.open("wb") as file:
+        for n in (0, 1, 3):
+            fields = {"n": n, "t": n, "kind": "phase", "data": {}, "prev": prev}
+            prev = link_hash(fields)
+            file.write(canonical(fields | {"hash": prev}) + b"\n")
+    assert verify(path).problems == ("events.jsonl: line 3 is event 3; events are missing or out of order",)
