@@ -180,7 +180,7 @@ def test_a_chain_whose_numbers_skip_is_found(tmp_path: Path) -> None:
     path, prev = tmp_path / "events.jsonl", ""
     with path.open("wb") as file:
         for n in (0, 1, 3):
-            fields = {"n": n, "t": n, "kind": "phase", "data": {}, "prev": prev}
+            fields: dict[str, object] = {"n": n, "t": n, "kind": "phase", "data": {}, "prev": prev}
             prev = link_hash(fields)
             file.write(canonical(fields | {"hash": prev}) + b"\n")
     assert verify(path).problems == ("events.jsonl: line 3 is event 3; events are missing or out of order",)
