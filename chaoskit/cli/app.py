@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Optional, ParamSpec
 import typer
 
 from chaoskit.errors import ChaoskitError, EnvironmentBroken
-from chaoskit.model.plain_text import harmless
+from chaoskit.model.plain_text import harmless, one_line
 
 P = ParamSpec("P")
 EXIT_WRONG_INPUT = 2
@@ -111,8 +111,8 @@ def plan(drill: Drill, runtime: RuntimeName = "local", pace: Pace = "drill") -> 
 
     for cell, loaded in spec.cells(spec.load(drill, registry)):
         if cell:
-            print(f"== {cell}")
-        print(planner.read_aloud(pipeline.make_plan(loaded, runtime, _pace(pace))))
+            print(one_line(f"== {cell}"))
+        print(harmless(planner.read_aloud(pipeline.make_plan(loaded, runtime, _pace(pace)))))
     return 0
 
 
@@ -131,9 +131,9 @@ def validate(
             spec.cells(loaded)
         except InputError as error:
             wrong += 1
-            print(error, file=sys.stderr)
+            print(harmless(str(error)), file=sys.stderr)
         else:
-            print(f"{path}: ok ({loaded.drill.drill}: {loaded.drill.title})")
+            print(one_line(f"{path}: ok ({loaded.drill.drill}: {loaded.drill.title})"))
     return EXIT_WRONG_INPUT if wrong else 0
 
 

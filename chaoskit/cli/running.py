@@ -27,7 +27,7 @@ def run_drill(
         if seed is not None:
             drill = pipeline.with_seed(drill, seed)
         if cell:
-            print(f"== {drill.drill.drill} [{cell}]", flush=True)
+            print(one_line(f"== {drill.drill.drill} [{cell}]"), flush=True)
         run = pipeline.run(drill, runtime_name=runtime, reports=reports, pace=pace, watch=watch)
         show(run.result, run.folder)
         codes.append(run.result.exit_code)
@@ -45,7 +45,7 @@ def judge_run(folder: Path, drill: Path | None) -> int:
         raise InputError(f"{error.filename or folder}: {error.strerror or error}") from error
     show(run.result, folder)
     if run.written is not None:
-        print(f"written: {as_typed(run.written)}")
+        print(one_line(f"written: {as_typed(run.written)}"))
     return run.result.exit_code
 
 

@@ -36,7 +36,7 @@ timeline:
   - {when: {down: web, every: 50ms, misses: 2}, respond: restart-service, on: web}
 objectives:
   visit: {rto: %(rto)s}
-settle: {hold: 1s, gap: 100ms}
+settle: {hold: 2s, gap: 100ms}
 """
 RTO_PLACE = (11, 16)
 """Line and column of the objective's value."""
