@@ -13,7 +13,7 @@ from pathlib import Path
 from chaoskit.runtimes.local import record as records
 from chaoskit.runtimes.local import signals
 from chaoskit.runtimes.local.kernel import remove_segment, segments
-from chaoskit.runtimes.local.process_table import Entry, descendants, shared_files, table
+from chaoskit.runtimes.local.process_table import Entry, below, shared_files, table
 from chaoskit.runtimes.local.record import RunRecord
 
 _SHARED = Path("/dev/shm")
@@ -65,11 +65,11 @@ class Destruction:
             self.collect_shared_memory(stopped.values())
             for entry in stopped.values():
                 signals.send(entry.pid, entry.start, signal.SIGKILL)
-            while any(entry.pid in stopped for entry in members(table())):
+            while any(entry.pid in stopped for entry in members().entries):
                 if self._reaps:
                     _reap()
                 if time.monotonic() > deadline:
-                    return [f"process {entry.pid}" for entry in members(table())]
+                    return [f"process {entry.pid}" for entry in members().entries]
                 time.sleep(0.002)
 
     def remove(self) -> list[str]:
@@ -89,7 +89,7 @@ class Destruction:
 
 def signals_below(root: int) -> signals.Members:
     """Everything that descends from `root`."""
-    return lambda processes: descendants(processes, [root])
+    return lambda: below(root)
 
 
 def _reap() -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from chaoskit.runtimes.local import keeper, signals
 from chaoskit.runtimes.local.destruction import Destruction
-from chaoskit.runtimes.local.process_table import Entry, descendants, table
+from chaoskit.runtimes.local.process_table import Sighting, below, descendants, table
 from chaoskit.runtimes.local.record import RunRecord, add_process
 
 Moment = Literal["started", "ended", "gone"]
@@ -80,13 +80,13 @@ class Jobs:
 
     def tree(self, name: str) -> Refs:
         """Every live process of the job."""
-        return _refs(self._members(name)(table()))
+        return _refs(self._members(name)().entries)
 
     def kill(self, name: str) -> Refs:
         """Stop all, then kill all; asked for, so not a crash."""
         self._running[name].asked = True
         if self._destruction.new_shared_memory():
-            self._destruction.collect_shared_memory(self._members(name)(table()))
+            self._destruction.collect_shared_memory(self._members(name)().entries)
         return _refs(signals.kill_all(self._members(name)).values())
 
     def freeze(self, name: str) -> Refs:
@@ -117,15 +117,15 @@ class Jobs:
     # -- inside ---------------------------------------------------------------------------------------
 
     def _below(self, running: Running) -> signals.Members:
-        return lambda processes: descendants(processes, [running.keeper])
+        return lambda: below(running.keeper)
 
     def _members(self, name: str) -> signals.Members:
         """The job's tree; those seen for the first time are recorded, so that heal knows them without us."""
-        below = self._below(self._running[name])
+        running = self._running[name]
 
-        def members(processes: Mapping[int, Entry]) -> list[Entry]:
-            found = [] if self._running[name].gone else list(below(processes))
-            for entry in found:
+        def members() -> Sighting:
+            found = Sighting(()) if running.gone else below(running.keeper)
+            for entry in found.entries:
                 if self._destruction.remember(entry.pid):
                     add_process(self._record, name, entry.pid, entry.start)
             return found
@@ -185,7 +185,8 @@ class Jobs:
         self._push("gone", running)
         self._answer(running, "gone")
 
-    def _strays(self, processes: Mapping[int, Entry]) -> list[Entry]:
+    def _strays(self) -> Sighting:
+        processes = table()
         keepers = {running.keeper for running in self._running.values()}
         me = os.getpid()
         roots = [
@@ -193,7 +194,7 @@ class Jobs:
             for entry in processes.values()
             if entry.parent == me and entry.pid not in keepers and not entry.ended
         ]
-        return roots + descendants(processes, [entry.pid for entry in roots])
+        return Sighting((*roots, *descendants(processes, [entry.pid for entry in roots])))
 
     def _push(self, event: str, running: Running) -> None:
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)

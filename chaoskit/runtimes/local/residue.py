@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from chaoskit.clock import boot_id
@@ -11,6 +11,7 @@ from chaoskit.runtimes.local import record as records
 from chaoskit.runtimes.local.kernel import segments
 from chaoskit.runtimes.local.process_table import (
     Entry,
+    Sighting,
     alive,
     descendants,
     environment,
@@ -34,17 +35,15 @@ def supervised(record: RunRecord) -> bool:
     return any(alive(who.pid, who.start) for who in (record.supervisor, record.conductor))
 
 
-def orphans(
-    record: RunRecord, known: Iterable[Identity] = ()
-) -> Callable[[Mapping[int, Entry]], list[Entry]]:
-    """Picks the run's processes from a process table, whoever their parent is by now.
+def orphans(record: RunRecord, known: Iterable[Identity] = ()) -> Callable[[], Sighting]:
+    """Looks for the run's processes, whoever their parent is by now.
 
     Known by pid and start time, by the mark in their environment, by a working directory in the scratch folder
     (PostgreSQL's processes overwrite their environment; a person's shell there has a terminal and is left alone), or by
     descending from one of those.
     """
     if record.boot_id != boot_id():
-        return lambda processes: []
+        return lambda: Sighting(())
     recorded = {(who.pid, who.start) for who in (*records.processes(record), *known)}
     spared = {os.getpid(), record.conductor.pid, record.supervisor.pid}
 
@@ -58,12 +57,13 @@ def orphans(
         place = working_directory(entry.pid).removesuffix(" (deleted)")
         return entry.terminal == 0 and (place == record.scratch or place.startswith(record.scratch + "/"))
 
-    def members(processes: Mapping[int, Entry]) -> list[Entry]:
+    def members() -> Sighting:
+        processes = table()
         roots = {entry.pid: entry for entry in processes.values() if belongs(entry)}
         for entry in descendants(processes, roots):
             if entry.pid not in spared:
                 roots[entry.pid] = entry
-        return list(roots.values())
+        return Sighting(tuple(roots.values()))
 
     return members
 
@@ -85,7 +85,7 @@ def residue(record: RunRecord, known: Iterable[Identity] = ()) -> list[str]:
     PostgreSQL, the scratch folder, the record. The run folder and its logs are meant to stay.
     """
     known = tuple(known)
-    left = [f"process {e.pid} ({_command(e.pid)})" for e in orphans(record, known)(table())]
+    left = [f"process {e.pid} ({_command(e.pid)})" for e in orphans(record, known)().entries]
     if record.boot_id == boot_id():
         if alive(record.supervisor.pid, record.supervisor.start):
             left.append(f"supervisor {record.supervisor.pid}")

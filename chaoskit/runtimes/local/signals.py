@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from chaoskit.runtimes.local.process_table import Entry, descendants, look, table
+from chaoskit.runtimes.local.process_table import Entry, Sighting, descendants, look, table
 
-Members = Callable[[Mapping[int, Entry]], Iterable[Entry]]
-"""Picks from a process table those that a signal is meant for."""
+Members = Callable[[], Sighting]
+"""Looks for those that a signal is meant for."""
 
 _ROUNDS_MAX = 1000
 
@@ -37,19 +37,23 @@ def send(pid: int, start: int, number: int) -> bool:
 
 
 def stop_all(members: Members) -> dict[int, Entry]:
-    """SIGSTOP all members, again until a look finds no new one; returns those stopped by pid.
+    """SIGSTOP all members, again until nobody new is found; returns those stopped by pid.
 
-    fork() does not return to a process with a stop pending, so once a look started after the last signal shows
-    nobody new, nobody new can appear.
+    fork() does not return to a process with a stop pending: once all are stopped nobody new appears. One look that
+    finds nobody new does not show that yet (a child whose parent has just ended may stand under neither its old parent
+    nor its new one); a second one right after it does: by then it stands where it was reparented to.
     """
     stopped: dict[int, Entry] = {}
+    quiet = 0
     for _ in range(_ROUNDS_MAX):
+        seen = members()
         new = [
             entry
-            for entry in members(table())
+            for entry in seen.entries
             if entry.pid not in stopped or stopped[entry.pid].start != entry.start
         ]
-        if not new:
+        quiet = quiet + 1 if seen.complete and not new else 0
+        if quiet == 2:
             break
         for entry in new:
             send(entry.pid, entry.start, signal.SIGSTOP)

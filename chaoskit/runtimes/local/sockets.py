@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ class Listener:
 
 
 def _host(text: str) -> str:
-    """The kernel prints addresses as words in the machine's own byte order; x86 and ARM: little-endian."""
-    raw = b"".join(bytes.fromhex(text[i : i + 8])[::-1] for i in range(0, len(text), 8))
+    """The kernel prints addresses as words of 32 bits in the machine's own byte order."""
+    words = (int(text[i : i + 8], 16) for i in range(0, len(text), 8))
+    raw = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
     return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
 
 

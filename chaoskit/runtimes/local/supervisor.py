@@ -190,6 +190,7 @@ def main(argv: list[str]) -> int:
     """`supervisor FD JSON`: the socket's descriptor, and the run's name, folders and conductor."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
+    os.umask(0o022)  # a conductor's stricter one would lock PostgreSQL's user out of its own folder
     control = socket.socket(fileno=int(argv[0]))
     control.set_inheritable(False)
     task = json.loads(argv[1])

@@ -65,6 +65,29 @@ def test_a_database_pair_and_a_service_come_up_populated(tmp_path: Path, provisi
     asyncio.run(main())
 
 
+def test_a_strict_umask_and_a_path_with_a_space_do_no_harm(tmp_path: Path, provision: Provision) -> None:
+    folder = tmp_path / "my bank"
+    system = tiny.shop(folder)
+    program = folder / "my web.py"
+    program.write_bytes((tiny.HERE / "tiny_web.py").read_bytes())
+    service, local = tiny.web(
+        "shop", "python -S 'my web.py' {address} 8080", after=("db",), directory=".", path="."
+    )
+    system = system.model_copy(
+        update={"services": {**system.services, "shop": service}, "local": {**system.local, "shop": local}}
+    )
+
+    async def main() -> None:
+        async with provision(tiny.plan(system)) as estate:
+            assert get(estate.links.address("customers -> shop")) == "shop"
+
+    before = os.umask(0o077)
+    try:
+        asyncio.run(main())
+    finally:
+        os.umask(before)
+
+
 def test_two_estates_at_once_do_not_meet(tmp_path: Path, provision: Provision) -> None:
     plan = tiny.plan(tiny.system(tmp_path, [tiny.web("shop")], ("customers -> shop",)))
 
