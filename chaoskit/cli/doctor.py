@@ -184,20 +184,7 @@ def _postgresql() -> Iterator[Finding]:
             f"PostgreSQL: {error.filename}: {error.strerror}; set CHAOSKIT_CACHE_DIR to a folder that all may read"
         ) from error
     if home is None:
-        cache = pg_install.cache_folder()
-        yield Finding(
-            "ok", f"PostgreSQL {wheel.version}: is copied to {cache} by the first drill, to run as nobody"
-        )
-        # Where a folder above is closed to others, the copy would be of no use to that user either.
-        existing = next(path for path in (cache, *cache.parents) if path.exists())
-        closed = [path for path in (existing, *existing.parents) if not path.stat().st_mode & 0o001]
-        if closed or not os.access(existing, os.W_OK):
-            where = closed[0] if closed else existing
-            yield Finding(
-                "problem",
-                f"{where} is closed, so PostgreSQL's user could not run a copy below it",
-                "set CHAOSKIT_CACHE_DIR to a folder that every user may read, like /var/cache/chaoskit",
-            )
+        yield from _not_copied_yet(wheel.version, pg_install.cache_folder())
         return
     program = home / "bin" / "postgres"
     as_user = {"user": user[0], "group": user[1], "extra_groups": []} if user else {}
@@ -225,6 +212,20 @@ def _postgresql() -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", f"PostgreSQL {wheel.version}: runs as {who}")
+
+
+def _not_copied_yet(number: str, cache: Path) -> Iterator[Finding]:
+    yield Finding("ok", f"PostgreSQL {number}: is copied to {cache} by the first drill, to run as nobody")
+    # Where a folder above is closed to others, the copy would be of no use to that user either.
+    existing = next(path for path in (cache, *cache.parents) if path.exists())
+    closed = [path for path in (existing, *existing.parents) if not path.stat().st_mode & 0o001]
+    if closed or not os.access(existing, os.W_OK):
+        where = closed[0] if closed else existing
+        yield Finding(
+            "problem",
+            f"{where} is closed, so PostgreSQL's user could not run a copy below it",
+            "set CHAOSKIT_CACHE_DIR to a folder that every user may read, like /var/cache/chaoskit",
+        )
 
 
 def _leftovers() -> Iterator[Finding]:
