@@ -166,7 +166,11 @@ def _reason(outcome: Outcome, verdicts: Sequence[Verdict], void: Sequence[Reason
     if not verdicts:
         return "the drill asks for nothing that could be judged"
     if outcome == "pass":
-        return f"all {len(verdicts)} objectives and checks are met"
+        return (
+            "the one thing asked for is met"
+            if len(verdicts) == 1
+            else f"all {len(verdicts)} objectives and checks are met"
+        )
     guilty = [one for one in verdicts if one.outcome == outcome]
     return "; ".join(f"{one.name}: {one.reason}" for one in guilty)
 

@@ -106,7 +106,7 @@ def refuse_wiring(wired: Wired, loaded: Loaded) -> Iterable[Problem]:
 
 
 def left_aside(system: System, runtime: Offer) -> list[str]:
-    """Notes of what the Compose file says and this runtime does not apply, key by key with its services."""
+    """A note of what the Compose file says and this runtime does not apply, key by key with its services."""
     if not runtime.wires_by_environment:
         return []
     by_key: dict[str, list[str]] = {}
@@ -121,10 +121,12 @@ def left_aside(system: System, runtime: Offer) -> list[str]:
             keys |= {"entrypoint"} if service.entrypoint else set()
         for key in sorted(keys - REFUSED_BY_ENVIRONMENT):
             by_key.setdefault(key, []).append(name)
-    return [
-        f"{runtime.name} does not apply `{key}` of {', '.join(names)}"
-        for key, names in sorted(by_key.items())
-    ]
+    if not by_key:
+        return []
+    of_all = [key for key, names in sorted(by_key.items()) if len(names) == len(system.services)]
+    parts = [", ".join(f"`{key}`" for key in of_all) + " of any service"] if of_all else []
+    parts += [f"`{key}` of {', '.join(names)}" for key, names in sorted(by_key.items()) if key not in of_all]
+    return [f"of the Compose file {runtime.name} does not apply " + "; ".join(parts)]
 
 
 def customers_of(system: System) -> list[str]:
