@@ -98,9 +98,12 @@ def _detection(measurements: Measurements) -> Iterator[Finding]:
     if longest is None or longest.rta is None or detected is None:
         return
     outage, alert = _middle(longest.rta), _middle(detected)
-    if outage and alert is not None and 0.5 < alert / outage <= 1:
+    if not outage or alert is None or longest.clock is None or longest.answered_at is None:
+        return
+    # The arrival that ends the outage may have waited for its answer, so the alert can lie behind its arrival.
+    if alert / outage > 0.5 and longest.clock.lo + alert <= longest.answered_at:
         yield Finding(
-            title=f"detection took {round(100 * alert / outage)} % of the outage",
+            title=f"detection took {round(100 * min(1.0, alert / outage))} % of the outage",
             detail=f"Detected {bounds(detected)} after the fault; {longest.journey} recovered after "
             f"{bounds(longest.rta)}. Look more often, or ask for fewer misses.",
         )

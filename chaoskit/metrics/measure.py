@@ -36,7 +36,7 @@ def measure(history: History) -> Measurements:
         for probe in history.plan.probes
     }
     hurt = [r.volley for r in recoveries.values() if r.volley is not None]
-    instants = [r.recovered_at for r in recoveries.values() if not r.never_bad]
+    instants = [r.answered_at for r in recoveries.values() if not r.never_bad]
     complete = None if None in instants else max((at for at in instants if at is not None), default=None)
     clocks = measure_clocks(timeline, hurt, complete)
     losses, books = _books(history, timeline, clocks)
@@ -120,6 +120,7 @@ def _journey(
         started_by=volley.steps if volley else (),
         clock=Interval(lo=volley.lo, hi=volley.hi) if volley else None,
         recovered_at=at,
+        answered_at=recovery.answered_at,
         bad_again=recovery.bad_again,
         modelled=recovery.modelled,
         minimum_service=recovery.minimum_service,

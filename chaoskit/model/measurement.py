@@ -76,6 +76,10 @@ class JourneyMeasure(Frozen):
     recovered_at: Annotated[
         int | None, Field(description="a_l, the first arrival of the run that held, CLOCK_MONOTONIC ns")
     ] = None
+    answered_at: Annotated[
+        int | None,
+        Field(description="when that arrival had its answer, CLOCK_MONOTONIC ns; it may have waited for it"),
+    ] = None
     bad_again: Annotated[int, Field(description="bad probes after the recovery had held its window")] = 0
     modelled: Annotated[
         int, Field(description="modelled human time on this journey's path to recovery and not lived, ns")
