@@ -31,7 +31,15 @@ from chaoskit.model.estate import Address, LinkBytes, Toxic
 from chaoskit.model.lease import LinkUndo, MirrorUndo, ProcessRef, SignalUndo, ToxicUndo, Undo
 from chaoskit.model.system import Link, LocalService, Service, System
 from chaoskit.toxiproxy.process import ServerProcess
-from tests.contracts.postgresql_pair import Member, copy, make_standby, make_template, own_address, role
+from tests.contracts.postgresql_pair import (
+    Member,
+    copy,
+    make_standby,
+    make_template,
+    own_address,
+    remove,
+    role,
+)
 
 TICKS = os.sysconf("SC_CLK_TCK")
 LINKS = ("customers -> web", "web -> db", "web -> db-standby", "db-standby -> db")
@@ -137,7 +145,7 @@ class Bench:
         self.proxy.stop()
         self.hole.close()
         for member in self.members.values():
-            shutil.rmtree(member.data.parent)
+            remove(member.data)
         shutil.rmtree(self.folder)
 
     # --- Estate -------------------------------------------------------------------------------------------------
@@ -307,4 +315,4 @@ def template() -> Iterator[Path]:
     """A session's template of the database system; everything below it goes at the end."""
     data = make_template()
     yield data
-    shutil.rmtree(data.parent)
+    remove(data)

