@@ -23,9 +23,10 @@ test: set-up lint ## everything but the slow tier
 	@scripts/get-toxiproxy
 	@$(PY) -m pytest -n 2 --dist worksteal
 
-slow: set-up ## what runs long: 200 kills, 100 known outages, repeated flagship runs
+slow: set-up ## what runs long: 200 kills, 100 known outages, 30 flagship runs
 	@scripts/get-toxiproxy
 	@$(PY) -m pytest -m slow
+	@$(PY) benchmarks/flagship.py --runs 30
 
 known-outages: set-up ## 100 outages of known length, 100 intervals that must contain them
 	@$(PY) tests/known_outages/trials.py --trials 100
