@@ -105,8 +105,17 @@ def _detection(measurements: Measurements) -> Iterator[Finding]:
         yield Finding(
             title=f"detection took {round(100 * min(1.0, alert / outage))} % of the outage",
             detail=f"Detected {bounds(detected)} after the fault; {longest.journey} recovered after "
-            f"{bounds(longest.rta)}. Look more often, or ask for fewer misses.",
+            f"{bounds(longest.rta)}{_waited(longest, alert)}. Look more often, or ask for fewer misses.",
         )
+
+
+def _waited(journey: JourneyMeasure, alert: float) -> str:
+    """Why a recovery can lie before the alert that led to it: it is dated by its customer's arrival."""
+    if journey.rta is None or journey.rta.hi is None or alert <= journey.rta.hi:
+        return ""
+    return (
+        ", counted from when customers arrived: whoever came shortly before waited, and was answered in time"
+    )
 
 
 def _people(measurements: Measurements) -> Iterator[Finding]:
