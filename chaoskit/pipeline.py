@@ -49,7 +49,7 @@ def runtime(name: str) -> Runtime:
     """The runtime of that name; InputError names the known ones."""
     if name != "local":
         raise InputError(f"--runtime {name}: no such runtime; known: local")
-    from chaoskit.runtimes.local import LocalRuntime
+    from chaoskit.runtimes.local.runtime import LocalRuntime
 
     return LocalRuntime()
 
@@ -79,8 +79,12 @@ def run(
     plan = make_plan(loaded, runtime_name, pace)
     folder = run_folder.make_run_folder(reports, plan.drill.drill, datetime.now())
     run_folder.write_json(folder / "plan.json", plan)
-    with watch(folder, plan) if watch else contextlib.nullcontext() as onlooker:
-        asyncio.run(_conduct(plan, runtime(runtime_name), folder, onlooker))
+    # A loop of its own: asyncio.run would take away the one that a caller in a test session has set.
+    with (
+        watch(folder, plan) if watch else contextlib.nullcontext() as onlooker,
+        asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner,
+    ):
+        runner.run(_conduct(plan, runtime(runtime_name), folder, onlooker))
     return judge_folder(folder)
 
 
@@ -105,7 +109,7 @@ def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
 
 async def _conduct(plan: Plan, chosen: Runtime, folder: Path, onlooker: Onlooker | None) -> None:
     """PROVISION, CONDUCT, COLLECT: everything that needs the estate, ending in a sealed history."""
-    from chaoskit.runtimes.local import Slot
+    from chaoskit.runtimes.local.slot import Slot
 
     stop = asyncio.Event()
     conductor = Conductor(
