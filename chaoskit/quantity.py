@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from functools import total_ordering
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-_NUMBER = r"\d+(?:\.\d+)?"
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _UNITS_NS = {
     "ns": 1,
     "us": 10**3,
@@ -28,7 +28,7 @@ _UNITS_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "Mi
 _UNITS_PER_SECOND = {"s": 1, "m": 60, "h": 3600}
 
 
-class _Scalar:
+class _Scalar(ABC):
     """What all quantities share: made from text by `parse`, known to pydantic and to the JSON Schema."""
 
     pattern: ClassVar[str]
@@ -37,11 +37,35 @@ class _Scalar:
     text: str
 
     @classmethod
+    @abstractmethod
     def parse(cls, text: str) -> Self:
-        raise NotImplementedError
+        """The quantity that `text` says; raises ValueError, which tells how to write it."""
+
+    @property
+    @abstractmethod
+    def _value(self) -> Any:
+        """What is compared and hashed, whatever the way it was written."""
 
     def __str__(self) -> str:
         return self.text
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and bool(self._value == other._value)
+
+    def __lt__(self, other: Self) -> bool:
+        return bool(self._value < other._value)
+
+    def __le__(self, other: Self) -> bool:
+        return bool(self._value <= other._value)
+
+    def __gt__(self, other: Self) -> bool:
+        return bool(self._value > other._value)
+
+    def __ge__(self, other: Self) -> bool:
+        return bool(self._value >= other._value)
+
+    def __hash__(self) -> int:
+        return hash(self._value)
 
     @classmethod
     def _validate(cls, value: Any) -> Self:
@@ -72,7 +96,6 @@ def _refuse(cls: type[_Scalar], text: str) -> ValueError:
     return ValueError(f"{text!r} is no {cls.noun}; write it like {cls.example}")
 
 
-@total_ordering
 @dataclass(frozen=True, eq=False)
 class Duration(_Scalar):
     """A span of time, never negative: `500ms`, `90s`, `1h30m`."""
@@ -108,17 +131,11 @@ class Duration(_Scalar):
     def s(self) -> float:
         return self.ns / 1e9
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Duration) and self.ns == other.ns
-
-    def __lt__(self, other: Duration) -> bool:
-        return self.ns < other.ns
-
-    def __hash__(self) -> int:
-        return hash(self.ns)
+    @property
+    def _value(self) -> float:
+        return self.ns
 
 
-@total_ordering
 @dataclass(frozen=True, eq=False)
 class Rate(_Scalar):
     """Arrivals per second: `40/s`, `600/m`."""
@@ -139,17 +156,11 @@ class Rate(_Scalar):
             raise ValueError(f"{text!r} is out of range; more than 0 and at most 100000/s")
         return cls(per_second, text)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Rate) and self.per_second == other.per_second
-
-    def __lt__(self, other: Rate) -> bool:
-        return self.per_second < other.per_second
-
-    def __hash__(self) -> int:
-        return hash(self.per_second)
+    @property
+    def _value(self) -> float:
+        return self.per_second
 
 
-@total_ordering
 @dataclass(frozen=True, eq=False)
 class Percent(_Scalar):
     """A share between 0 and 100 %: `99.5%`."""
@@ -169,17 +180,11 @@ class Percent(_Scalar):
             raise ValueError(f"{text!r} is more than 100%")
         return cls(float(Decimal(match[1]) / 100), text)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Percent) and self.ratio == other.ratio
-
-    def __lt__(self, other: Percent) -> bool:
-        return self.ratio < other.ratio
-
-    def __hash__(self) -> int:
-        return hash(self.ratio)
+    @property
+    def _value(self) -> float:
+        return self.ratio
 
 
-@total_ordering
 @dataclass(frozen=True, eq=False)
 class Size(_Scalar):
     """An amount of data in bytes: `64KB` is 64,000, `64KiB` 65,536."""
@@ -197,14 +202,9 @@ class Size(_Scalar):
             raise _refuse(cls, text[:40])
         return cls(int(Fraction(match[1]) * _UNITS_BYTES[match[2]]), text)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Size) and self.bytes == other.bytes
-
-    def __lt__(self, other: Size) -> bool:
-        return self.bytes < other.bytes
-
-    def __hash__(self) -> int:
-        return hash(self.bytes)
+    @property
+    def _value(self) -> float:
+        return self.bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,8 +225,6 @@ class Money(_Scalar):
             raise _refuse(cls, text[:60])
         return cls(Decimal(match[1]), match[2], text)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Money) and (self.amount, self.currency) == (other.amount, other.currency)
-
-    def __hash__(self) -> int:
-        return hash((self.amount, self.currency))
+    @property
+    def _value(self) -> tuple[str, Decimal]:
+        return self.currency, self.amount
