@@ -109,6 +109,7 @@ def left_running(folder: Path) -> list[str]:
             continue
         try:
             mention = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+            mention += str((entry / "cwd").readlink()).encode()
             state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
         except OSError:
             continue
