@@ -9,7 +9,7 @@ from chaoskit.model.measurement import Measurements
 from chaoskit.model.verdict import Verdict
 from chaoskit.registry import register
 
-RULES = ("one-legged", "unbalanced", "stored-balance", "total", "unasked")
+RULES = ("one-legged", "unbalanced", "entries-differ", "stored-balance", "total", "unasked")
 
 
 @register("checks", "books-balance")
@@ -18,8 +18,10 @@ class BooksBalance:
     """Do the books of the surviving ledger balance?
 
     Judges, in every set of books that was collected: each transaction has both legs and its entries sum to zero in each
-    currency; each stored balance is the opening balance plus all entries; the sum of all balances is what it was; no
-    transaction is without a key, and none of a client has a key that no client of the run ever sent.
+    currency; they move its amount from its payer to its payee and nothing else (where the transaction names both), and
+    every entry belongs to a transaction; each stored balance is the opening balance plus all entries; the sum of all
+    balances is what it was; no transaction is without a key, and none of a client has a key that no client of the run
+    ever sent.
 
     fail: a rule does not hold; every case is listed. unknown: there is no surviving ledger to judge, or it was still
     changing. Not exercised: the ledger holds no entry. That the sums are right does not mean that nothing was

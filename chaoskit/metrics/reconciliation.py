@@ -27,6 +27,7 @@ CASES_MAX = 10_000
 RULES = (
     "one-legged",
     "unbalanced",
+    "entries-differ",
     "stored-balance",
     "total",
     "unasked",

@@ -43,6 +43,20 @@ def unbalanced(builder: RunBuilder) -> None:
     next(e for e in builder.entries if e["amount"] > 0)["amount"] += 1
 
 
+def entries_twice(builder: RunBuilder) -> None:
+    builder.entries = builder.legs()
+    victim = early(builder).transaction_id
+    again = [e for e in builder.entries if e["transaction_id"] == victim]
+    builder.entries += [e | {"entry_id": e["entry_id"] + 777_777} for e in again]
+
+
+def another_paid(builder: RunBuilder) -> None:
+    builder.entries = builder.legs()
+    victim = early(builder)
+    leg = next(e for e in builder.entries if e["transaction_id"] == victim.transaction_id and e["amount"] > 0)
+    leg["account"] = "A4"
+
+
 def balance_forged(builder: RunBuilder) -> None:
     builder.balances = builder.stored(builder.legs())
     builder.balances[3]["balance"] += 1
@@ -115,6 +129,8 @@ def hold_expired_and_posted(builder: RunBuilder) -> None:
 REJECTED: list[tuple[str, Callable[[RunBuilder], None], str]] = [
     ("books-balance", one_legged, "one-legged"),
     ("books-balance", unbalanced, "unbalanced"),
+    ("books-balance", entries_twice, "do not balance: 1 × entries-differ"),
+    ("books-balance", another_paid, "do not balance: 1 × entries-differ"),
     ("books-balance", balance_forged, "2 × stored-balance"),
     ("books-balance", nobody_asked, "1 × unasked"),
     ("books-balance", no_key, "1 × unasked"),

@@ -48,6 +48,20 @@ def plant(folder: Path, n: int) -> dict[str, int]:
         base.execute(
             "UPDATE entries SET amount = amount + 1 WHERE transaction_id BETWEEN 810 AND 812 AND amount > 0"
         )
+        # every sum right, and yet money moved otherwise than its transaction says: 4 twice, 3 by half, 2 to another
+        # account, and 2 by entries of no transaction
+        base.execute(
+            "INSERT INTO entries SELECT entry_id + 100000000, * EXCLUDE entry_id FROM entries "
+            "WHERE transaction_id BETWEEN 820 AND 823"
+        )
+        base.execute("UPDATE entries SET amount = amount // 2 WHERE transaction_id BETWEEN 830 AND 832")
+        base.execute(
+            "UPDATE entries SET account = 'A3' WHERE transaction_id BETWEEN 840 AND 841 AND amount > 0"
+        )
+        base.execute(
+            "INSERT INTO entries SELECT * REPLACE (entry_id + 200000000 AS entry_id, NULL AS key, "
+            "transaction_id + 200000000 AS transaction_id) FROM entries WHERE transaction_id BETWEEN 850 AND 851"
+        )
         base.execute(
             """CREATE TABLE balances AS SELECT account, 'CNY' AS currency, 1000000::BIGINT AS opening,
                (1000000 + sum(amount))::BIGINT AS balance FROM entries GROUP BY account"""
@@ -65,6 +79,7 @@ def plant(folder: Path, n: int) -> dict[str, int]:
     return {
         "one-legged": 8,
         "unbalanced": 11,
+        "entries-differ": 8 + 3 + 4 + 3 + 2 + 2,
         "stored-balance": 2,
         "total": 1,
         "unasked": 2,
