@@ -89,6 +89,8 @@ def _carried(counts: Any) -> bool:
 
 def _faults(history: History, measurements: Measurements) -> Iterator[Reason]:
     found = {(fault.step, fault.target): fault for fault in measurements.faults}
+    if not any(step.kind == "fault" for step in history.plan.steps):
+        yield Reason("nothing was broken: the timeline has no fault")
     for step in history.plan.steps:
         if step.kind != "fault":
             continue

@@ -45,8 +45,8 @@ def judge(
         *judge_objectives(asked, plan, measurements),
         *(_check(name, history, measurements, registry) for name in dict.fromkeys(asked.checks)),
         *_unfinished(history),
-        *_steady_after(history, measurements),
     ]
+    verdicts += _steady_after(history, measurements, verdicts)
     if void:
         verdicts = [_voided(one, void[0]) for one in verdicts]
     elif ended in STOPPED:
@@ -85,26 +85,33 @@ def _check(name: str, history: History, measurements: Measurements, registry: Re
 
 
 def _unfinished(history: History) -> tuple[Verdict, ...]:
-    """A response that was planned and never began: what was drilled is not what the plan says."""
+    """A response that was planned and never began, or failed: what was drilled is not what the plan says."""
     begun = {event.data.get("step") for event in history.events if event.kind == "response.begin"}
     missing = [step.id for step in history.plan.steps if step.kind == "response" and step.id not in begun]
+    failed = [e for e in history.events if e.kind == "response.failed" and e.data.get("step") not in missing]
     timed_out = [e for e in history.events if e.kind == "run.end" and e.data.get("ended") == "timeout"]
-    if not missing and not timed_out:
-        return ()
-    reason = f"planned responses never began: {', '.join(missing)}" if missing else "a step waited in vain"
+    reasons = [f"planned responses never began: {', '.join(missing)}"] if missing else []
+    reasons += [f"the response {e.data.get('step')} failed: {e.data.get('error')}" for e in failed]
     if timed_out:
-        reason += f" ({timed_out[-1].data.get('reason')})"
-    return (verdict("timeline", "unknown", reason, events=tuple(e.n for e in timed_out)),)
+        reasons = [f"{'; '.join(reasons) or 'a step waited in vain'} ({timed_out[-1].data.get('reason')})"]
+    if not reasons:
+        return ()
+    events = tuple(e.n for e in (*failed, *timed_out))
+    return (verdict("timeline", "unknown", "; ".join(reasons), events=events),)
 
 
-def _steady_after(history: History, measurements: Measurements) -> tuple[Verdict, ...]:
-    """The steady state must hold again at the end; where a journey never recovered, its own verdict says so."""
+def _steady_after(
+    history: History, measurements: Measurements, verdicts: Sequence[Verdict]
+) -> tuple[Verdict, ...]:
+    """The steady state must hold again at the end; whoever never recovered is told so by its RTO, if it has one."""
     after = [
         e for e in history.events if e.kind in ("steady.ok", "steady.failed") and e.data.get("at") == "after"
     ]
     if after and after[-1].kind == "steady.ok":
         return ()
-    if any(j.rta is not None and j.rta.hi is None for j in measurements.journeys.values()):
+    told = {one.name for one in verdicts if one.outcome != "pass"}
+    never = [j.journey for j in measurements.journeys.values() if j.rta is not None and j.rta.hi is None]
+    if never and all(f"{journey}.rto" in told for journey in never):
         return ()
     why = (
         f"did not hold at the end: {after[-1].data.get('reason')}"

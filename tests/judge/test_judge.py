@@ -300,6 +300,34 @@ class TestEnding:
         assert reason_of(result, "steady-state").endswith("did not hold at the end: transfer: p99 400 ms")
         assert result.outcome == "unknown"
 
+    @pytest.mark.parametrize(
+        "asked", [{"*": {"lost": 0}}, {"transfer": {"lost": 0}, "balance": {"rto": "30s"}}]
+    )
+    def test_never_recovered_is_unknown_where_nobody_asked_for_recovery(
+        self, asked: dict[str, Any], tmp_path: Path
+    ) -> None:
+        builder = RunBuilder(plan=plan_for(drill(objectives=asked, checks=[])))
+        builder.crash(good=lambda t: t < KILL_LO)
+        builder.events = [e for e in builder.events if e[2].get("at") != "after"]
+        result = result_of(builder, tmp_path)
+        assert outcomes(result)["transfer.lost"] == "pass"
+        assert outcomes(result)["steady-state"] == "unknown"
+        assert (result.outcome, result.exit_code) == ("unknown", 3)
+
+    def test_a_response_that_failed_is_unknown(self, tmp_path: Path) -> None:
+        builder = built().without("response.done")
+        builder.event(ZERO + S, "response.failed", step="promote", error="the standby hangs in a commit")
+        result = result_of(builder, tmp_path)
+        assert reason_of(result, "timeline") == "the response promote failed: the standby hangs in a commit"
+        assert (result.outcome, result.exit_code) == ("unknown", 3)
+
+    def test_without_a_fault_nothing_is_judged(self, tmp_path: Path) -> None:
+        asked = {"timeline": [{"at": "0s", "respond": "restart-service", "on": ["app"], "id": "promote"}]}
+        builder = built(**asked, objectives={"transfer": {"lost": 0}}, checks=["books-balance"])
+        result = result_of(builder.without("fault.begin", "fault.applied", "fault.witnessed"), tmp_path)
+        assert set(outcomes(result).values()) == {"unknown"}
+        assert (result.reason, result.exit_code) == ("nothing was broken: the timeline has no fault", 3)
+
 
 class TestPeople:
     def decided(self, takes: int, slept: int, at: int = ZERO + 705 * MS, **changes: Any) -> RunBuilder:
