@@ -105,7 +105,13 @@ async def take_position(dialect: Dialect, address: Address, asks: int = 5, withi
         answer = await line.ask(within_s)
         if answer.kind != "answered":
             line.close()
-            return Position(address, dialect, None, why=f"{address} stopped answering before the fault")
+            # HTTP/1.0 and `Connection: close` end a connection with its first answer; no line can be kept there.
+            why = (
+                f"{address} answered, then its connection was {answer.kind} before the fault: {answer.detail}"
+            )
+            if dialect.name == "http" and answer.kind in ("closed", "reset"):
+                why += " (a witness needs a connection that stays open: HTTP/1.1 with keep-alive)"
+            return Position(address, dialect, None, why=why)
         times.append(answer.took_ns)
     return Position(address, dialect, line, tuple(sorted(times)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +146,10 @@ def _compose(
             there = (folder / name).is_file()
         except (OSError, ValueError):
             there = False
-        if not there:
+        if not there and os.path.lexists(folder / name):
+            hint = "name the Compose file itself"
+            missing.append(places.problem(loc, f"{shown(name)}: is there, but is no regular file", hint))
+        elif not there:
             hint = nearest(Path(name).name, _yaml_files((folder / name).parent), "YAML files there")
             missing.append(places.problem(loc, f"{shown(name)}: no such Compose file", hint))
     if missing:

@@ -145,6 +145,20 @@ def test_a_position_where_nobody_answers_says_why() -> None:
         asyncio.run(Dialect("web", "http").open(own_address(), 0.5))
 
 
+def test_a_server_that_closes_after_its_answer_is_named_as_the_reason() -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+
+    async def take(address: Address) -> str:
+        position = await take_position(Dialect("web", "http"), address)
+        assert position.line is None
+        return position.why
+
+    assert "keep-alive" in asyncio.run(serving(once, take))
+
+
 def test_the_protocol_follows_from_the_system_file() -> None:
     journey = Journey(get="shop/basket", good=Good(status=200, within=Duration.parse("1s")))
     system = System(

@@ -13,6 +13,7 @@ from tests.spec.fake_members import FakeRegistry
 
 ONE_MISTAKE = [
     ("compose: compose.yaml", "compose: compos.yaml", "2:10: 'compos.yaml': no such Compose file"),
+    ("compose: compose.yaml", "compose: ..", "2:10: '..': is there, but is no regular file"),
     ("compose: fast.yaml", "compose: fats.yaml", "3:28: 'fats.yaml': no such Compose file"),
     ("[db, app]", "[db, ap]", "4:21: no service is called 'ap'"),
     ("[db, app]", "[db, app], south: [db]", "4:35: 'db' already stands in the site `north`"),
