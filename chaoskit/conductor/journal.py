@@ -26,10 +26,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.history import MISSED_LATE as MISSED_LATE
 from chaoskit.model.history import Operation
 
-MISSED_LATE = "measurer late"
-"""`error` of a missed operation whose turn the measurer itself slept through: no word about the system."""
 MISSED_OUTSTANDING = "too many outstanding"
 """`error` of a missed operation for which no request was free, because the system held on to too many."""
 

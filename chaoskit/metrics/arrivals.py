@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
-from chaoskit.model.history import Operation
+from chaoskit.model.history import MISSED_LATE, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Arrival:
     """One scheduled operation. Times in CLOCK_MONOTONIC ns.
 
     The system was sampled somewhere in [intended, sampled]; bounds use the unfavourable end. `decided`: from
-    when it was certain to be good or bad: its answer, its latency limit, or at once if it was never sent.
+    when it was certain to be good or bad: its answer, its latency limit, or at once if it was never sent. `asleep`:
+    never sent because the measurer itself was held up, which says nothing about the system.
     """
 
     intended: int
@@ -25,6 +26,7 @@ class Arrival:
     good: bool
     ok: bool
     missed: bool
+    asleep: bool = False
 
 
 def is_arrival(operation: Operation) -> bool:
@@ -56,6 +58,7 @@ def arrival(operation: Operation, within_ns: int) -> Arrival:
         good=is_good(operation, within_ns),
         ok=operation.outcome == "ok",
         missed=operation.sent is None,
+        asleep=operation.sent is None and operation.error == MISSED_LATE,
     )
 
 

@@ -86,7 +86,7 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     hold = _hold(probed, timeline, probed.criterion.good_ratio, with_load=True)
     held = search(good_series(probes), first, probed.data_end, hold)
     stop = min(hold.horizon(timeline.last_fault), probed.data_end)
-    invalid = invalid_reasons(probes, volley.lo - period, stop - period, period)
+    invalid = invalid_reasons(probes, volley.lo - period, stop - period, period, probed.load)
     within_a_period = Interval(lo=0, hi=period)
     if held.found == first:
         modelled = modelled_across(timeline, volley.lo, (*probes, *probed.load))
@@ -139,7 +139,7 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
             timeline.decisions, timeline.responses, volley.lo, _answered(probed, back)
         ),
         # The last due probe lies up to one period before the end of the window.
-        invalid=invalid_reasons(probed.probes, start, decided_by - probed.period, probed.period),
+        invalid=invalid_reasons(probed.probes, start, decided_by - probed.period, probed.period, probed.load),
     )
 
 

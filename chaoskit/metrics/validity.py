@@ -9,11 +9,14 @@ from itertools import pairwise
 from chaoskit.metrics.arrivals import Arrival
 
 
-def invalid_reasons(arrivals: Sequence[Arrival], start: int, stop: int, period: int) -> tuple[str, ...]:
-    """Why [start, stop] cannot be decided from these probes; empty if it can.
+def invalid_reasons(
+    arrivals: Sequence[Arrival], start: int, stop: int, period: int, load: Sequence[Arrival] = ()
+) -> tuple[str, ...]:
+    """Why [start, stop] cannot be decided from these probes and this load; empty if it can.
 
     A probe that was missed, that was sent more than one period late, or that is not in the journal at all (a
-    gap of more than one and a half periods) leaves an outage of more than two periods unseen.
+    gap of more than one and a half periods) leaves an outage of more than two periods unseen. Customers whom the load
+    slept through asked for nothing: that the system did not serve them is not its fault, nor that it served the others.
     """
     times = [a.intended for a in arrivals]
     inside = arrivals[bisect_left(times, start) : bisect_left(times, stop + 1)]
@@ -30,6 +33,9 @@ def invalid_reasons(arrivals: Sequence[Arrival], start: int, stop: int, period: 
     gaps = [after - before for before, after in pairwise(edges) if 2 * (after - before) > 3 * period]
     if gaps:
         reasons.append(f"no probe for {_ms(max(gaps))}, though one was due every {_ms(period)}")
+    due = [a for a in load if start <= a.intended <= stop]
+    if asleep := sum(a.asleep for a in due):
+        reasons.append(f"the load slept through {asleep} of {len(due)} arrivals: this machine was too busy")
     return tuple(reasons)
 
 

@@ -24,6 +24,9 @@ from pydantic import Field
 from chaoskit.model.base import Frozen
 from chaoskit.model.plan import Plan
 
+MISSED_LATE = "measurer late"
+"""`error` of a missed operation whose turn the measurer itself slept through: no word about the system."""
+
 
 class Event(Frozen):
     """One fact. `t` is CLOCK_MONOTONIC ns; `hash` = SHA-256 over the line without `hash`, `prev` the one before."""

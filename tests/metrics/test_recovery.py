@@ -327,6 +327,17 @@ class TestInvalid:
         own = measure_recovery(probed(probes), timeline(FAULT))
         assert own.invalid == ("no probe for 200 ms, though one was due every 100 ms",)
 
+    def test_a_load_that_slept_through_customers(self) -> None:
+        probes = run(ZERO - 3 * S, ZERO + 20 * S, 100 * MS, [(FAULT[0], ZERO + 4 * S)])
+        asleep = [
+            replace(a, good=False, ok=False, missed=True, asleep=ZERO + S <= a.intended < ZERO + 2 * S)
+            for a in run(ZERO - 3 * S, ZERO + 20 * S, 50 * MS, [(FAULT[0], ZERO + 4 * S)])
+            if a.intended < ZERO + 4 * S
+        ]
+        own = measure_recovery(probed(probes, load=asleep), timeline(FAULT))
+        assert len(own.invalid) == 1
+        assert own.invalid[0].startswith("the load slept through 20 of ")
+
     def test_outside_the_window_nothing_matters(self) -> None:
         probes = [
             replace(p, missed=True) if p.intended in (ZERO - 2 * S, ZERO + 15 * S) else p
