@@ -1,8 +1,8 @@
 """Runs the flagship drill many times and prints its verdicts, its own overhead, and where the time goes.
 
-Overhead is the wall time of the whole command without what the drill itself asks for: the steady phase, the time from
-the fault to the recovery, and the settle time (hold plus snapshot gap); nor does waiting for another drill's measurement
-on this machine count.
+Overhead is the wall time of the whole command without what the drill itself asks for: the steady phase, the time
+from the fault to the recovery, and the settle time (hold plus snapshot gap). Waiting for another drill's measurement
+on this machine is not counted either.
 """
 
 from __future__ import annotations
