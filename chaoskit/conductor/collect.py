@@ -81,7 +81,10 @@ async def _member(
     except (EngineError, OSError) as error:
         # Half a snapshot is no evidence.
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
-        stage.recorder.record("collect.absent", books=books, member=member, why=str(error))
+        # It lives, and nobody has proven that it can take no payment.
+        stage.recorder.record(
+            "collect.absent", books=books, member=member, why=str(error), unsure=member not in stage.fenced
+        )
 
 
 async def _dead(stage: Stage, member: str) -> str | None:

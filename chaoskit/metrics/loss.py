@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -22,14 +22,16 @@ def measure_books(
     asked: Path,
     fault: Interval | None,
     after: int | None,
+    unsure: Mapping[str, str],
 ) -> tuple[LossMeasure, BooksMeasure]:
     """Loss and reconciliation of one set of books.
 
+    `unsure`: members that may accept writes or not.
     `operations`: file of the operations that belong to these books; `asked`: of all operations. `fault`:
     [f_lo, f_hi] of the volley that hurt first; `after`: from when on the database was surely one again (the
     last response was done).
     """
-    survivor, writable, problems = survivor_of(books, snapshots)
+    survivor, writable, problems = survivor_of(books, snapshots, unsure)
     if survivor is None:
         return (
             LossMeasure(books=books, survivor=None, acknowledged=0, lost=(), problems=problems),

@@ -13,6 +13,7 @@ from chaoskit.metrics.exercised import measure_fault
 from chaoskit.metrics.loss import measure_books
 from chaoskit.metrics.operations_file import write_lines
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
+from chaoskit.metrics.surviving import unsure_members
 from chaoskit.metrics.timeline import Timeline, read_timeline
 from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import (
@@ -183,7 +184,13 @@ def _books(
             own = Path(scratch) / "own.jsonl"
             write_lines((o for o in history.operations if journeys.get(o.journey) == books), own)
             loss, measures[books] = measure_books(
-                books, history.books, own, asked, clocks.started, max(answered, default=None)
+                books,
+                history.books,
+                own,
+                asked,
+                clocks.started,
+                max(answered, default=None),
+                unsure_members(books, history.events),
             )
             looked = tuple(
                 e.n for e in history.events if e.kind == "collect.snapshot" and e.data.get("books") == books

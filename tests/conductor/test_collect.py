@@ -151,10 +151,14 @@ def test_a_dead_or_frozen_member_is_absent_at_once(tmp_path: Path, state: str, w
     assert set(found.metas) == {"db-standby"}
 
 
-def test_a_member_that_does_not_answer_is_absent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fenced", [set(), {"db"}])
+def test_a_member_that_does_not_answer_is_absent_and_unsure_unless_fenced(
+    fenced: set[str], tmp_path: Path
+) -> None:
     engine = FakeEngine(error=DeadlinePassed("db:1: no log-in within 2 s"))
-    found = collect_from(tmp_path, {"db": engine, "db-standby": FakeEngine()})
-    assert found.of("collect.absent")[0]["why"] == "db:1: no log-in within 2 s"
+    found = collect_from(tmp_path, {"db": engine, "db-standby": FakeEngine()}, fenced=fenced)
+    (absent,) = found.of("collect.absent")
+    assert (absent["why"], absent["unsure"]) == ("db:1: no log-in within 2 s", not fenced)
 
 
 def test_a_fenced_member_is_offered_no_write(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chaoskit.evidence import load_history
 from chaoskit.metrics import measure
 from chaoskit.model.measurement import LossMeasure
-from tests.histories.builder import BACK, KILL_HI, KILL_LO, MS, ZERO, Posting, RunBuilder, S
+from tests.histories.builder import BACK, END, KILL_HI, KILL_LO, MS, ZERO, Posting, RunBuilder, S
 from tests.metrics import oracle
 
 
@@ -151,6 +152,31 @@ def test_no_writable_member_is_no_survivor(tmp_path: Path) -> None:
     own = loss_of(builder.crash(), tmp_path)
     assert own.survivor is None
     assert own.problems == ("no member of the books ledger accepts writes (looked at standby)",)
+
+
+@pytest.mark.parametrize("kind", ["collect.write", "collect.absent"])
+def test_a_live_member_that_does_not_say_whether_it_accepts_writes_is_no_survivor(
+    kind: str, tmp_path: Path
+) -> None:
+    """An old primary that waits for its synchronous standby hangs in a write, and commits for whoever does not wait."""
+    builder = RunBuilder()
+    if kind == "collect.write":
+        builder.members["db"] = {"writable": False, "in_recovery": False, "identical": True}
+        builder.event(END + S, kind, member="db", error="no answer within 2 s")
+    else:
+        builder.event(END + S, kind, books="ledger", member="db", why="no answer within 2 s", unsure=True)
+    own = loss_of(builder.crash(), tmp_path)
+    assert own.survivor is None
+    assert own.problems == (
+        "who accepts writes to the books ledger is not known: db lives and did not say (no answer within 2 s)",
+    )
+
+
+def test_a_standby_that_hangs_in_a_write_is_none_all_the_same(tmp_path: Path) -> None:
+    builder = RunBuilder()
+    builder.members["db"] = {"writable": False, "in_recovery": True, "identical": True}
+    builder.event(END + S, "collect.write", member="db", error="no answer within 2 s")
+    assert loss_of(builder.crash(), tmp_path).survivor == "standby"
 
 
 def test_a_member_in_recovery_is_looked_past(tmp_path: Path) -> None:
