@@ -194,7 +194,9 @@ class Drill(Frozen):
     ] = ()
     abort: Annotated[Abort | None, Field(description="a guard that stops the drill")] = None
     expect: Annotated[Literal["pass"] | Expect, Field(description="pass, or exactly what must fail")] = "pass"
-    repeat: Annotated[Repeat | None, Field(description="runs fixed in advance; all are published")] = None
+    repeat: Annotated[
+        Repeat | None, Field(description="runs fixed in advance; more than one is refused for now")
+    ] = None
     matrix: Annotated[
         dict[str, tuple[Any, ...]], Field(description="cells: keys of this file with several values each")
     ] = {}

@@ -35,6 +35,7 @@ def plan(
     drill = loaded.drill
     steps = plan_steps(loaded, registry)
     problems += guard.refuse_steps(steps, loaded, runtime)
+    problems += guard.refuse_repeats(loaded)
     problems += guard.refuse_services(loaded, runtime)
     wired = wire(loaded.system) if runtime.wires_by_environment else Wired()
     problems += guard.refuse_wiring(wired, loaded)
