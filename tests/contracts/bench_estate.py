@@ -210,6 +210,7 @@ class Bench:
     async def start(self, service: str) -> None:
         if service in self.members:
             old = self.members[service]
+            await asyncio.to_thread(await_detached, old.data)
             (old.data / "postmaster.pid").unlink(missing_ok=True)
             try:
                 self._adopt(service, await asyncio.to_thread(Member.start, old.data, old.address))

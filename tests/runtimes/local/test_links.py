@@ -97,7 +97,7 @@ def test_a_lost_host_is_silent_for_old_and_new_connections(system: object, provi
 
 def test_a_link_with_a_fault_on_it_drains_after_the_kill(tmp_path: Path, provision: Provision) -> None:
     """The false zero of MEASUREMENT: what a latency toxic holds still arrives, unless its link is cut as well."""
-    run = f"python -S {tiny.HERE / 'tiny_web.py'} {{address}} 8080"
+    run = tiny.WEB
     plan = tiny.plan(tiny.system(tmp_path, [tiny.web("shop", run)], LINKS[:1]))
 
     async def answer(estate: LocalEstate, *, cut: bool) -> bytes:

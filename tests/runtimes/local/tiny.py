@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from chaoskit.model.system import (
 from chaoskit.quantity import Duration
 
 HERE = Path(__file__).resolve().parent
-WEB = f"python -S {HERE / 'tiny_web.py'} {{address}} 8080"
+WEB = f"python -S {shlex.quote(str(HERE / 'tiny_web.py'))} {{address}} 8080"
 CONNINFO = "host=db port=5432 user=copier password=copy-drill-only application_name=db_standby"
 
 
