@@ -33,6 +33,7 @@ from chaoskit.model.system import Link, LocalService, Service, System
 from chaoskit.toxiproxy.process import ServerProcess
 from tests.contracts.postgresql_pair import (
     Member,
+    await_detached,
     copy,
     make_standby,
     make_template,
