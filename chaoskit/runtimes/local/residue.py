@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from chaoskit.clock import boot_id
@@ -71,10 +72,11 @@ def orphans(record: RunRecord, known: Iterable[Identity] = ()) -> Callable[[], S
 def creators(scratch: Path) -> set[int]:
     """Pids of the postmasters that PostgreSQL's own lock files name: they made the run's System V segments."""
     found = set()
-    for path in scratch.glob("*/data/postmaster.pid"):
-        first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
-        if first.isdecimal():
-            found.add(int(first))
+    with suppress(FileNotFoundError):  # whoever removes the folder may be at it while this looks
+        for path in scratch.glob("*/data/postmaster.pid"):
+            first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+            if first.isdecimal():
+                found.add(int(first))
     return found
 
 
