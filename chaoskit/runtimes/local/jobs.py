@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from chaoskit.runtimes.local import keeper, signals
+from chaoskit.runtimes import signals
+from chaoskit.runtimes.local import keeper
 from chaoskit.runtimes.local.destruction import Destruction
-from chaoskit.runtimes.local.process_table import Sighting, below, descendants, table
 from chaoskit.runtimes.local.record import RunRecord, add_process
+from chaoskit.runtimes.process_table import Sighting, below, descendants, table
 
 Moment = Literal["started", "ended", "gone"]
 Refs = list[list[int]]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from chaoskit.runtimes.local.kernel import become_subreaper, die_with_parent
-from chaoskit.runtimes.local.process_table import look
+from chaoskit.runtimes.process_table import look
 
 SERVICE_NICE = 10
 """Services run at this much lower priority, so that the measurers keep their schedule."""

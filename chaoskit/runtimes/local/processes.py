@@ -6,7 +6,7 @@ import signal
 from typing import Literal
 
 from chaoskit.model.lease import ProcessRef
-from chaoskit.runtimes.local import process_table
+from chaoskit.runtimes import process_table
 from chaoskit.runtimes.local.supervision import Supervision
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chaoskit.clock import boot_id
-from chaoskit.runtimes.local.process_table import look
+from chaoskit.runtimes.process_table import look
 
 _RECORD = "supervisor.json"
 _PROCESSES = "processes.jsonl"

@@ -12,10 +12,10 @@ import pytest
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes.local import record as records
 from chaoskit.runtimes.local.estate import LocalEstate
-from chaoskit.runtimes.local.process_table import alive, look, table
 from chaoskit.runtimes.local.residue import residue
 from chaoskit.runtimes.local.runtime import LocalRuntime
-from chaoskit.runtimes.local.signals import send
+from chaoskit.runtimes.process_table import alive, look, table
+from chaoskit.runtimes.signals import send
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision, eventually, new_run
 

@@ -14,7 +14,7 @@ import pytest
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.lease import ProcessRef, SignalUndo, Undo
-from chaoskit.runtimes.local import process_table, signals
+from chaoskit.runtimes import process_table, signals
 from chaoskit.runtimes.local.estate import LocalEstate
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision, eventually

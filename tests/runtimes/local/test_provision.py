@@ -15,10 +15,10 @@ from chaoskit.model.estate import Address
 from chaoskit.model.plan import Wiring
 from chaoskit.quantity import Duration
 from chaoskit.runtimes.local import record as records
-from chaoskit.runtimes.local.process_table import environment
 from chaoskit.runtimes.local.readiness import tail
 from chaoskit.runtimes.local.residue import residue
 from chaoskit.runtimes.local.runtime import LocalRuntime
+from chaoskit.runtimes.process_table import environment
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision, eventually, new_run
 

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 
-from chaoskit.runtimes.local.process_table import Entry, Sighting, descendants, look, table
+from chaoskit.runtimes.process_table import Entry, Sighting, descendants, look, table
 
 Members = Callable[[], Sighting]
 """Looks for those that a signal is meant for."""
