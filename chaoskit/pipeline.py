@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from chaoskit import evidence, metrics, planner, registry, run_folder
 from chaoskit.conductor.conductor import Conductor
 from chaoskit.errors import InputError
+from chaoskit.evidence import manifest
 from chaoskit.judge import judge
 from chaoskit.model.drill import Drill
 from chaoskit.model.estate import Runtime
@@ -36,13 +37,17 @@ class Onlooker(Protocol):
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: where it lies, what was recorded, measured and judged; `written` is the result's file, if new."""
+    """A finished run: where it lies, what was recorded, measured and judged.
+
+    `written` is the result's file, if it is new; `head` vouches for every file of the folder (`evidence.manifest`).
+    """
 
     folder: Path
     history: History
     measurements: Measurements
     result: Result
     written: Path | None = None
+    head: str | None = None
 
 
 def runtime(name: str) -> Runtime:
@@ -104,12 +109,37 @@ def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
     new = drill is not None or not target.exists()
     if new:
         run_folder.write_json(target, result)
-    return Run(folder, history, measurements, result, target if new else None)
+    if drill is None and new:
+        manifest.write_manifest(folder)
+    return Run(folder, history, measurements, result, target if new else None, manifest.head_of(folder))
+
+
+def verify_folder(folder: Path, head: str | None = None) -> manifest.Verification:
+    """Check a run folder against its manifest and the head that was kept elsewhere, and its result against its history.
+
+    The history is judged again: a result that this chaoskit would not give is a problem too.
+    """
+    found = manifest.check(folder, head)
+    if found.problems:
+        return found
+    history = evidence.load_history(folder)
+    again = judge(history, metrics.measure(history), registry, None)
+    try:
+        told = Result.model_validate_json((folder / "result.json").read_bytes())
+    except (OSError, ValueError) as error:
+        why = str(error).splitlines()[0]
+    else:
+        if told == Result.model_validate_json(again.model_dump_json()):
+            return found
+        why = f"says {told.outcome}, and its history, judged again by this version, {again.outcome}"
+        if told.outcome == again.outcome:
+            why = "differs from what its history gives when it is judged again by this version"
+    return replace(found, standing="altered", problems=(f"result.json: {why}",))
 
 
 async def _conduct(plan: Plan, chosen: Runtime, folder: Path, onlooker: Onlooker | None) -> None:
     """PROVISION, CONDUCT, COLLECT: everything that needs the estate, ending in a sealed history."""
-    from chaoskit.runtimes.local.slot import Slot
+    from chaoskit.runtimes.slot import Slot
 
     stop = asyncio.Event()
     conductor = Conductor(

@@ -186,6 +186,20 @@ def report(
 
 
 @command
+def verify(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
+    head: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="the 64 hex digits that the run's scorecard and JUnit showed", show_default=False),
+    ] = None,
+) -> int:
+    """Check that a run folder is the one that was judged: exit 0 authentic, 1 altered, 3 without --head."""
+    from chaoskit.cli.running import verify_run
+
+    return verify_run(run_folder, head)
+
+
+@command
 def heal() -> int:
     """Undo what runs that died left on this machine: faults, processes, sockets, scratch data."""
     from chaoskit.runtimes.local.heal import heal as heal_local

@@ -8,6 +8,8 @@ from typing import Literal
 from chaoskit import pipeline, registry, spec
 from chaoskit.cli.live import watch
 from chaoskit.errors import InputError
+from chaoskit.evidence.manifest import head_of, parse_head
+from chaoskit.judge import EXIT_CODES
 from chaoskit.model.plain_text import one_line
 from chaoskit.model.verdict import Result
 from chaoskit.reporters.scorecard import Scorecard
@@ -29,7 +31,7 @@ def run_drill(
         if cell:
             print(one_line(f"== {drill.drill.drill} [{cell}]"), flush=True)
         run = pipeline.run(drill, runtime_name=runtime, reports=reports, pace=pace, watch=watch)
-        show(run.result, run.folder)
+        show(run.result, run.folder, run.head)
         codes.append(run.result.exit_code)
         if run.result.exit_code == 130:
             break
@@ -43,7 +45,7 @@ def judge_run(folder: Path, drill: Path | None) -> int:
         run = pipeline.judge_folder(folder, other)
     except OSError as error:  # a folder that may not be read, or not be written to
         raise InputError(f"{error.filename or folder}: {error.strerror or error}") from error
-    show(run.result, folder)
+    show(run.result, folder, run.head)
     if run.written is not None:
         print(one_line(f"written: {as_typed(run.written)}"))
     return run.result.exit_code
@@ -67,13 +69,36 @@ def report_run(folder: Path) -> int:
         raise InputError(
             f"{path}: no result of this version ({detail}); `chaoskit judge {folder}` judges the run again"
         ) from error
-    show(result, folder)
+    show(result, folder, head_of(folder))
     return 0
 
 
-def show(result: Result, folder: Path) -> None:
+def verify_run(folder: Path, head: str | None) -> int:
+    """Print what a check of a run folder found; 0 only if it is the one that the head was kept of."""
+    found = pipeline.verify_folder(folder, parse_head(head) if head is not None else None)
+    name = as_typed(folder)
+    for problem in found.problems:
+        print(one_line(f"  · {problem}"))
+    for later in found.later:
+        print(one_line(f"  · {later}: made from the run after it was judged, not covered"))
+    if found.standing == "altered":
+        print(one_line(f"{name}: altered: {len(found.problems)} contradictions"))
+        return EXIT_CODES["fail"]
+    if found.standing == "consistent":
+        print(
+            one_line(
+                f"{name}: consistent, not authentic: {found.files} files fit each other, and all of them could "
+                "have been made anew; give the head from the scorecard or JUnit with --head"
+            )
+        )
+        return EXIT_CODES["unknown"]
+    print(one_line(f"{name}: authentic: {found.files} files are those of head {found.head}"))
+    return 0
+
+
+def show(result: Result, folder: Path, head: str | None) -> None:
     """Print the scorecard; the folder as the reader would type it."""
-    print("\n" + Scorecard().render(result, f"{as_typed(folder)}/"), end="", flush=True)
+    print("\n" + Scorecard().render(result, f"{as_typed(folder)}/", head), end="", flush=True)
 
 
 def as_typed(path: Path) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,9 +17,15 @@ _EVIDENCE_FOLDERS = ("ops", "books")
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, hex; raises OSError."""
-    with path.open("rb") as file:
+    """SHA-256 of a file, hex; raises OSError, also for what is no file: a pipe in its place would never end."""
+    with open(path, "rb", opener=_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def seal_files(folder: Path) -> dict[str, str]:

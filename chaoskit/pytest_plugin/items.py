@@ -109,7 +109,7 @@ def run_of_item(request: pytest.FixtureRequest) -> Run:
 def failure_text(run: Run, loaded: Loaded, start: Path) -> str:
     """The scorecard, headed by the YAML line that the reader should look at; paths as seen from `start`."""
     place = guilty_place(run, loaded)
-    card = Scorecard().render(run.result, f"{_seen_from(start, run.folder)}/")
+    card = Scorecard().render(run.result, f"{_seen_from(start, run.folder)}/", run.head)
     head = f"{_seen_from(start, place.path)}:{place.line}:{place.column}: {run.result.outcome}"
     return harmless(f"{head}: {one_line(run.result.reason)}\n\n{card}")
 

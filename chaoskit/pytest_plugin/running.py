@@ -106,4 +106,6 @@ def tell(item: pytest.Item, finished: Run) -> None:
     for books, loss in measured.losses.items():
         properties.append((f"{books}.lost", len(loss.lost) if loss.survivor else "unknown"))
     properties.append(("run_folder", finished.folder))
+    if finished.head is not None:
+        properties.append(("head", finished.head))
     item.user_properties.extend((name, harmless(str(value))) for name, value in properties)

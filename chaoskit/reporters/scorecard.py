@@ -27,9 +27,10 @@ class Scorecard:
     worth an engineer's time, and what has to be known to read it rightly. Only result.json has long lists whole.
     """
 
-    def render(self, result: Result, folder: str) -> str:
+    def render(self, result: Result, folder: str, head: str | None = None) -> str:
         """The text, ending in a line break; `folder` is where the run lies, as the reader should see it.
 
+        `head` vouches for the folder's files; whoever keeps it can have them verified years later.
         Whatever a name, a key or a log line holds, nothing in it drives a terminal or forges a line.
         """
         parts = [self._table(result), self._headline(result, folder)]
@@ -41,6 +42,7 @@ class Scorecard:
             f"{one_line(name, _CELL_MAX)} {s:.1f} s" for name, s in result.wall_s.items() if s >= _WALL_S_MIN
         ]
         parts.append("where the time went: " + ", ".join(spent) if spent else "")
+        parts.append(f"head {head} (keep it: chaoskit verify {one_line(folder)} --head …)" if head else "")
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def _table(self, result: Result) -> str:
