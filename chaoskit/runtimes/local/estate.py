@@ -11,15 +11,16 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address, Exit
 from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, SignalUndo, ToxicUndo, Undo
 from chaoskit.model.plan import Plan
-from chaoskit.runtimes.local import readiness
+from chaoskit.runtimes import readiness
 from chaoskit.runtimes.local.heal import destroy_from_disk
 from chaoskit.runtimes.local.lifecycle import LocalLifecycle, in_words
 from chaoskit.runtimes.local.links import LocalLinks
-from chaoskit.runtimes.local.processes import LocalHelper, LocalProcesses
-from chaoskit.runtimes.local.record import Identity, processes
-from chaoskit.runtimes.local.residue import RUN_MARK, residue
-from chaoskit.runtimes.local.supervision import Supervision, Task, own_environment
+from chaoskit.runtimes.local.processes import LocalProcesses
 from chaoskit.runtimes.local.topology import Topology, lay_out
+from chaoskit.runtimes.measurer_jobs import MeasurerJobs, SpawnedMeasurer
+from chaoskit.runtimes.record import processes
+from chaoskit.runtimes.residue import residue
+from chaoskit.runtimes.supervision import Supervision, Task
 
 CAPABILITIES = frozenset({"processes", "lifecycle", "links"})
 _PROXY = "proxy:toxiproxy"
@@ -40,7 +41,7 @@ class LocalEstate:
         self.topology: Topology
         self.supervision: Supervision
         self._exits: list[Exit] = []
-        self._helpers: dict[str, LocalHelper] = {}
+        self._jobs: MeasurerJobs
         self._background: set[asyncio.Task[Any]] = set()
         self._broken: str | None = None
         self._proxy_ended = asyncio.Event()
@@ -56,6 +57,7 @@ class LocalEstate:
         except BaseException:
             await asyncio.shield(self.supervision.close())
             raise
+        self._jobs = MeasurerJobs(self.supervision)
         self.processes = LocalProcesses(self.supervision)
         self.links = LocalLinks(plan.system.links, self.topology)
         self.lifecycle = LocalLifecycle(plan, self.topology, self.supervision, self.links)
@@ -74,7 +76,7 @@ class LocalEstate:
             str(control.port),
         )
         log = self.folder / "logs" / "toxiproxy.log"
-        await self._start_own(_PROXY, "proxy", argv, log, b"")
+        await self._jobs.start(_PROXY, "proxy", argv, log)
         try:
             if not await readiness.until(self.links.answers, self._proxy_ended, within_s):
                 raise EnvironmentBroken(self._broken or "the proxy of the links has ended")
@@ -83,20 +85,11 @@ class LocalEstate:
             raise EnvironmentBroken(readiness.with_tail(message, log)) from None
         await self.links.create()
 
-    async def spawn(self, name: str, argv: tuple[str, ...], stdin: bytes = b"") -> LocalHelper:
+    async def spawn(self, name: str, argv: tuple[str, ...], stdin: bytes = b"") -> SpawnedMeasurer:
         """A measurer's process at normal priority, its output in logs/<name>.log, ended with the run
         whatever happens.
         """
-        job = f"measurer:{name}"
-        process = await self._start_own(job, "measurer", argv, self.log_path(name), stdin)
-        self._helpers[job] = LocalHelper(self.supervision, job, process.pid)
-        return self._helpers[job]
-
-    async def _start_own(
-        self, job: str, role: str, argv: tuple[str, ...], log: Path, stdin: bytes
-    ) -> Identity:
-        env = {**own_environment(), RUN_MARK: self.supervision.record.scratch}
-        return await self.supervision.run(job, role, argv, env=env, cwd=Path.cwd(), log=log, stdin=stdin)
+        return await self._jobs.spawn(name, argv, self.log_path(name), stdin)
 
     def direct(self, service: str) -> Address:
         """The service itself, past every proxy."""
@@ -169,8 +162,8 @@ class LocalEstate:
 
     def _on_push(self, message: dict[str, Any]) -> None:
         name, role = message["name"], message["role"]
-        if role == "measurer" and message["event"] == "exit" and name in self._helpers:
-            self._helpers[name].ended(message["status"])
+        if role == "measurer" and message["event"] == "exit":
+            self._jobs.ended(name, message["status"])
         elif role == "proxy" and message["event"] == "exit" and not self._closing:
             self._broken = readiness.with_tail(
                 f"the proxy of the links has ended ({in_words(message['status'])})",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from chaoskit.clock import boot_id
 from chaoskit.run_folder import state_directory
-from chaoskit.runtimes.local.destruction import Destruction
-from chaoskit.runtimes.local.record import RunRecord, processes, read_record
-from chaoskit.runtimes.local.residue import creators, orphans, supervised
+from chaoskit.runtimes.destruction import Destruction
+from chaoskit.runtimes.record import RunRecord, processes, read_record
+from chaoskit.runtimes.residue import creators, orphans, supervised
 
 _EMPTY_AFTER_S = 3600.0
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.plan import Plan
-from chaoskit.runtimes.local.residue import RUN_MARK, SERVICE_MARK
 from chaoskit.runtimes.local.topology import Topology
+from chaoskit.runtimes.residue import RUN_MARK, SERVICE_MARK
 
 _KEPT = ("LD_LIBRARY_PATH", "TZ", "VIRTUAL_ENV")
 """What a service sees of the environment chaoskit itself was started in; everything else must be in the

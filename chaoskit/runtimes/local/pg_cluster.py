@@ -15,8 +15,8 @@ from pathlib import Path
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes.local import pg_install
 from chaoskit.runtimes.local.pg_settings import PgSettings, host_rules, initdb_argv, setup_argv
-from chaoskit.runtimes.local.readiness import postmaster_ready, until, with_tail
-from chaoskit.runtimes.local.supervision import Supervision
+from chaoskit.runtimes.readiness import postmaster_ready, until, with_tail
+from chaoskit.runtimes.supervision import Supervision
 
 _COMMAND_S = 60.0
 _SOCKET_PATH_BYTES_MAX = 107

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Literal
 
 from chaoskit.model.lease import ProcessRef
 from chaoskit.runtimes import process_table
-from chaoskit.runtimes.local.supervision import Supervision
+from chaoskit.runtimes.supervision import Supervision
 
 
 class LocalProcesses:
@@ -35,32 +34,6 @@ class LocalProcesses:
     def state(self, process: ProcessRef) -> Literal["running", "stopped", "gone"]:
         """From the kernel, read by the calling process."""
         return process_table.state(process.pid, process.start)
-
-
-class LocalHelper:
-    """A spawned measurer."""
-
-    def __init__(self, supervision: Supervision, job: str, pid: int) -> None:
-        self.pid = pid
-        self._supervision = supervision
-        self._job = job
-        self._status: int | None = None
-
-    def ended(self, status: int) -> None:
-        """The supervisor says that it has ended; negative: the signal that ended it."""
-        self._status = status
-
-    async def terminate(self, within_s: float) -> int | None:
-        """SIGTERM, wait, return the exit status; None if it had to be killed."""
-        facts = await self._supervision.call(
-            "stop", within_s + 10, name=self._job, number=int(signal.SIGTERM), grace_s=within_s
-        )
-        status: int = facts["status"]
-        return None if status == -signal.SIGKILL else status
-
-    async def exited(self) -> int | None:
-        """Its exit status if it has ended, else None."""
-        return self._status
 
 
 def _refs(pairs: list[list[int]]) -> tuple[ProcessRef, ...]:

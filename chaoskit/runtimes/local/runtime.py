@@ -14,9 +14,9 @@ from chaoskit.run_folder import state_directory
 from chaoskit.runtimes.local import pg_install
 from chaoskit.runtimes.local.estate import CAPABILITIES, LocalEstate
 from chaoskit.runtimes.local.heal import heal
-from chaoskit.runtimes.local.population import populate, until_streaming
 from chaoskit.runtimes.local.preflight import preflight, temporary_folder
-from chaoskit.runtimes.local.supervision import Task
+from chaoskit.runtimes.population import populate, until_streaming
+from chaoskit.runtimes.supervision import Task
 
 _PROXY_S = 20.0
 _POPULATE_S = 60.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.system import System
-from chaoskit.runtimes.local.addresses import ADDRESSES_MAX, CONTROL_HOST
+from chaoskit.runtimes.addresses import ADDRESSES_MAX, CONTROL_HOST
 
 _CONTROL_PORT = 8474
 _POSTGRESQL_PORT = 5432

@@ -13,8 +13,8 @@ import pytest
 
 from chaoskit.model.plan import Plan
 from chaoskit.runtimes.local.estate import LocalEstate
-from chaoskit.runtimes.local.residue import residue
 from chaoskit.runtimes.local.runtime import LocalRuntime
+from chaoskit.runtimes.residue import residue
 
 Provision = Callable[[Plan], AbstractAsyncContextManager[LocalEstate]]
 _numbers = itertools.count()

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.runtimes.local import addresses
-from chaoskit.runtimes.local.addresses import lease_block
-from chaoskit.runtimes.local.sockets import listening, listening_of
+from chaoskit.runtimes import addresses
+from chaoskit.runtimes.addresses import lease_block
 from chaoskit.runtimes.local.topology import lay_out
+from chaoskit.runtimes.sockets import listening, listening_of
 from tests.runtimes.local import tiny
 
 

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from chaoskit.runtimes.local import record as records
+from chaoskit.runtimes import record as records
+from chaoskit.runtimes.kernel import segments
 from chaoskit.runtimes.local.heal import heal
-from chaoskit.runtimes.local.kernel import segments
 from chaoskit.runtimes.local.pg_install import cache_folder
-from chaoskit.runtimes.local.record import Identity, RunRecord
-from chaoskit.runtimes.local.residue import RUN_MARK, creators, residue
-from chaoskit.runtimes.local.supervision import own_environment
 from chaoskit.runtimes.process_table import alive, environment, look, table
+from chaoskit.runtimes.record import Identity, RunRecord
+from chaoskit.runtimes.residue import RUN_MARK, creators, residue
 from chaoskit.runtimes.signals import send
+from chaoskit.runtimes.supervision import own_environment
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import new_run
 

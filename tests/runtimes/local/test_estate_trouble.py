@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.runtimes.local import record as records
+from chaoskit.runtimes import record as records
 from chaoskit.runtimes.local.estate import LocalEstate
-from chaoskit.runtimes.local.residue import residue
 from chaoskit.runtimes.local.runtime import LocalRuntime
 from chaoskit.runtimes.process_table import alive, look, table
+from chaoskit.runtimes.residue import residue
 from chaoskit.runtimes.signals import send
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision, eventually, new_run

@@ -10,7 +10,7 @@ import pytest
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.system import Pool
-from chaoskit.runtimes.local.population import members, populate
+from chaoskit.runtimes.population import members, populate
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision
 

@@ -14,11 +14,11 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.plan import Wiring
 from chaoskit.quantity import Duration
-from chaoskit.runtimes.local import record as records
-from chaoskit.runtimes.local.readiness import tail
-from chaoskit.runtimes.local.residue import residue
+from chaoskit.runtimes import record as records
 from chaoskit.runtimes.local.runtime import LocalRuntime
 from chaoskit.runtimes.process_table import environment
+from chaoskit.runtimes.readiness import tail
+from chaoskit.runtimes.residue import residue
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision, eventually, new_run
 

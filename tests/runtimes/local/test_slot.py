@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.runtimes.local.slot import Slot
-from chaoskit.runtimes.local.supervision import own_environment
+from chaoskit.runtimes.slot import Slot
+from chaoskit.runtimes.supervision import own_environment
 from tests.runtimes.local.conftest import eventually
 
 HOLD = """
 import asyncio, sys, time
 from pathlib import Path
-from chaoskit.runtimes.local.slot import Slot
+from chaoskit.runtimes.slot import Slot
 asyncio.run(Slot("the other", folder=Path(sys.argv[1])).acquire())
 print("held", flush=True)
 time.sleep(60)

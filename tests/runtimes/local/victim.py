@@ -17,8 +17,8 @@ from pathlib import Path
 from chaoskit.model.lease import Lease, MirrorUndo, SignalUndo, Undo
 from chaoskit.model.plan import Plan
 from chaoskit.runtimes.local.estate import LocalEstate
-from chaoskit.runtimes.local.record import write_durably
 from chaoskit.runtimes.local.runtime import LocalRuntime
+from chaoskit.runtimes.record import write_durably
 
 
 async def conduct(plan: Plan, run: str, folder: Path, ready: int) -> None:

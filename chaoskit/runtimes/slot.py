@@ -14,7 +14,7 @@ from typing import Self
 
 from chaoskit.clock import Clock, monotonic_ns
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.runtimes.local.addresses import lock_folder, open_shared
+from chaoskit.runtimes.addresses import lock_folder, open_shared
 
 
 class Slot:

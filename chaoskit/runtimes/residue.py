@@ -8,10 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from chaoskit.clock import boot_id
-from chaoskit.runtimes.local import record as records
-from chaoskit.runtimes.local.kernel import segments
-from chaoskit.runtimes.local.record import Identity, RunRecord
-from chaoskit.runtimes.local.sockets import listening
+from chaoskit.runtimes import record as records
+from chaoskit.runtimes.kernel import segments
 from chaoskit.runtimes.process_table import (
     Entry,
     Sighting,
@@ -21,6 +19,8 @@ from chaoskit.runtimes.process_table import (
     table,
     working_directory,
 )
+from chaoskit.runtimes.record import Identity, RunRecord
+from chaoskit.runtimes.sockets import listening
 
 RUN_MARK = "CHAOSKIT_RUN"
 """In the environment of every process of a run: its scratch folder, whose name nobody else has. A run's own name may

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from chaoskit.runtimes import record as records
 from chaoskit.runtimes import signals
-from chaoskit.runtimes.local import record as records
-from chaoskit.runtimes.local.kernel import remove_segment, segments
-from chaoskit.runtimes.local.record import RunRecord
+from chaoskit.runtimes.kernel import remove_segment, segments
 from chaoskit.runtimes.process_table import Entry, below, shared_files, table
+from chaoskit.runtimes.record import RunRecord
 
 _SHARED = Path("/dev/shm")
 _LIMIT_S = 20.0

@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from chaoskit.runtimes import signals
-from chaoskit.runtimes.local import keeper
-from chaoskit.runtimes.local.destruction import Destruction
-from chaoskit.runtimes.local.record import RunRecord, add_process
+from chaoskit.runtimes import keeper, signals
+from chaoskit.runtimes.destruction import Destruction
 from chaoskit.runtimes.process_table import Sighting, below, descendants, table
+from chaoskit.runtimes.record import RunRecord, add_process
 
 Moment = Literal["started", "ended", "gone"]
 Refs = list[list[int]]

@@ -28,15 +28,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaoskit.runtimes import signals
-from chaoskit.runtimes.local import keeper
-from chaoskit.runtimes.local.addresses import Block, lease_block
-from chaoskit.runtimes.local.destruction import Destruction
-from chaoskit.runtimes.local.jobs import Jobs
-from chaoskit.runtimes.local.kernel import become_subreaper
-from chaoskit.runtimes.local.record import RunRecord, read_record, this_process, write_record
-from chaoskit.runtimes.local.residue import supervised
+from chaoskit.runtimes import keeper, signals
+from chaoskit.runtimes.addresses import Block, lease_block
+from chaoskit.runtimes.destruction import Destruction
+from chaoskit.runtimes.jobs import Jobs
+from chaoskit.runtimes.kernel import become_subreaper
 from chaoskit.runtimes.process_table import look
+from chaoskit.runtimes.record import RunRecord, read_record, this_process, write_record
+from chaoskit.runtimes.residue import supervised
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
-from chaoskit.runtimes.local.sockets import listening_of
+from chaoskit.runtimes.sockets import listening_of
 
 _LOOK_EVERY_S = 0.01  # nothing announces that another process has begun to listen
 _LOOK_S = 1.0

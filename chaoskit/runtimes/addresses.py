@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.runtimes.local.sockets import listening
+from chaoskit.runtimes.sockets import listening
 
 ADDRESSES_MAX = 250
 CONTROL_HOST = 254

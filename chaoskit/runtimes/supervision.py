@@ -17,7 +17,7 @@ from typing import Any
 
 import chaoskit
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.runtimes.local.record import Identity, RunRecord, this_process
+from chaoskit.runtimes.record import Identity, RunRecord, this_process
 
 _ANSWER_S = 30.0
 _LINE_BYTES_MAX = 16 * 2**20
@@ -82,7 +82,7 @@ class Supervision:
         }
         log = task.folder / "logs" / "supervisor.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        argv = [sys.executable, "-m", "chaoskit.runtimes.local.supervisor", str(theirs.fileno())]
+        argv = [sys.executable, "-m", "chaoskit.runtimes.supervisor", str(theirs.fileno())]
         with theirs, open(log, "ab") as output:  # noqa: ASYNC230 - as below
             process = subprocess.Popen(  # noqa: ASYNC220 - a few ms, and it must not be interrupted half-way
                 [*argv, json.dumps(message)],

@@ -14,7 +14,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from chaoskit.runtimes.local.kernel import become_subreaper, die_with_parent
+from chaoskit.runtimes.kernel import become_subreaper, die_with_parent
 from chaoskit.runtimes.process_table import look
 
 SERVICE_NICE = 10
