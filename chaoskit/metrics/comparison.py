@@ -1,0 +1,126 @@
+"""Compares two sets of runs: which metrics have moved, with one error rate for all of them together.
+
+    baseline runs ┐                 ┌ labels shuffled ─► largest |z| over all metrics ┐
+                  ├─ ranks per metric                                                 ├─► adjusted p
+    new runs      ┘                 └ labels as they are ─► |z| of each metric ───────┘
+
+Ranks, because recovery times have long tails and a run that never recovered is only known to be slower than those that
+did. The labels of whole runs are shuffled, so that metrics which move together are not counted as many: Westfall and
+Young, Resampling-Based Multiple Testing, 1993 (single-step maxT).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+from scipy.stats import rankdata
+
+ALPHA = 0.025
+"""The chance that any metric at all is flagged when nothing has changed."""
+SHUFFLES = 20_000
+_SEED = 20_000
+"""The shuffles are part of the method: the same runs always give the same answer."""
+
+
+@dataclass(frozen=True)
+class MetricShift:
+    """One metric on both sides; larger is worse. `p` is corrected over all metrics; medians may be inf (censored)."""
+
+    metric: str
+    baseline: float
+    new: float
+    p: float
+
+    @property
+    def flagged(self) -> bool:
+        return self.p <= ALPHA
+
+    @property
+    def worse(self) -> bool:
+        return self.new > self.baseline
+
+
+def smallest_p(baseline: int, new: int) -> float:
+    """The smallest p that so many runs can give, two-sided: with too few, no difference could ever be flagged."""
+    return min(1.0, 2 / math.comb(baseline + new, new)) if baseline and new else 1.0
+
+
+def shifts(
+    baseline: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]]
+) -> tuple[MetricShift, ...]:
+    """Each metric that every run has, in the order of the first run.
+
+    Args:
+        baseline, new: a mapping a run, metric → value, larger is worse, inf for censored.
+    """
+    runs = [*baseline, *new]
+    if not baseline or not new:
+        return ()
+    names = [name for name in runs[0] if all(name in run for run in runs)]
+    if not names:
+        return ()
+    values = np.array([[run[name] for run in runs] for name in names], dtype=float)
+    ranks = np.vstack([_standardised(row) for row in values])
+    labels = _shuffled(len(baseline), len(new))
+    largest = np.abs(ranks @ labels.T).max(axis=0)
+    asked = np.abs(ranks @ _label(range(len(baseline), len(runs)), len(runs)))
+    found = []
+    for name, row, z in zip(names, values, asked, strict=True):
+        # Shuffles as extreme as what was seen, the labels as they are among them.
+        p = float(np.mean(largest >= z - 1e-9))
+        found.append(MetricShift(name, _median(row[: len(baseline)]), _median(row[len(baseline) :]), p))
+    return tuple(found)
+
+
+def _standardised(row: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks (ties share theirs) with mean 0 and length 1; all 0 when every run has the same value."""
+    ranks = rankdata(row) - (len(row) + 1) / 2
+    length = float(np.sqrt((ranks**2).sum()))
+    return ranks / length if length else np.zeros_like(ranks)
+
+
+def _label(chosen: Sequence[int], runs: int) -> NDArray[np.float64]:
+    """1 for the runs that count as new, shifted so that the labels sum to 0."""
+    label = np.zeros(runs)
+    label[list(chosen)] = 1.0
+    centred: NDArray[np.float64] = label - label.mean()
+    return centred
+
+
+@lru_cache(maxsize=4)
+def _shuffled(baseline: int, new: int) -> NDArray[np.float64]:
+    """Every way to call `new` of the runs new, or SHUFFLES of them when there are more; the real one is among them."""
+    runs = baseline + new
+    if math.comb(runs, new) <= SHUFFLES:
+        return np.array([_label(chosen, runs) for chosen in combinations(range(runs), new)])
+    generator = np.random.default_rng(_SEED)
+    rows = [_label(range(baseline, runs), runs)]
+    rows += [_label(generator.permutation(runs)[:new].tolist(), runs) for _ in range(SHUFFLES - 1)]
+    return np.array(rows)
+
+
+def _median(row: NDArray[np.float64]) -> float:
+    """The middle value; of an even number the upper of the two when one is inf, so that no inf is averaged away."""
+    ordered = np.sort(row)
+    middle = len(ordered) // 2
+    if len(ordered) % 2:
+        return float(ordered[middle])
+    low, high = float(ordered[middle - 1]), float(ordered[middle])
+    return high if math.isinf(high) else (low + high) / 2
+
+
+def miss_bound(misses: int, runs: int, confidence: float) -> float:
+    """Upper bound on P(miss) after `misses` in `runs` runs that were fixed in advance, at this confidence.
+
+    Clopper and Pearson, 1934: BetaInv(confidence; k + 1, n − k); 1 when every run missed or none was made.
+    """
+    if misses >= runs:
+        return 1.0
+    return float(betaincinv(misses + 1, runs - misses, confidence))
