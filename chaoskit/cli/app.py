@@ -202,7 +202,7 @@ def verify(
 @command
 def heal() -> int:
     """Undo what runs that died left on this machine: faults, processes, sockets, scratch data."""
-    from chaoskit.runtimes.local.heal import heal as heal_local
+    from chaoskit.runtimes.heal import heal as heal_local
 
     return _say(heal_local, "nothing to heal")
 
@@ -210,7 +210,7 @@ def heal() -> int:
 @command
 def clean() -> int:
     """heal, and forget the dead runs' state; run folders are kept."""
-    from chaoskit.runtimes.local.heal import clean as clean_local
+    from chaoskit.runtimes.heal import clean as clean_local
 
     return _say(clean_local, "nothing to clean")
 

@@ -12,7 +12,7 @@ from chaoskit.model.estate import Address, Exit
 from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, SignalUndo, ToxicUndo, Undo
 from chaoskit.model.plan import Plan
 from chaoskit.runtimes import readiness
-from chaoskit.runtimes.local.heal import destroy_from_disk
+from chaoskit.runtimes.heal import destroy_from_disk
 from chaoskit.runtimes.local.lifecycle import LocalLifecycle, in_words
 from chaoskit.runtimes.local.links import LocalLinks
 from chaoskit.runtimes.local.processes import LocalProcesses

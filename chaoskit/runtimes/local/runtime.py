@@ -11,9 +11,9 @@ from chaoskit.errors import ChaoskitError, EnvironmentBroken
 from chaoskit.model.plan import Fidelity, Plan
 from chaoskit.model.system import System
 from chaoskit.run_folder import state_directory
+from chaoskit.runtimes.heal import heal
 from chaoskit.runtimes.local import pg_install
 from chaoskit.runtimes.local.estate import CAPABILITIES, LocalEstate
-from chaoskit.runtimes.local.heal import heal
 from chaoskit.runtimes.local.preflight import preflight, temporary_folder
 from chaoskit.runtimes.population import populate, until_streaming
 from chaoskit.runtimes.supervision import Task

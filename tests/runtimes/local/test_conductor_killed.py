@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from chaoskit.runtimes import record as records
+from chaoskit.runtimes.heal import heal
 from chaoskit.runtimes.kernel import segments
-from chaoskit.runtimes.local.heal import heal
 from chaoskit.runtimes.local.pg_install import cache_folder
 from chaoskit.runtimes.process_table import alive, environment, look, table
 from chaoskit.runtimes.record import Identity, RunRecord

@@ -1,0 +1,153 @@
+"""Removes what carries a run's labels: containers and their anonymous volumes, networks, volumes.
+
+    look ──► containers (killed, at once) ──► networks ──► volumes ──► look … until nothing is found
+
+A container that was requested before its conductor died appears after the first empty look: whoever cleans up after a
+dead conductor goes on looking for a while (`quiet_s`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.runtimes.docker.engine_socket import EngineRefused, EngineSilent, EngineSocket
+
+QUIET_S = 2.0
+"""Nothing that a dead conductor had requested appeared later than this after an empty look."""
+_AT_ONCE = 8
+_PAUSE_S = 0.05
+_GONE = (404, 409)  # 409: somebody else is removing it, or it is still in use; the next look shows which
+
+Kind = Literal["container", "network", "volume"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One object: `id` is what the engine wants to hear, `name` what a person does."""
+
+    kind: Kind
+    id: str
+    name: str
+    labels: dict[str, str] = field(default_factory=dict, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def labelled(engine: EngineSocket, selector: Iterable[str]) -> list[Found]:
+    """Every object with all of these labels (`key` or `key=value`), containers first, volumes last."""
+    filters = json.dumps({"label": list(selector)})
+    containers = engine.call("GET", "/containers/json", {"all": "true", "filters": filters})
+    networks = engine.call("GET", "/networks", {"filters": filters})
+    volumes = engine.call("GET", "/volumes", {"filters": filters})
+    return [
+        *(_container(each) for each in containers),
+        *(Found("network", each["Id"], each["Name"], each.get("Labels") or {}) for each in networks),
+        *(
+            Found("volume", each["Name"], each["Name"], each.get("Labels") or {})
+            for each in volumes["Volumes"] or ()
+        ),
+    ]
+
+
+def remove_labelled(
+    engine: EngineSocket,
+    selector: Sequence[str],
+    *,
+    quiet_s: float,
+    within_s: float,
+    tell: Callable[[str], None] = lambda line: None,
+) -> list[str]:
+    """Remove all of it, and what appears until nothing has for `quiet_s`; returns what is left after `within_s`.
+
+    `tell` hears a line for each round that found something. Raises EnvironmentBroken when the engine cannot be asked
+    for `within_s`; what it refuses to remove is tried again until then.
+    """
+    deadline = time.monotonic() + within_s
+    empty_since: float | None = None
+    while True:
+        now = time.monotonic()
+        try:
+            found = labelled(engine, selector)
+            refused = remove(engine, found)
+        except EnvironmentBroken as error:
+            if now > deadline:
+                raise
+            tell(str(error))
+            empty_since = None
+            time.sleep(_PAUSE_S)
+            continue
+        if found:
+            tell("; ".join([f"found {', '.join(map(str, found))}", *refused]))
+            if now > deadline:
+                return [*map(str, found), *refused]
+            empty_since = None
+        elif empty_since is None:
+            empty_since = now
+        if empty_since is not None and now - empty_since >= quiet_s:
+            return []
+        if refused or not found:
+            time.sleep(_PAUSE_S)
+
+
+def remove(engine: EngineSocket, found: Sequence[Found]) -> list[str]:
+    """Remove these, each kind at once, containers first; returns what the engine said against it.
+
+    Missing, and in use by what is just going, are no trouble. Raises EngineSilent.
+    """
+    refused: list[str] = []
+    for kind, one in (
+        ("container", _remove_container),
+        ("network", _remove_network),
+        ("volume", _remove_volume),
+    ):
+        objects = [each for each in found if each.kind == kind]
+        if objects:
+            with ThreadPoolExecutor(min(_AT_ONCE, len(objects))) as pool:
+                answers = pool.map(lambda each, one=one: _said(one, engine, each), objects)
+                refused += filter(None, answers)
+    return refused
+
+
+def _said(one: Callable[[EngineSocket, Found], None], engine: EngineSocket, found: Found) -> str:
+    try:
+        one(engine, found)
+    except EngineSilent:
+        raise
+    except EngineRefused as error:
+        return "" if error.status in _GONE else str(error)
+    return ""
+
+
+def _remove_container(engine: EngineSocket, found: Found) -> None:
+    engine.call("DELETE", f"/containers/{found.id}", {"force": "true", "v": "true"})
+
+
+def _remove_network(engine: EngineSocket, found: Found) -> None:
+    try:
+        engine.call("DELETE", f"/networks/{found.id}")
+    except EngineRefused as error:
+        if error.status not in (
+            403,
+            409,
+        ):  # it has endpoints: of a container that is not the run's, or of a dead one
+            raise
+        for container in engine.call("GET", f"/networks/{found.id}").get("Containers") or {}:
+            body = {"Container": container, "Force": True}
+            engine.call("POST", f"/networks/{found.id}/disconnect", body=body)
+        engine.call("DELETE", f"/networks/{found.id}")
+
+
+def _remove_volume(engine: EngineSocket, found: Found) -> None:
+    engine.call("DELETE", f"/volumes/{found.id}", {"force": "true"})
+
+
+def _container(each: dict[str, Any]) -> Found:
+    name = (each.get("Names") or [each["Id"][:12]])[0].lstrip("/")
+    return Found("container", each["Id"], name, each.get("Labels") or {})
