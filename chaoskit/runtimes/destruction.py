@@ -81,7 +81,7 @@ class Destruction:
             with suppress(OSError):
                 os.unlink(path)  # noqa: PTH108
         left = _remove_tree(Path(self.record.scratch)) + _remove_tree(Path(self.record.partial))
-        records.settle_leases(self.record)
+        records.settle_leases(Path(self.record.state), Path(self.record.folder))
         if not left:
             shutil.rmtree(self.record.state, ignore_errors=True)
         return left

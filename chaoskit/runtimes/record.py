@@ -128,19 +128,19 @@ def processes(record: RunRecord) -> tuple[Identity, ...]:
     return tuple(found)
 
 
-def settle_leases(record: RunRecord) -> None:
-    """Mark what is still held as undone (the estate it lay on is gone) and keep the leases in the run
-    folder.
+def settle_leases(state: Path, folder: Path) -> None:
+    """Mark what is still held in `<state>/runs/<run>` as undone (the estate it lay on is gone) and keep the leases in
+    the run folder.
     """
     leases = []
-    for path in sorted((Path(record.state) / "leases").glob("*.json")):
+    for path in sorted((state / "leases").glob("*.json")):
         with suppress(OSError, ValueError):
             lease = json.loads(path.read_text(encoding="utf-8"))
             if lease.get("state") == "held":
                 lease["state"] = "undone"
                 write_durably(path, json.dumps(lease))
             leases.append(lease)
-    kept = Path(record.folder) / "leases.json"
+    kept = folder / "leases.json"
     if leases and kept.parent.is_dir() and not kept.exists():
         with suppress(OSError):
             write_durably(kept, json.dumps(leases, indent=1))
