@@ -186,6 +186,32 @@ def report(
 
 
 @command
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders", show_default=False)],
+    baseline: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="an earlier run to judge against; once for each", show_default=False),
+    ] = None,
+) -> int:
+    """Print runs side by side; with --baseline, judge them against earlier ones: exit 1 worse, 3 not comparable."""
+    from chaoskit.cli.comparing import compare_runs
+
+    return compare_runs(runs, baseline or [])
+
+
+@command
+def history(
+    drill: Annotated[Optional[str], typer.Argument(help="one drill's name alone")] = None,  # noqa: UP045
+    reports: Annotated[Path, typer.Option(help="where the run folders lie")] = Path("reports"),
+) -> int:
+    """Show how recovery, detection, loss and availability went over the stored runs."""
+    from chaoskit.cli.comparing import history as trends
+
+    print(trends(reports, drill))
+    return 0
+
+
+@command
 def verify(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     head: Annotated[

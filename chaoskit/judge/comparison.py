@@ -1,0 +1,117 @@
+"""Judges a set of runs against an earlier one: comparable at all, and if so, what has become worse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from chaoskit.evidence.stored_run import StoredRun
+from chaoskit.metrics.comparison import ALPHA, MetricShift, shifts, smallest_p
+from chaoskit.model.measurement import Interval
+
+UNANSWERED = "runs without an answer"
+METHOD = (
+    "ranks per metric, the labels of whole runs shuffled, the largest difference over all metrics as the yardstick "
+    f"(Westfall and Young, maxT); when nothing has changed, any flag at all is raised in at most {ALPHA:.1%} of "
+    "comparisons"
+)
+COMPARABLE: Mapping[str, Callable[[StoredRun], object]] = {
+    "machine class": lambda run: run.machine_class,
+    "runtime": lambda run: run.plan.runtime,
+    "fidelity": lambda run: run.fidelity,
+    "plan": lambda run: run.plan_digest,
+    "pace": lambda run: run.plan.pace,
+}
+"""What must be the same in every run of both sides."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`worse` if a metric was flagged in that direction; `not comparable` if nothing can be said: see `reasons`."""
+
+    outcome: Literal["worse", "no worse", "not comparable"]
+    baseline: tuple[str, ...]
+    new: tuple[str, ...]
+    shifts: tuple[MetricShift, ...] = ()
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def compare(baseline: Sequence[StoredRun], new: Sequence[StoredRun]) -> Comparison:
+    """Compare `new` with `baseline`; every run counts, the ones without an answer too."""
+    names = tuple(run.result.run for run in baseline), tuple(run.result.run for run in new)
+    if reasons := _incomparable(baseline, new):
+        return Comparison("not comparable", *names, reasons=tuple(reasons))
+    found = shifts([values_of(run) for run in baseline], [values_of(run) for run in new])
+    unanswered = [run.result.run for run in (*baseline, *new) if _unanswered(run)]
+    notes = [f"without an answer, and counted as such: {', '.join(unanswered)}"] if unanswered else []
+    left_out = sorted(
+        {name for run in (*baseline, *new) for name in values_of(run)} - {shift.metric for shift in found}
+    )
+    if left_out:
+        notes.append(f"not compared, because not every run has them: {', '.join(left_out)}")
+    worse = any(shift.flagged and shift.worse for shift in found)
+    return Comparison("worse" if worse else "no worse", *names, found, notes=tuple(notes))
+
+
+def values_of(run: StoredRun) -> dict[str, float]:
+    """The metrics of one run, larger is worse: seconds, counts and shares; inf where recovery was never seen.
+
+    An interval counts by its middle. What this run could not measure is missing.
+    """
+    measured = run.measurements
+    values: dict[str, float] = {UNANSWERED: float(_unanswered(run))}
+    for name, journey in measured.journeys.items():
+        if journey.rta is not None and not journey.invalid:
+            values[f"{name}.rta, s"] = middle_s(journey.rta)
+        if journey.scheduled:
+            values[f"{name}.not good, share"] = 1 - journey.good_ratio
+    if measured.clocks.detected is not None:
+        values["detection, s"] = middle_s(measured.clocks.detected)
+    for name, loss in measured.losses.items():
+        if loss.survivor is not None and not loss.problems:
+            values[f"{name}.lost"] = float(len(loss.lost))
+    return values
+
+
+def middle_s(interval: Interval) -> float:
+    """The middle of an interval in seconds; inf if it is censored."""
+    return math.inf if interval.hi is None else (interval.lo + interval.hi) / 2e9
+
+
+def _unanswered(run: StoredRun) -> bool:
+    return run.result.outcome in ("unknown", "aborted")
+
+
+def _incomparable(baseline: Sequence[StoredRun], new: Sequence[StoredRun]) -> list[str]:
+    reasons = []
+    for what, value in COMPARABLE.items():
+        told = {str(value(run)): run.result.run for run in (*baseline, *new)}
+        if len(told) > 1:
+            one, other = list(told.values())[:2]
+            reasons.append(f"another {what}: {one} and {other}{_detail(what, told)}")
+    seeds = [sorted({run.plan.seed for run in side}) for side in (baseline, new)]
+    if seeds[0] != seeds[1]:
+        reasons.append(f"another seed set: {_numbers(seeds[0])} and {_numbers(seeds[1])}")
+    both = {run.result.run for run in baseline} & {run.result.run for run in new}
+    if both:
+        reasons.append(f"on both sides: {', '.join(sorted(both))}")
+    if not reasons and smallest_p(len(baseline), len(new)) > ALPHA:
+        reasons.append(
+            f"{len(baseline)} and {len(new)} runs are too few for any difference to be told from chance; "
+            f"five on each side are the least (chance of a false alarm at most {ALPHA:.1%})"
+        )
+    return reasons
+
+
+def _detail(what: str, told: Mapping[str, str]) -> str:
+    if what in ("machine class", "runtime", "pace"):
+        return f" ({' and '.join(list(told)[:2])})"
+    return "; result.json of each says which" if what == "fidelity" else "; plan.json of each says what"
+
+
+def _numbers(seeds: Sequence[int]) -> str:
+    shown = ", ".join(map(str, seeds[:8]))
+    return f"{{{shown}{', …' if len(seeds) > 8 else ''}}}"

@@ -1,0 +1,167 @@
+"""Sets of runs: what is comparable, what is flagged, and what the commands print and exit with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chaoskit import pipeline
+from chaoskit.cli.app import run_app
+from chaoskit.evidence.stored_run import StoredRun, load_stored_run
+from chaoskit.judge.comparison import UNANSWERED, compare, values_of
+from chaoskit.model.measurement import Interval
+from chaoskit.model.plan import Fidelity
+from tests.histories.builder import RunBuilder
+
+SECOND = 10**9
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One judged run folder, as a run leaves it."""
+    builder = RunBuilder().crash()
+    builder.usual_events()
+    folder = builder.write(tmp_path_factory.mktemp("runs") / "2026-11-23T0931-primary-crash")
+    pipeline.judge_folder(folder)
+    return folder
+
+
+def copies(run: StoredRun, rtas_s: Sequence[float], side: str) -> list[StoredRun]:
+    """The run again and again, with other recovery times of its journeys."""
+    made = []
+    for number, rta_s in enumerate(rtas_s):
+        known = not math.isinf(rta_s)
+        rta = Interval(lo=int((rta_s if known else 60) * SECOND), hi=int(rta_s * SECOND) if known else None)
+        journeys = {
+            name: journey.model_copy(update={"rta": rta})
+            for name, journey in run.measurements.journeys.items()
+        }
+        made.append(
+            replace(
+                run,
+                measurements=run.measurements.model_copy(update={"journeys": journeys}),
+                result=run.result.model_copy(update={"run": f"{side}-{number}"}),
+            )
+        )
+    return made
+
+
+REAL = Fidelity(service="db", kind="real", what="PostgreSQL 15")
+USUAL = (1.10, 1.14, 1.17, 1.21, 1.26)
+
+
+def test_slower_recovery_is_worse_and_quicker_is_not(judged: Path) -> None:
+    run = load_stored_run(judged)
+    slower = [rta * 2 for rta in USUAL]
+    found = compare(copies(run, USUAL, "old"), copies(run, slower, "new"))
+    assert found.outcome == "worse"
+    assert {shift.metric for shift in found.shifts if shift.flagged} == {"transfer.rta, s", "balance.rta, s"}
+    assert compare(copies(run, slower, "old"), copies(run, USUAL, "new")).outcome == "no worse"
+
+
+def test_never_recovering_is_worse_than_any_time(judged: Path) -> None:
+    run = load_stored_run(judged)
+    found = compare(copies(run, USUAL, "old"), copies(run, [math.inf] * 5, "new"))
+    assert found.outcome == "worse"
+
+
+def test_runs_without_an_answer_count_and_are_named(judged: Path) -> None:
+    run = load_stored_run(judged)
+    new = [
+        replace(one, result=one.result.model_copy(update={"outcome": "unknown"}))
+        for one in copies(run, USUAL, "new")
+    ]
+    found = compare(copies(run, USUAL, "old"), new)
+    assert [shift.metric for shift in found.shifts if shift.flagged] == [UNANSWERED]
+    assert found.outcome == "worse"
+    assert "new-4" in found.notes[0]
+
+
+def test_metric_that_a_run_could_not_measure_is_said_to_be_left_out(judged: Path) -> None:
+    run = load_stored_run(judged)
+    new = copies(run, USUAL, "new")
+    journeys = dict(new[0].measurements.journeys)
+    journeys["balance"] = journeys["balance"].model_copy(update={"invalid": ("the prober was late",)})
+    new[0] = replace(new[0], measurements=new[0].measurements.model_copy(update={"journeys": journeys}))
+    found = compare(copies(run, USUAL, "old"), new)
+    assert any("balance.rta" in note for note in found.notes)
+    assert all(shift.metric != "balance.rta, s" for shift in found.shifts)
+
+
+@pytest.mark.parametrize("what", ["machine", "fidelity", "plan", "seed", "runtime", "pace"])
+def test_runs_that_differ_in_what_decides_the_numbers_are_not_comparable(judged: Path, what: str) -> None:
+    run = load_stored_run(judged)
+    other = {
+        "machine": replace(run, machine={"cpus": 64, "processor": "x86_64"}),
+        "fidelity": replace(run, plan=run.plan.model_copy(update={"fidelity": (REAL,)})),
+        "plan": replace(run, plan=run.plan.model_copy(update={"load": {}})),
+        "seed": replace(run, plan=run.plan.model_copy(update={"seed": 99})),
+        "runtime": replace(run, plan=run.plan.model_copy(update={"runtime": "docker"})),
+        "pace": replace(run, plan=run.plan.model_copy(update={"pace": "real"})),
+    }[what]
+    found = compare(copies(run, USUAL, "old"), copies(other, USUAL, "new"))
+    assert found.outcome == "not comparable"
+    assert any(what in reason for reason in found.reasons)
+
+
+def test_too_few_runs_and_the_same_run_twice_are_not_comparable(judged: Path) -> None:
+    run = load_stored_run(judged)
+    few = compare(copies(run, USUAL[:4], "old"), copies(run, USUAL[:4], "new"))
+    assert few.outcome == "not comparable"
+    assert "five on each side" in few.reasons[0]
+    same = copies(run, USUAL, "old")
+    assert "on both sides" in compare(same, same).reasons[0]
+
+
+def test_plan_digest_ignores_where_files_lie_and_the_seed_alone(judged: Path) -> None:
+    run = load_stored_run(judged)
+    moved = run.plan.model_copy(
+        update={
+            "drill_path": "/elsewhere/drill.yaml",
+            "seed": 5,
+            "system": run.plan.system.model_copy(update={"folder": "/elsewhere"}),
+        }
+    )
+    assert replace(run, plan=moved).plan_digest == run.plan_digest
+    assert replace(run, plan=run.plan.model_copy(update={"load": {}})).plan_digest != run.plan_digest
+
+
+def test_values_are_of_the_run(judged: Path) -> None:
+    values = values_of(load_stored_run(judged))
+    assert values[UNANSWERED] == 0
+    assert values["ledger.lost"] == 0
+    assert values["transfer.rta, s"] == pytest.approx(4.2, abs=0.2)
+
+
+def test_commands_print_side_by_side_trends_and_refuse_too_few(
+    judged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_app(["compare", str(judged), str(judged)]) == 0
+    shown = capsys.readouterr().out
+    assert "transfer: RTA (bounds)" in shown
+    assert "nothing-lost" in shown
+    assert run_app(["compare", str(judged), "--baseline", str(judged)]) == 3
+    assert "not comparable" in capsys.readouterr().out
+    assert run_app(["history", "--reports", str(judged.parent)]) == 0
+    assert "primary-crash: 1 runs" in capsys.readouterr().out
+
+
+def test_commands_refuse_what_is_no_run(
+    judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_app(["compare", str(judged)]) == 2
+    assert run_app(["compare", str(judged), str(tmp_path / "none")]) == 2
+    assert run_app(["history", "nothing-like-it", "--reports", str(judged.parent)]) == 2
+    assert "primary-crash" in capsys.readouterr().err
+    assert run_app(["history", "--reports", str(tmp_path / "none")]) == 2
+
+
+def test_history_tells_of_folders_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "plan.json").write_text("{}")
+    assert run_app(["history", "--reports", str(tmp_path)]) == 0
+    assert "left out" in capsys.readouterr().out
