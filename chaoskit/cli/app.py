@@ -200,6 +200,20 @@ def compare(
 
 
 @command
+def explain(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="a number or verdict, like transfer.rta; default: list them"),
+    ] = None,
+) -> int:
+    """Show on paper how a number of a scorecard came about: the probes, the fault's interval, the arithmetic."""
+    from chaoskit.cli.explaining import explain_run
+
+    return explain_run(run_folder, name)
+
+
+@command
 def history(
     drill: Annotated[Optional[str], typer.Argument(help="one drill's name alone")] = None,  # noqa: UP045
     reports: Annotated[Path, typer.Option(help="where the run folders lie")] = Path("reports"),
@@ -227,18 +241,18 @@ def verify(
 
 @command
 def heal() -> int:
-    """Undo what runs that died left on this machine: faults, processes, sockets, scratch data."""
-    from chaoskit.runtimes.heal import heal as heal_local
+    """Undo what dead runs left on this machine: faults, processes, sockets, containers, networks, volumes, data."""
+    from chaoskit.cli.leftovers import heal
 
-    return _say(heal_local, "nothing to heal")
+    return _say(heal, "nothing to heal")
 
 
 @command
 def clean() -> int:
     """heal, and forget the dead runs' state; run folders are kept."""
-    from chaoskit.runtimes.heal import clean as clean_local
+    from chaoskit.cli.leftovers import clean
 
-    return _say(clean_local, "nothing to clean")
+    return _say(clean, "nothing to clean")
 
 
 @command

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,14 @@ from chaoskit.errors import EnvironmentBroken
 
 API = "/v1.41"
 """Docker Engine 20.10 and everything since answers to it."""
+
+
+_SOCKET = "unix:///var/run/docker.sock"
+
+
+def engine_url() -> str:
+    """DOCKER_HOST, else the engine's usual socket. The command line's contexts do not count."""
+    return os.environ.get("DOCKER_HOST") or _SOCKET
 
 
 class EngineSilent(EnvironmentBroken):

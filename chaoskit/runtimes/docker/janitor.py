@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from chaoskit.runtimes.docker.engine_socket import EngineSocket
 from chaoskit.runtimes.docker.janitor_process import CLOSE_WITHIN_S
 from chaoskit.runtimes.docker.janitor_record import JanitorRecord
 from chaoskit.runtimes.docker.ownership import Owner
-from chaoskit.runtimes.docker.removal import labelled, remove_labelled
+from chaoskit.runtimes.docker.removal import labelled, remove_all
 from chaoskit.runtimes.residue import RUN_MARK
 from chaoskit.runtimes.supervision import own_environment
 
@@ -184,11 +185,10 @@ class Janitor:
         self._process = None
 
     def _by_hand(self, quiet_s: float) -> list[str]:
-        record = self._record
+        record, engine = self._record, EngineSocket(self._record.engine)
+        look = partial(labelled, engine, record.owner.selector)
         try:
-            left = remove_labelled(
-                EngineSocket(record.engine), record.owner.selector, quiet_s=quiet_s, within_s=CLOSE_WITHIN_S
-            )
+            left = remove_all(engine, look, quiet_s=quiet_s, within_s=CLOSE_WITHIN_S)
         except EnvironmentBroken as error:
             return [str(error)]
         left = left or record.remove_scratch()

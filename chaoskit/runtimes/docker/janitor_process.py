@@ -21,13 +21,14 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes.docker.engine_socket import EngineSocket
 from chaoskit.runtimes.docker.janitor_record import JanitorRecord
-from chaoskit.runtimes.docker.removal import QUIET_S, remove_labelled
-from chaoskit.runtimes.process_table import look
+from chaoskit.runtimes.docker.removal import QUIET_S, labelled, remove_all
+from chaoskit.runtimes.process_table import alive
 
 CLOSE_WITHIN_S = 45.0
 """How long a conductor that closes its run waits for what the engine will not remove."""
@@ -94,10 +95,9 @@ class JanitorProcess:
 
     def _remove(self, quiet_s: float, within_s: float) -> list[str]:
         engine = EngineSocket(self.record.engine)
+        look = partial(labelled, engine, self.record.owner.selector)
         try:
-            return remove_labelled(
-                engine, self.record.owner.selector, quiet_s=quiet_s, within_s=within_s, tell=_say
-            )
+            return remove_all(engine, look, quiet_s=quiet_s, within_s=within_s, tell=_say)
         except EnvironmentBroken as error:
             return [str(error)]
 
@@ -123,8 +123,7 @@ def main(argv: list[str]) -> int:
     owner = record.owner
     try:
         conductor = os.pidfd_open(owner.pid)
-        entry = look(owner.pid)
-        if entry is None or entry.start != owner.start:
+        if not alive(owner.pid, owner.start):
             raise ProcessLookupError
     except ProcessLookupError:
         conductor = -1  # it has ended already, and may have asked for something under an earlier janitor

@@ -56,15 +56,15 @@ def labelled(engine: EngineSocket, selector: Iterable[str]) -> list[Found]:
     ]
 
 
-def remove_labelled(
+def remove_all(
     engine: EngineSocket,
-    selector: Sequence[str],
+    look: Callable[[], list[Found]],
     *,
     quiet_s: float,
     within_s: float,
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[str]:
-    """Remove all of it, and what appears until nothing has for `quiet_s`; returns what is left after `within_s`.
+    """Remove all that `look` finds, until it has found nothing for `quiet_s`; returns what is left after `within_s`.
 
     `tell` hears a line for each round that found something. Raises EnvironmentBroken when the engine cannot be asked
     for `within_s`; what it refuses to remove is tried again until then.
@@ -74,7 +74,7 @@ def remove_labelled(
     while True:
         now = time.monotonic()
         try:
-            found = labelled(engine, selector)
+            found = look()
             refused = remove(engine, found)
         except EnvironmentBroken as error:
             if now > deadline:
