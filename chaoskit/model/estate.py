@@ -58,8 +58,11 @@ class Processes(Protocol):
         """Every live process of the service, children that called setsid() included."""
         ...
 
-    async def kill(self, service: str) -> tuple[ProcessRef, ...]:
-        """Stop all, then SIGKILL all; returns those killed."""
+    async def kill(self, service: str, *, revive: bool = True) -> tuple[ProcessRef, ...]:
+        """Stop all, then SIGKILL all; returns those killed.
+
+        A restart policy acts as after a crash; with `revive` False none does, until the service is started again.
+        """
         ...
 
     async def freeze(self, service: str) -> tuple[ProcessRef, ...]:

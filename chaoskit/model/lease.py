@@ -46,6 +46,39 @@ class MirrorUndo(Frozen):
     service: str
 
 
+class LimitUndo(Frozen):
+    """Give a service's containers the share back that the Compose file gives them."""
+
+    op: Literal["limit.lift"] = "limit.lift"
+    service: str
+    resource: Literal["cpu", "memory"]
+
+
+class DiskUndo(Frozen):
+    """Give back the space, or the speed, of a disk that the run made for a service."""
+
+    op: Literal["disk.restore"] = "disk.restore"
+    service: str
+    path: str
+    what: Literal["space", "speed"]
+
+
+class PartitionUndo(Frozen):
+    """Take the packet filter's chains of that name out of the network of the service and of the others."""
+
+    op: Literal["network.join"] = "network.join"
+    service: str
+    others: tuple[str, ...] = ()
+    name: str
+
+
+class ClockUndo(Frozen):
+    """Show the service the machine's time again."""
+
+    op: Literal["clock.restore"] = "clock.restore"
+    service: str
+
+
 class NothingToUndo(Frozen):
     """The effect cannot be undone (a killed process); says why."""
 
@@ -53,8 +86,11 @@ class NothingToUndo(Frozen):
     why: str
 
 
+MeansUndo = LimitUndo | DiskUndo | PartitionUndo | ClockUndo
+"""What `model.means` is undone by."""
+
 UndoStep = Annotated[
-    SignalUndo | LinkUndo | ToxicUndo | MirrorUndo | NothingToUndo, Field(discriminator="op")
+    SignalUndo | LinkUndo | ToxicUndo | MirrorUndo | NothingToUndo | MeansUndo, Field(discriminator="op")
 ]
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from chaoskit.model.base import Frozen
 from chaoskit.model.drill import Decision, Drill, When
+from chaoskit.model.preparation import Preparation
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration, Rate
 
@@ -100,6 +101,10 @@ class Plan(Frozen):
     criteria: dict[str, Criterion]
     steps: tuple[PlannedStep, ...]
     wirings: tuple[Wiring, ...] = ()
+    preparations: Annotated[
+        tuple[Preparation, ...],
+        Field(description="what faults need before the start; made in control runs too"),
+    ] = ()
     deadline: Annotated[
         Duration,
         Field(

@@ -7,7 +7,9 @@ from typing import Any, Literal, Protocol
 
 from chaoskit.errors import InputError, Problem
 from chaoskit.model.drill import Step
+from chaoskit.model.parameters import build
 from chaoskit.model.plan import Place, Plan, PlannedStep
+from chaoskit.model.preparation import Preparation, merged
 from chaoskit.model.system import System
 from chaoskit.planner import guard, schedule
 from chaoskit.planner.wiring import Wired, wire
@@ -35,6 +37,7 @@ def plan(
     drill = loaded.drill
     steps = plan_steps(loaded, registry)
     problems += guard.refuse_steps(steps, loaded, runtime)
+    wanted = preparations(steps, loaded, registry, problems)
     problems += guard.refuse_repeats(loaded)
     problems += guard.refuse_services(loaded, runtime)
     wired = wire(loaded.system) if runtime.wires_by_environment else Wired()
@@ -61,6 +64,7 @@ def plan(
         criteria=criteria,
         steps=steps,
         wirings=wired.wirings,
+        preparations=wanted,
         deadline=deadline,
         notes=tuple(notes),
     )
@@ -116,6 +120,25 @@ def _member(step: Step, system: System, registry: Registry) -> tuple[str, tuple[
         if not on and runbook.on is not None:
             on = (runbook.on,)
     return name, tuple(_service(target, system) for target in on)
+
+
+def preparations(
+    steps: tuple[PlannedStep, ...], loaded: Loaded, registry: Registry, problems: list[Problem]
+) -> tuple[Preparation, ...]:
+    """What the faults need before the start; a target that cannot have it is a problem at its step."""
+    members = registry.members("faults")
+    wanted: list[Preparation] = []
+    for number, step in enumerate(steps):
+        prepare = getattr(members.get(step.name), "prepare", None) if step.kind == "fault" else None
+        if prepare is None:
+            continue
+        for target in step.on:
+            try:
+                wanted += prepare(build(members[step.name], step.params), target, loaded.system)
+            except ValueError as error:
+                hint = f"`chaoskit catalogue {step.name}` says what it needs"
+                problems.append(loaded.places.problem(("timeline", number), str(error), hint))
+    return merged(tuple(wanted))
 
 
 def _service(target: str, system: System) -> str:

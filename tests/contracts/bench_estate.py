@@ -193,7 +193,7 @@ class Bench:
             stopped = now
         return stopped
 
-    async def kill(self, service: str) -> tuple[ProcessRef, ...]:
+    async def kill(self, service: str, *, revive: bool = True) -> tuple[ProcessRef, ...]:
         stopped = await self.freeze(service)
         for one in stopped:
             _signal(one, signal.SIGKILL)

@@ -45,22 +45,28 @@ class DockerProcesses:
 
     def __init__(self, hand: Hand, containers: Containers, give_up: GiveUp | None = None) -> None:
         self._hand = hand
-        self._containers = containers
+        self.containers = containers
         self._give_up = give_up
         self._groups: dict[str, ControlGroup] = {}
+        self._services: dict[str, str] = {}
 
     def groups(self, service: str) -> tuple[ControlGroup, ...]:
         """The control group of each container that has run. It keeps its name when the container is restarted."""
         found = []
-        for container in self._containers(service):
+        for container in self.containers(service):
             if container.id not in self._groups:
                 group = of_process(container.pid) if container.pid > 0 else None
                 # Between the look at the engine and this one its pid may have become somebody else's.
                 if group is None or container.id not in str(group.holder):
                     continue
                 self._groups[container.id] = group
+                self._services[container.id] = service
             found.append(self._groups[container.id])
         return tuple(found)
+
+    def service_of(self, group: str) -> str | None:
+        """The service to one of whose containers a control group belongs, by its path in the kernel's words."""
+        return next((service for id_, service in self._services.items() if id_ in group), None)
 
     async def tree(self, service: str) -> tuple[ProcessRef, ...]:
         """Every live process of the service's containers, those of health checks and `exec` included."""

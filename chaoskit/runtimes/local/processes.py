@@ -23,8 +23,8 @@ class LocalProcesses:
         """
         return _refs(await self._supervision.call("tree", name=service))
 
-    async def kill(self, service: str) -> tuple[ProcessRef, ...]:
-        """Stop all, then SIGKILL all; asked for, so not a crash. Returns those killed."""
+    async def kill(self, service: str, *, revive: bool = True) -> tuple[ProcessRef, ...]:
+        """Stop all, then SIGKILL all; asked for, so not a crash. Returns those killed. Nothing revives them here."""
         return _refs(await self._supervision.call("kill", name=service))
 
     async def freeze(self, service: str) -> tuple[ProcessRef, ...]:
