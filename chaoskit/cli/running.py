@@ -53,9 +53,15 @@ def judge_run(folder: Path, drill: Path | None) -> int:
 
 def report_run(folder: Path) -> int:
     """Print the scorecard of result.json as it stands."""
+    show(load_result(folder), folder, head_of(folder))
+    return 0
+
+
+def load_result(folder: Path) -> Result:
+    """result.json of a run folder. InputError when it is not there or cannot be read."""
     path = folder / "result.json"
     try:
-        result = Result.model_validate_json(path.read_bytes())
+        return Result.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         if not folder.is_dir():
             raise InputError(
@@ -69,8 +75,6 @@ def report_run(folder: Path) -> int:
         raise InputError(
             f"{path}: no result of this version ({detail}); `chaoskit judge {folder}` judges the run again"
         ) from error
-    show(result, folder, head_of(folder))
-    return 0
 
 
 def verify_run(folder: Path, head: str | None) -> int:

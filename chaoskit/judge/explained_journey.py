@@ -1,0 +1,279 @@
+"""A journey's numbers on paper: which probes decided them, and the arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from chaoskit.judge.paper import Paper, doubt, listed, seconds
+from chaoskit.judge.wording import bounds, ceil_s, floor_s, share, span
+from chaoskit.metrics.arrivals import Arrival, arrivals_of, ok_series
+from chaoskit.metrics.availability import availability_of
+from chaoskit.metrics.reconciliation import sql
+from chaoskit.metrics.recovery import MINIMUM_SERVICE
+from chaoskit.model.measurement import Interval, JourneyMeasure, LossMeasure
+
+AROUND = 4
+"""Probes shown on either side of each end."""
+
+
+def _rta(paper: Paper, journey: str) -> str:
+    measure = paper.measurements.journeys[journey]
+    if measure.rta is None:
+        return listed(f"{journey}.rta: unknown", measure.invalid)
+    probes = _probes(paper, journey)
+    head = [
+        f"{journey}.rta: {bounds(measure.rta)}",
+        *_printed(paper, journey, measure.rta),
+        *(f"  cannot be used: {why}" for why in measure.invalid),
+    ]
+    if measure.clock is None:
+        head.append(
+            "  no probe was bad after the first fault: an outage lasted at most one period, "
+            f"{seconds(measure.probe_period)}"
+        )
+        return "\n".join(
+            [*head, *_criterion(paper, journey), *_table(paper, _after_zero(paper, probes)[: 2 * AROUND])]
+        )
+    return "\n".join(
+        [
+            *head,
+            *_fault(paper, measure),
+            *_ends(paper, measure, probes),
+            *_criterion(paper, journey),
+            *_arithmetic(paper, measure, measure.rta, probes),
+        ]
+    )
+
+
+def _printed(paper: Paper, journey: str, rta: Interval) -> list[str]:
+    """Told when the scorecard on disk shows another number than the history gives."""
+    cards = [row for row in paper.result.scorecard if row.get("journey") == journey]
+    printed = str(cards[0].get("RTA (bounds)")) if cards else "nothing"
+    return [] if printed.startswith(bounds(rta)) else [f"  the scorecard shows {printed}", *doubt(False)]
+
+
+def _minimum(paper: Paper, journey: str) -> str:
+    measure = paper.measurements.journeys[journey]
+    if measure.minimum_service is None:
+        return f"{journey}.minimum-service: unknown"
+    text = [
+        f"{journey}.minimum-service: {bounds(measure.minimum_service)}",
+        f"  as {journey}.rta, with at least {share(MINIMUM_SERVICE)} of the probes of every window good, and no say "
+        "of the load",
+    ]
+    if measure.clock is not None:
+        text += _arithmetic(paper, measure, measure.minimum_service, _probes(paper, journey))
+    return "\n".join(text)
+
+
+def _good(paper: Paper, journey: str) -> str:
+    plan = paper.history.plan
+    measure = paper.measurements.journeys[journey]
+    since = paper.zero - plan.drill.steady.for_.ns
+    within = plan.system.journeys[journey].good.within
+    again = availability_of(paper.history.operations, journey, within.ns, since)
+    late = again.ok - again.good
+    return "\n".join(
+        [
+            f"{journey}.good: {share(measure.good_ratio)}",
+            f"  arrivals of the load from {paper.at(since)} on (the steady phase counts, retries and double taps do "
+            "not):",
+            f"    scheduled  {again.scheduled}",
+            f"    never sent {again.missed}",
+            f"    refused    {again.failed}",
+            f"    unknown    {again.unknown}",
+            f"    ok         {again.ok}, of which {late} took longer than {within} from the intended time",
+            f"  good = ok in time ÷ scheduled = {again.good} ÷ {again.scheduled} = {share(again.good_ratio)}, "
+            "rounded down",
+            *doubt(again.good == measure.good and again.scheduled == measure.scheduled),
+        ]
+    )
+
+
+def _lost(paper: Paper, journey: str) -> str:
+    loss = paper.loss(journey)
+    if loss is None:
+        return f"{journey}.lost: the journey names no books"
+    own = [operation for operation in loss.lost if operation.journey == journey]
+    text = [
+        f"{journey}.lost: {len(own)} of {loss.acknowledged_by_journey.get(journey, 0)} acknowledged keys",
+        f"  looked for in the books {loss.books} of {loss.survivor or 'nobody'}, before anything was replayed",
+        *(f"  cannot be used: {why}" for why in loss.problems),
+        *_run_it_yourself(paper, loss, "lost"),
+        *(f"  lost {o.key}: sent {paper.at(o.sent)}, acknowledged {paper.at(o.done)}" for o in own),
+    ]
+    point, started = loss.rpa_by_journey.get(journey), paper.measurements.clocks.started
+    if point is not None and started is not None and own:
+        done, sent = min(o.done for o in own), min(o.sent for o in own)
+        hi = started.lo if started.hi is None else started.hi
+        text += [
+            "  recovery point, lower bound: f_lo − first acknowledged = "
+            f"{paper.at(started.lo)} − {paper.at(done)} = {seconds(max(0, started.lo - done))}",
+            "  recovery point, upper bound: f_hi − first sent = "
+            f"{paper.at(hi)} − {paper.at(sent)} = {seconds(max(0, hi - sent))}",
+            *doubt(point.lo == max(0, started.lo - done)),
+        ]
+    return "\n".join(text)
+
+
+def _in_doubt(paper: Paper, journey: str) -> str:
+    loss = paper.loss(journey)
+    if loss is None:
+        return f"{journey}.in-doubt: the journey names no books"
+    keys = loss.in_doubt_by_journey.get(journey, ())
+    settled = {key: loss.in_doubt[key] for key in keys}
+    left = sum(what not in ("posted", "absent") for what in settled.values())
+    return listed(
+        f"{journey}.in-doubt: {left} of {len(keys)} keys whose customers were not told",
+        [
+            "each was looked for by key in the surviving books; posted or absent settles it",
+            *_run_it_yourself(paper, loss, "in_doubt"),
+            *(f"{key}: {what}" for key, what in settled.items()),
+        ],
+    )
+
+
+def _outages(paper: Paper, journey: str) -> str:
+    measure = paper.measurements.journeys[journey]
+    text = []
+    for outage in measure.outages:
+        before = (
+            "nothing good before"
+            if outage.last_good_before is None
+            else f"last good before {paper.at(outage.last_good_before)}"
+        )
+        after = (
+            "nothing good after"
+            if outage.first_good_after is None
+            else f"first good after {paper.at(outage.first_good_after)}"
+        )
+        text.append(
+            f"first bad {paper.at(outage.first_bad)}, last bad {paper.at(outage.last_bad)}, {before}, {after}: "
+            f"lasted {bounds(outage.duration)}"
+        )
+    return listed(f"{journey}.outages: {len(measure.outages)}, as the prober saw them", text)
+
+
+def _fault(paper: Paper, measure: JourneyMeasure) -> list[str]:
+    assert measure.clock is not None
+    text = ["  the fault that started this clock:"]
+    for fault in paper.measurements.faults:
+        if fault.step in measure.started_by:
+            seen = "never witnessed" if fault.hi is None else f"{paper.at(fault.hi)}: {fault.witness}"
+            cited = ", ".join(map(str, fault.events))
+            text += [
+                f"    {fault.name} on {fault.target} (events {cited})",
+                f"      command started {paper.at(fault.lo)}",
+                f"      witnessed       {seen}",
+            ]
+    hi = measure.clock.lo if measure.clock.hi is None else measure.clock.hi
+    return [*text, f"    f_lo {paper.at(measure.clock.lo)}, f_hi {paper.at(hi)}"]
+
+
+def _ends(paper: Paper, measure: JourneyMeasure, probes: Sequence[Arrival]) -> list[str]:
+    text = [f"  the prober, one probe every {seconds(measure.probe_period)}:"]
+    bad = next((i for i, p in enumerate(probes) if p.intended >= paper.zero and not p.good), None)
+    if bad is not None:
+        text += ["    around the first bad one:", *_table(paper, probes[max(0, bad - AROUND) : bad + AROUND])]
+    back = next((i for i, p in enumerate(probes) if p.intended == measure.recovered_at), None)
+    if back is None:
+        return [*text, "    and to the end of the run:", *_table(paper, probes[-2 * AROUND :])]
+    return [*text, "    around the recovery:", *_table(paper, probes[max(0, back - AROUND) : back + AROUND])]
+
+
+def _table(paper: Paper, probes: Iterable[Arrival]) -> list[str]:
+    rows = []
+    for probe in probes:
+        what = (
+            "good" if probe.good else "never sent" if probe.missed else "ok, too late" if probe.ok else "bad"
+        )
+        rows.append(
+            f"      intended {paper.at(probe.intended):>14}  woke {paper.at(probe.sampled):>14}  "
+            f"decided {paper.at(probe.decided):>14}  {what}"
+        )
+    return rows
+
+
+def _criterion(paper: Paper, journey: str) -> list[str]:
+    criterion = paper.history.plan.criteria[journey]
+    measure = paper.measurements.journeys[journey]
+    shortened = " (shortened by the drill)" if criterion.shortened else ""
+    text = [
+        f"  recovered: the first good probe from which every window of {seconds(criterion.window_ns)} has at least "
+        f"{share(criterion.good_ratio)} good probes, for {seconds(criterion.hold_ns)}{shortened},",
+        f"    and the load's ok ÷ scheduled over that time is at least {share(criterion.load_ratio)} of its share "
+        "before",
+    ]
+    if measure.recovered_at is not None:
+        load = ok_series(arrivals_of(paper.history.operations, journey, "load", 0))
+        steady = paper.history.plan.drill.steady.for_.ns
+        ok, scheduled = load.counts(paper.zero - steady, paper.zero)
+        faults = [fault.lo for fault in paper.measurements.faults]
+        held = max([measure.recovered_at, *faults]) + max(criterion.hold_ns, criterion.window_ns)
+        ok_after, after = load.counts(measure.recovered_at, held)
+        text.append(
+            f"    before: {ok} of {scheduled}; while it held, until {paper.at(held)}: {ok_after} of {after}"
+        )
+    return text
+
+
+def _arithmetic(
+    paper: Paper, measure: JourneyMeasure, found: Interval, probes: Sequence[Arrival]
+) -> list[str]:
+    assert measure.clock is not None
+    f_lo = measure.clock.lo
+    f_hi = measure.clock.lo if measure.clock.hi is None else measure.clock.hi
+    last_failing = next((p for p in probes if p.intended == found.lo + f_hi), None)
+    text = []
+    if last_failing is not None:
+        text.append(
+            f"  lower bound = a_k − f_hi = {paper.at(last_failing.intended)} − {paper.at(f_hi)} = {seconds(found.lo)}"
+            "  (a_k: the last probe that fails the criterion)"
+        )
+    else:
+        text.append(
+            f"  lower bound = {seconds(found.lo)}: no probe that fails the criterion was due after f_hi"
+        )
+    if found.hi is None:
+        return [
+            *text,
+            "  upper bound: none; the run ended before the criterion had held: more than the lower bound",
+        ]
+    back = next((p for p in probes if p.sampled == found.hi + f_lo), None)
+    text += [
+        f"  upper bound = a_l − f_lo = {paper.at(found.hi + f_lo)} − {paper.at(f_lo)} = {seconds(found.hi)}"
+        "  (a_l: when the first good probe of the run that held was made)",
+        f"  printed rounded outward to 10 ms: {floor_s(found.lo):.2f} – {ceil_s(found.hi):.2f} s",
+        *doubt(found.hi == found.lo or (back is not None and back.good)),
+    ]
+    if measure.modelled:
+        total = Interval(lo=found.lo + measure.modelled, hi=found.hi + measure.modelled)
+        text.append(
+            f"  with {span(measure.modelled)} of modelled human time, which the RTO is judged by: {bounds(total)}"
+        )
+    return text
+
+
+def _run_it_yourself(paper: Paper, loss: LossMeasure, name: str) -> list[str]:
+    body = " ".join(line for line in sql(name).splitlines() if not line.lstrip().startswith("--"))
+    return [f"  over ops.parquet and books/{loss.books}/{loss.survivor}/*.parquet, in SQL:", f"    {body}"]
+
+
+def _probes(paper: Paper, journey: str) -> tuple[Arrival, ...]:
+    within = paper.history.plan.system.journeys[journey].good.within.ns
+    return arrivals_of(paper.history.operations, journey, "prober", within)
+
+
+def _after_zero(paper: Paper, probes: Sequence[Arrival]) -> list[Arrival]:
+    return [probe for probe in probes if probe.intended >= paper.zero]
+
+
+NUMBERS: Mapping[str, Callable[[Paper, str], str]] = {
+    "rta": _rta,
+    "minimum-service": _minimum,
+    "good": _good,
+    "lost": _lost,
+    "in-doubt": _in_doubt,
+    "outages": _outages,
+}
+"""What can be asked of a journey."""

@@ -1,0 +1,54 @@
+"""What an explanation is made from: one run on the desk, its instants in seconds after the timeline's zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from chaoskit.model.history import Event, History
+from chaoskit.model.measurement import LossMeasure, Measurements
+from chaoskit.model.verdict import Result
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A run: what was recorded, measured and judged."""
+
+    history: History
+    measurements: Measurements
+    result: Result
+
+    @property
+    def zero(self) -> int:
+        return next((event.t for event in self.history.events if event.kind == "timeline.zero"), 0)
+
+    def at(self, instant: int) -> str:
+        """Seconds after zero, to the microsecond."""
+        return f"{(instant - self.zero) / 1e9:.6f} s"
+
+    def event(self, number: int) -> Event | None:
+        return next((event for event in self.history.events if event.n == number), None)
+
+    def loss(self, journey: str) -> LossMeasure | None:
+        """The loss of the books that the journey is kept in; None if it is kept in none."""
+        spec = self.history.plan.system.journeys.get(journey)
+        return self.measurements.losses.get(spec.books) if spec is not None and spec.books else None
+
+
+def doubt(adds_up: bool) -> list[str]:
+    """What is said when arithmetic on paper and measurements.json differ."""
+    return (
+        []
+        if adds_up
+        else ["  THIS DOES NOT ADD UP with measurements.json: judge the run again, and report it"]
+    )
+
+
+def seconds(ns: int) -> str:
+    """Nanoseconds as seconds, to the microsecond, without trailing zeros."""
+    return f"{ns / 1e9:.6f}".rstrip("0").rstrip(".") + " s"
+
+
+def listed(head: str, body: Iterable[str]) -> str:
+    """A headline with its lines indented below."""
+    return "\n".join([head, *(f"  {line}" if not line.startswith("  ") else line for line in body)])
