@@ -7,7 +7,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from chaoskit.model.base import Frozen
-from chaoskit.quantity import Duration, Money
+from chaoskit.model.compose import ComposeService
+from chaoskit.model.compose_project import ComposeProject
+from chaoskit.model.journey import BOOK_QUERIES as BOOK_QUERIES
+from chaoskit.model.journey import Between as Between
+from chaoskit.model.journey import Books as Books
+from chaoskit.model.journey import Draw as Draw
+from chaoskit.model.journey import Good as Good
+from chaoskit.model.journey import Journey as Journey
+from chaoskit.model.journey import JourneyProbe as JourneyProbe
+from chaoskit.model.journey import Pick as Pick
+from chaoskit.model.journey import Read as Read
+from chaoskit.model.journey import Refused as Refused
+from chaoskit.model.journey import Sql as Sql
+from chaoskit.quantity import Duration
 
 CUSTOMERS = "customers"
 """The reserved caller: the load generator and the prober take its links."""
@@ -50,26 +63,6 @@ class DatabaseRole(Frozen):
     port: Annotated[int, Field(description="port on which its members listen")] = 5432
 
 
-class Between(Frozen):
-    """A uniformly drawn amount, both ends included, in the currency's minor unit (two decimals)."""
-
-    between: Annotated[
-        tuple[Money, Money], Field(description='[least, most], like ["1.00 CNY", "200.00 CNY"]')
-    ]
-
-
-class Pick(Frozen):
-    """A member of a pool, different from another drawn value."""
-
-    from_: Annotated[str, Field(description="pool it is drawn from")]
-    except_: Annotated[
-        str | None, Field(description="another drawn value of this request that it must differ from")
-    ] = None
-
-
-Draw = dict[str, Annotated[str | Pick | Between, Field(union_mode="left_to_right")]]
-
-
 class Pool(Frozen):
     """A named set of identifiers, like the accounts: `count` of them, written by `format` with {n} from 1."""
 
@@ -92,104 +85,6 @@ class Population(Frozen):
     load: Annotated[PopulationLoad | None, Field(description="how the population gets into the database")] = (
         None
     )
-
-
-class Good(Frozen):
-    """What the customer accepts as done."""
-
-    status: Annotated[int | tuple[int, ...], Field(description="HTTP status, or several")]
-    within: Annotated[
-        Duration, Field(description="limit from the intended time to the answer; slower is bad")
-    ]
-
-    @property
-    def statuses(self) -> frozenset[int]:
-        return frozenset((self.status,) if isinstance(self.status, int) else self.status)
-
-
-class Refused(Frozen):
-    """Answers after which the operation certainly did not happen."""
-
-    status: Annotated[tuple[int, ...], Field(description="HTTP statuses, like [400, 409, 422]")] = ()
-
-
-class Read(Frozen):
-    """JSON fields of the answer that are recorded, so that stale reads can be judged."""
-
-    value: Annotated[str | None, Field(description="field of the answer that holds the value read")] = None
-    position: Annotated[
-        str | None, Field(description="field of the answer that says as of when it is true")
-    ] = None
-
-
-class JourneyProbe(Frozen):
-    """The prober's own schedule for this journey."""
-
-    every: Annotated[Duration, Field(description="period; at most min(RTO/100, 1 s)")] = Duration.parse(
-        "100ms"
-    )
-    draw: Annotated[
-        Draw, Field(description="drawn instead of the journey's own, for example a tiny amount")
-    ] = {}
-
-
-class Journey(Frozen):
-    """Something a customer does end to end; exactly one of get, post, put."""
-
-    title: Annotated[str, Field(description="what the customer does, in words")] = ""
-    get: Annotated[str | None, Field(description="service/path; {name} is drawn")] = None
-    post: Annotated[str | None, Field(description="service/path; {name} is drawn")] = None
-    put: Annotated[str | None, Field(description="service/path; {name} is drawn")] = None
-    json_: Annotated[Any, Field(description="request body; {key}, and what is drawn, are filled in")] = None
-    headers: Annotated[
-        dict[str, str], Field(description="request headers; {key}, and what is drawn, are filled in")
-    ] = {}
-    draw: Annotated[
-        Draw, Field(description="values drawn for each request: a pool, a pick from one, or an amount")
-    ] = {}
-    books: Annotated[
-        str | None, Field(description="the books in which every acknowledged key must be found")
-    ] = None
-    fingerprint: Annotated[
-        str | None,
-        Field(
-            description="text whose SHA-256 the books keep as payload_hash, like '{payer}|{payee}|{amount.minor}'; "
-            "default: the request body"
-        ),
-    ] = None
-    good: Annotated[Good, Field(description="what the customer accepts as done")]
-    refused: Annotated[
-        Refused, Field(description="answers after which the operation certainly did not happen")
-    ] = Refused()
-    read: Annotated[Read, Field(description="fields of the answer that are recorded")] = Read()
-    probe: Annotated[JourneyProbe, Field(description="the prober's schedule for this journey")] = (
-        JourneyProbe()
-    )
-
-    @property
-    def method(self) -> str:
-        return "GET" if self.get else "POST" if self.post else "PUT"
-
-    @property
-    def url(self) -> str:
-        """service/path."""
-        return self.get or self.post or self.put or ""
-
-    @property
-    def service(self) -> str:
-        return self.url.partition("/")[0]
-
-
-class Books(Frozen):
-    """Where the truth lies: read-only queries over one REPEATABLE READ snapshot of each live member."""
-
-    on: Annotated[str, Field(description="database role that holds them")]
-    entries: Annotated[str, Field(description="SQL file: every leg ever posted")]
-    balances: Annotated[str, Field(description="SQL file: opening and stored balance of each account")]
-    holds: Annotated[str | None, Field(description="SQL file: every reservation")] = None
-    transactions: Annotated[
-        str | None, Field(description="SQL file: every transaction, by the key that asked for it")
-    ] = None
 
 
 class Runbook(Frozen):
@@ -255,6 +150,9 @@ class Service(Frozen):
         tuple[str, ...],
         Field(description="further keys of the service, by name; a runtime applies or refuses them"),
     ] = ()
+    compose: Annotated[ComposeService, Field(description="all that the Compose file says of it")] = (
+        ComposeService()
+    )
 
 
 class System(Frozen):
@@ -274,6 +172,10 @@ class System(Frozen):
     releases: dict[str, Any] = {}
     runbooks: dict[str, Runbook] = {}
     local: dict[str, LocalService] = {}
+    disposable: Annotated[
+        bool, Field(description="external volumes and networks may be used, and written to")
+    ] = False
+    compose_project: ComposeProject = ComposeProject()
 
     def role_of(self, service: str) -> str | None:
         """The database role a service belongs to, if any."""
