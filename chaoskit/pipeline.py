@@ -52,11 +52,15 @@ class Run:
 
 def runtime(name: str) -> Runtime:
     """The runtime of that name; InputError names the known ones."""
-    if name != "local":
-        raise InputError(f"--runtime {name}: no such runtime; known: local")
-    from chaoskit.runtimes.local.runtime import LocalRuntime
+    if name == "local":
+        from chaoskit.runtimes.local.runtime import LocalRuntime
 
-    return LocalRuntime()
+        return LocalRuntime()
+    if name == "docker":
+        from chaoskit.runtimes.docker.runtime import DockerRuntime
+
+        return DockerRuntime()
+    raise InputError(f"--runtime {name}: no such runtime; known: local, docker")
 
 
 def with_seed(loaded: Loaded, seed: int) -> Loaded:

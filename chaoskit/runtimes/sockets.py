@@ -38,11 +38,14 @@ def _host(text: str) -> str:
     return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
 
 
-def listening() -> tuple[Listener, ...]:
-    """Every listening TCP socket of this network namespace, IPv4 and IPv6."""
+def listening(of: int | None = None) -> tuple[Listener, ...]:
+    """Every listening TCP socket, IPv4 and IPv6, of this network namespace or of that of process `of`; none of one
+    that has ended.
+    """
     found = []
+    folder = "/proc/net" if of is None else f"/proc/{of}/net"
     for name in ("tcp", "tcp6"):
-        with suppress(FileNotFoundError), open(f"/proc/net/{name}", encoding="ascii") as file:
+        with suppress(FileNotFoundError, ProcessLookupError), open(f"{folder}/{name}", encoding="ascii") as file:
             for line in file.readlines()[1:]:
                 fields = line.split()
                 if fields[3] == _LISTEN:

@@ -11,11 +11,12 @@ from pathlib import Path
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.plan import Plan
 from chaoskit.runtimes import readiness
+from chaoskit.runtimes.bring_up import is_task
 from chaoskit.runtimes.local import launch, pg_install
 from chaoskit.runtimes.local.links import LocalLinks
 from chaoskit.runtimes.local.pg_cluster import PgClusters
 from chaoskit.runtimes.local.pg_settings import PgSettings, read_settings, server_argv
-from chaoskit.runtimes.local.topology import Topology, is_task
+from chaoskit.runtimes.local.topology import Topology
 from chaoskit.runtimes.record import Identity
 from chaoskit.runtimes.supervision import Supervision
 

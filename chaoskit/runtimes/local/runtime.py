@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import graphlib
 import os
 from pathlib import Path
 
-from chaoskit.errors import ChaoskitError, EnvironmentBroken
+from chaoskit.errors import ChaoskitError
 from chaoskit.model.plan import Fidelity, Plan
-from chaoskit.model.system import System
 from chaoskit.run_folder import state_directory
+from chaoskit.runtimes.bring_up import bring_up, refuse_cycles
 from chaoskit.runtimes.heal import heal
 from chaoskit.runtimes.local import pg_install
 from chaoskit.runtimes.local.estate import CAPABILITIES, LocalEstate
 from chaoskit.runtimes.local.preflight import preflight, temporary_folder
-from chaoskit.runtimes.population import populate, until_streaming
 from chaoskit.runtimes.supervision import Task
 
 _PROXY_S = 20.0
-_POPULATE_S = 60.0
 
 
 class LocalRuntime:
@@ -51,7 +48,7 @@ class LocalRuntime:
 
         Raises EnvironmentBroken, with nothing left behind, when something does not come up.
         """
-        _refuse_cycles(plan.system)
+        refuse_cycles(plan.system)
         await asyncio.to_thread(preflight, plan.system)
         await asyncio.to_thread(heal)
         postgresql = any(local.postgresql for local in plan.system.local.values())
@@ -64,7 +61,13 @@ class LocalRuntime:
         )
         estate = await LocalEstate.open(plan, task)
         try:
-            await _bring_up(estate)
+            await bring_up(
+                plan.system,
+                estate.lifecycle,
+                estate.start_proxy(_PROXY_S),
+                estate.direct,
+                lambda standby: plan.system.local[standby].start_within.s,
+            )
         except BaseException as error:
             try:
                 await asyncio.shield(estate.close())
@@ -72,55 +75,3 @@ class LocalRuntime:
                 error.add_note(str(left))
             raise
         return estate
-
-
-def _refuse_cycles(system: System) -> None:
-    graph = {name: set(_before(system, name)) for name in system.services}
-    try:
-        graphlib.TopologicalSorter(graph).prepare()
-    except graphlib.CycleError as error:
-        raise EnvironmentBroken(
-            f"depends_on goes in a circle: {' → '.join(error.args[1])}; break it in the Compose file"
-        ) from None
-
-
-def _before(system: System, service: str) -> dict[str, str]:
-    """What must be there before the service starts, and how: Compose's depends_on; a standby needs its
-    primary.
-    """
-    conditions = dict(system.services[service].depends_on)
-    role = system.role_of(service)
-    if role is not None and system.roles[role].standby == service:
-        conditions[system.roles[role].primary] = "service_healthy"
-    return conditions
-
-
-async def _bring_up(estate: LocalEstate) -> None:
-    system = estate.plan.system
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(estate.start_proxy(_PROXY_S))
-            for service in system.services:
-                group.create_task(_start_in_turn(estate, service))
-    except BaseExceptionGroup as several:
-        raise _first(several) from None
-    for name, role in system.roles.items():
-        if role.standby is not None:
-            limit_s = system.local[role.standby].start_within.s
-            await until_streaming(name, role, estate.direct(role.primary), limit_s)
-    await populate(system, estate.direct, _POPULATE_S)
-
-
-async def _start_in_turn(estate: LocalEstate, service: str) -> None:
-    for other, condition in _before(estate.plan.system, service).items():
-        moments = estate.lifecycle.started if condition == "service_started" else estate.lifecycle.ready
-        await moments[other].wait()
-    await estate.lifecycle.start(service)
-
-
-def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that says why: the others of a group that is torn down follow from it."""
-    flat: list[BaseException] = []
-    for error in several.exceptions:
-        flat += [_first(error)] if isinstance(error, BaseExceptionGroup) else [error]
-    return next((error for error in flat if isinstance(error, ChaoskitError)), flat[0])

@@ -9,6 +9,7 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.system import System
 from chaoskit.runtimes.addresses import ADDRESSES_MAX, CONTROL_HOST
+from chaoskit.runtimes.bring_up import is_task
 
 _CONTROL_PORT = 8474
 _POSTGRESQL_PORT = 5432
@@ -46,12 +47,6 @@ def lay_out(system: System, prefix: str) -> Topology:
         ports={name: ports_of(system, name) for name in system.services},
         control=Address(f"{prefix}.{CONTROL_HOST}", _CONTROL_PORT),
     )
-
-
-def is_task(system: System, name: str) -> bool:
-    """Whether others wait for it to have ended well (a migration, say): it then serves nobody and has no port."""
-    wanted = "service_completed_successfully"
-    return any(service.depends_on.get(name) == wanted for service in system.services.values())
 
 
 def ports_of(system: System, name: str) -> tuple[int, ...]:

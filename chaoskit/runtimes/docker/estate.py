@@ -1,0 +1,194 @@
+"""An estate of the docker runtime: the run's containers, networks, links, and the measurers beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.estate import Address, Exit
+from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, ProcessRef, SignalUndo, ToxicUndo, Undo
+from chaoskit.model.plan import Plan
+from chaoskit.runtimes.docker.engine import Engine
+from chaoskit.runtimes.docker.events import Events
+from chaoskit.runtimes.docker.hand import Hand
+from chaoskit.runtimes.docker.janitor import Janitor
+from chaoskit.runtimes.docker.lifecycle import DockerLifecycle, Prepared
+from chaoskit.runtimes.docker.links import DockerLinks
+from chaoskit.runtimes.docker.logs import Logs
+from chaoskit.runtimes.docker.ownership import Owner
+from chaoskit.runtimes.docker.processes import Container, DockerProcesses
+from chaoskit.runtimes.docker.services import Replica
+from chaoskit.runtimes.docker.watch import Watch
+from chaoskit.runtimes.measurer_jobs import MeasurerJobs, SpawnedMeasurer
+from chaoskit.runtimes.supervision import Supervision
+
+CAPABILITIES = frozenset({"processes", "lifecycle", "links"})
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What stands before the first container: engine, who cleans up, who runs the measurers, root's hand, logs."""
+
+    folder: Path
+    owner: Owner
+    engine: Engine
+    janitor: Janitor
+    supervision: Supervision
+    jobs: MeasurerJobs
+    hand: Hand
+    logs: Logs
+
+
+class DockerEstate:
+    """Made by `DockerRuntime.provision`; ended by `close`, or by its janitor when this process ends."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: str,
+        ground: Ground,
+        prepared: Mapping[str, Prepared],
+        links: DockerLinks,
+    ) -> None:
+        self.plan = plan
+        self.run = run
+        self.folder = ground.folder
+        self._ground = ground
+        self._prepared = prepared
+        self.replicas: Mapping[str, Sequence[Replica]] = {
+            name: [Replica(name, recipe) for recipe in one.recipes] for name, one in prepared.items()
+        }
+        self.links = links
+        self.lifecycle = DockerLifecycle(ground.engine, prepared, self.replicas, links, ground.logs)
+        self.processes: DockerProcesses = _AskedProcesses(self)
+        tasks = frozenset(name for name, one in prepared.items() if one.task)
+        ports = {name: one.ports for name, one in prepared.items()}
+        self._watch = Watch(ground.engine, self.replicas, ports, tasks, links, ground.logs)
+        self._events = Events(ground.engine, ground.owner.selector, self._watch.hear)
+        self._closing = False
+
+    async def listen(self) -> None:
+        """Begin to hear of containers; before the first of them is made."""
+        await self._events.start()
+
+    def containers(self, service: str) -> Sequence[Container]:
+        """The service's containers as the engine last said."""
+        return [Container(one.id, one.pid) for one in self.replicas[service] if one.id]
+
+    def direct(self, service: str) -> Address:
+        """The service itself, past every proxy; of several replicas the first that runs.
+
+        Raises EnvironmentBroken for a service that has no known port, or never had an address.
+        """
+        ports = self._prepared[service].ports
+        if not ports:
+            raise EnvironmentBroken(
+                f"no port of {service} is known: give `expose` in the Compose file, or EXPOSE in its image"
+            )
+        replicas = sorted(self.replicas[service], key=lambda one: not one.running)
+        for replica in replicas:
+            for attachment in replica.recipe.networks:
+                if address := replica.addresses.get(attachment.network):
+                    return Address(address, ports[0])
+        raise EnvironmentBroken(f"{service} has no address on a network of the run")
+
+    def log_path(self, service: str) -> Path:
+        return self._ground.logs.path(service)
+
+    async def spawn(self, name: str, argv: tuple[str, ...], stdin: bytes = b"") -> SpawnedMeasurer:
+        """A measurer's process at normal priority, its output in logs/<name>.log, ended with the run
+        whatever happens.
+        """
+        return await self._ground.jobs.spawn(name, argv, self.log_path(name), stdin)
+
+    async def exits(self) -> tuple[Exit, ...]:
+        """Containers that have ended unasked so far.
+
+        Raises EnvironmentBroken when the engine tells no more: what is seen from then on is not the system's doing.
+        """
+        if self._closing:
+            return tuple(self._watch.exits)
+        if self._watch.broken is not None:
+            raise EnvironmentBroken(self._watch.broken)
+        if self._events.ended.is_set():
+            raise EnvironmentBroken("the Docker Engine has stopped telling of its containers; has it ended?")
+        if self._ground.supervision.ended.is_set():
+            raise EnvironmentBroken(
+                f"the run's supervisor has ended; see {self.folder / 'logs/supervisor.log'}"
+            )
+        if self._ground.janitor.broken is not None:
+            raise EnvironmentBroken(self._ground.janitor.broken)
+        return tuple(self._watch.exits)
+
+    async def undo(self, undo: Undo) -> None:
+        """Interpret undo data; safe to repeat. No step brings a fenced service's links back."""
+        for step in undo.steps:
+            match step:
+                case SignalUndo():
+                    await self.processes.wake(step.processes)
+                case LinkUndo():
+                    await self.links.enable(step.link, True)
+                case ToxicUndo():
+                    await self.links.remove_toxic(step.link, step.toxic)
+                case MirrorUndo():
+                    if any(one.listening.is_set() for one in self.replicas[step.service]):
+                        await self.links.listens(step.service)
+                case NothingToUndo():
+                    pass
+
+    async def close(self) -> None:
+        """Remove everything of the run, then prove that it is gone.
+
+        Raises EnvironmentBroken naming what is left. A disposable estate gets no grace: what must be kept (journals,
+        logs) is on disk when it is written.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        self._watch.close()
+        ground = self._ground
+        left: list[str] = []
+        try:
+            work = (ground.supervision.close(), self._remove())
+            for answer in await asyncio.gather(*work, return_exceptions=True):
+                left += [str(answer)] if isinstance(answer, BaseException) else answer
+        finally:
+            self._events.close()
+            ground.engine.close()
+        if left:
+            raise EnvironmentBroken(
+                f"run {self.run} left behind: {'; '.join(dict.fromkeys(left))}; try `chaoskit clean`"
+            )
+
+    async def _remove(self) -> list[str]:
+        ground = self._ground
+        with suppress(EnvironmentBroken):  # its containers go with the others
+            await self.links.stop()
+        left = await ground.janitor.close()
+        await ground.logs.close()
+        return left or await ground.janitor.remaining()
+
+
+class _AskedProcesses(DockerProcesses):
+    """A kill that was asked for is no crash."""
+
+    def __init__(self, estate: DockerEstate) -> None:
+        super().__init__(estate._ground.hand, estate.containers, estate.lifecycle.give_up)
+        self._estate = estate
+
+    async def kill(self, service: str, *, revive: bool = True) -> tuple[ProcessRef, ...]:
+        self._estate.lifecycle.asked(service)
+        return await super().kill(service, revive=revive)
+
+
+def told(jobs: MeasurerJobs, message: Mapping[str, Any]) -> None:
+    """What the supervisor pushes: here it runs measurers alone."""
+    if message["role"] == "measurer" and message["event"] == "exit":
+        jobs.ended(message["name"], message["status"])

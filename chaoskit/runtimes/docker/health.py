@@ -1,0 +1,86 @@
+"""A service's health check as its Compose file or image says it, run by chaoskit from the start on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.runtimes.docker.engine import Engine
+from chaoskit.runtimes.docker.engine_socket import EngineRefused
+
+_PAUSE_S = 0.1
+_WORDS = 400
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """`test` is the command in the container, already with its shell; times in seconds, as Compose means them."""
+
+    test: tuple[str, ...]
+    interval_s: float = 30.0
+    timeout_s: float = 30.0
+    retries: int = 3
+    start_period_s: float = 0.0
+
+    @property
+    def within_s(self) -> float:
+        """How long the engine itself would go on before it called the service unhealthy."""
+        return self.start_period_s + self.retries * (self.interval_s + self.timeout_s)
+
+
+def of_engine(given: Mapping[str, Any] | None) -> HealthCheck | None:
+    """From the engine's form (an image's HEALTHCHECK, or the API's): times in ns, 0 for the default; None for none."""
+    test = tuple((given or {}).get("Test") or ())
+    if given is None or not test or test[0] == "NONE":
+        return None
+    command = test[1:] if test[0] == "CMD" else ("/bin/sh", "-c", *test[1:])
+    return HealthCheck(
+        command,
+        (given.get("Interval") or 30e9) / 1e9,
+        (given.get("Timeout") or 30e9) / 1e9,
+        given.get("Retries") or 3,
+        (given.get("StartPeriod") or 0) / 1e9,
+    )
+
+
+async def until_healthy(engine: Engine, service: str, container: str, check: HealthCheck) -> None:
+    """Run the check at once and again and again until it passes: waiting for it would only make the start longer.
+
+    Raises EnvironmentBroken with the check's own words when it has not passed for as long as the engine would have
+    waited. Whoever calls this cancels it when the container ends.
+    """
+    said = "it has not answered"
+    try:
+        async with asyncio.timeout(check.within_s):
+            while True:
+                passed, said = await _run(engine, service, container, check)
+                if passed:
+                    return
+                await asyncio.sleep(min(_PAUSE_S, check.interval_s))
+    except TimeoutError:
+        raise EnvironmentBroken(
+            f"{service} is unhealthy: its health check `{' '.join(check.test)}` did not pass within "
+            f"{check.within_s:g} s; the last one said: {said}"
+        ) from None
+
+
+async def _run(engine: Engine, service: str, container: str, check: HealthCheck) -> tuple[bool, str]:
+    api = engine.client.api
+
+    def run() -> tuple[int | None, bytes]:
+        made = api.exec_create(container, list(check.test))["Id"]
+        output: bytes = api.exec_start(made)
+        return api.exec_inspect(made)["ExitCode"], output
+
+    try:
+        async with asyncio.timeout(check.timeout_s):
+            code, output = await engine.do(f"run the health check of {service}", run)
+    except TimeoutError:
+        return False, f"no answer within {check.timeout_s:g} s"
+    except EngineRefused as error:  # it restarts just now, or has no such program
+        return False, str(error)
+    text = output.decode(errors="replace").strip()[-_WORDS:]
+    return code == 0, f"exit status {code}: {text or 'no word'}"

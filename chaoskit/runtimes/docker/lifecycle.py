@@ -1,0 +1,179 @@
+"""Starting and stopping services: their containers, until they listen and their health checks pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.runtimes.docker import health, services
+from chaoskit.runtimes.docker.engine import Engine
+from chaoskit.runtimes.docker.health import HealthCheck
+from chaoskit.runtimes.docker.logs import Logs
+from chaoskit.runtimes.docker.services import Recipe, Replica
+from chaoskit.runtimes.docker.watch import Callees, in_words
+from chaoskit.runtimes.readiness import with_tail
+
+START_S = 60.0
+"""How long a service without a health check may take until it listens."""
+_GONE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is started for a service: a recipe for each replica. `revived` if its restart policy brings it back.
+
+    `task` is one that others wait for to have ended well; it serves nobody. `ports` has the main one first.
+    """
+
+    service: str
+    recipes: tuple[Recipe, ...]
+    ports: tuple[int, ...]
+    health: HealthCheck | None
+    stop_grace_s: float
+    task: bool = False
+    revived: bool = False
+
+    @property
+    def within_s(self) -> float:
+        """Its start limit."""
+        return max(START_S, self.health.within_s + START_S if self.health else 0.0)
+
+
+class DockerLifecycle:
+    """Capability `lifecycle`. `started` and `ready` are set by the first start of each service."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        prepared: Mapping[str, Prepared],
+        replicas: Mapping[str, Sequence[Replica]],
+        links: Callees,
+        logs: Logs,
+    ) -> None:
+        self._engine = engine
+        self._prepared = prepared
+        self._replicas = replicas
+        self._links = links
+        self._logs = logs
+        self._locks = {name: asyncio.Lock() for name in prepared}
+        self._given_up: dict[str, Any] = {}
+        self.started = {name: asyncio.Event() for name in prepared}
+        self.ready = {name: asyncio.Event() for name in prepared}
+
+    def log_path(self, service: str) -> Path:
+        """The service's own log, in the run folder."""
+        return self._logs.path(service)
+
+    def asked(self, service: str) -> None:
+        """What ends now has been asked to."""
+        for replica in self._replicas[service]:
+            replica.asked = True
+
+    async def start(self, service: str) -> None:
+        """Start it and wait until it is ready. A fenced service's links stay down; its file system is used again.
+
+        Raises EnvironmentBroken with the end of its log when it ends first, at its start limit, and when it runs
+        already though no restart policy has brought it back.
+        """
+        prepared = self._prepared[service]
+        async with self._locks[service]:
+            try:
+                async with asyncio.timeout(prepared.within_s):
+                    await self._start(prepared)
+            except TimeoutError:
+                raise self._broken(
+                    service, f"{service} was not ready within {prepared.within_s:g} s"
+                ) from None
+        self.ready[service].set()
+
+    async def stop(self, service: str) -> None:
+        """Its stop signal, `stop_grace_period`, SIGKILL; then its links refuse. No restart policy brings it back."""
+        grace_s = self._prepared[service].stop_grace_s
+        async with self._locks[service]:
+            self.asked(service)
+            running = [one for one in self._replicas[service] if one.id]
+            await asyncio.gather(*(services.stop(self._engine, one, grace_s) for one in running))
+        await self._links.mirror(service, "refused")
+
+    async def give_up(self, service: str) -> None:
+        """Set its restart policy aside until it is started again: what is dead stays dead."""
+        for replica in self._replicas[service]:
+            if replica.id and replica.id not in self._given_up:
+                found = await services.look(self._engine, replica)
+                policy = found["HostConfig"]["RestartPolicy"]
+                await self._set_policy(replica, {"Name": "no"})
+                self._given_up[replica.id] = policy
+
+    async def _set_policy(self, replica: Replica, policy: Any) -> None:
+        api = self._engine.client.api
+        await self._engine.do(
+            f"set the restart policy of {replica.service}",
+            lambda: api.update_container(replica.id, restart_policy=policy),
+        )
+
+    # -- starting -------------------------------------------------------------------------------------
+
+    async def _start(self, prepared: Prepared) -> None:
+        replicas = self._replicas[prepared.service]
+        await asyncio.gather(*(self._start_one(prepared, replica) for replica in replicas))
+        self.started[prepared.service].set()
+        if prepared.task:
+            await asyncio.gather(*(self._until_done(replica) for replica in replicas))
+            return
+        await asyncio.gather(*(self._until_ready(prepared, replica) for replica in replicas))
+
+    async def _start_one(self, prepared: Prepared, replica: Replica) -> None:
+        if not replica.id:
+            await services.create_and_start(self._engine, replica)
+            return
+        if replica.running and replica.asked:
+            await asyncio.wait_for(replica.ended.wait(), _GONE_S)
+        await services.look(self._engine, replica)
+        if replica.id in self._given_up:
+            await self._set_policy(replica, self._given_up.pop(replica.id))
+        if replica.running:
+            if prepared.revived:
+                return
+            raise EnvironmentBroken(f"{prepared.service} is running already")
+        await services.start_again(self._engine, replica)
+
+    async def _until_done(self, replica: Replica) -> None:
+        await replica.ended.wait()
+        if replica.exit_code != 0:
+            how = in_words(replica.exit_code, replica.out_of_memory)
+            raise self._broken(
+                replica.service, f"{replica.service} ended ({how}), and others wait for it to end well"
+            )
+
+    async def _until_ready(self, prepared: Prepared, replica: Replica) -> None:
+        if prepared.health is None:
+            await self._unless_ended(prepared, replica, replica.listening.wait())
+            return
+        check = health.until_healthy(self._engine, prepared.service, replica.id, prepared.health)
+        await self._unless_ended(prepared, replica, check)
+        # Healthy on a port that nobody declared, or on its own loopback alone: it is up as far as can be known.
+        if not replica.listening.is_set():
+            await self._links.listens(prepared.service)
+
+    async def _unless_ended(self, prepared: Prepared, replica: Replica, work: Awaitable[Any]) -> None:
+        """Wait for `work`; an end that no restart policy mends breaks it off."""
+        working = asyncio.ensure_future(work)
+        ended = asyncio.ensure_future(replica.ended.wait())
+        try:
+            awaited = {working} if prepared.revived else {working, ended}
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+                return
+        finally:
+            working.cancel()
+            ended.cancel()
+        how = in_words(replica.exit_code, replica.out_of_memory)
+        raise self._broken(prepared.service, f"{prepared.service} ended ({how}) before it was ready")
+
+    def _broken(self, service: str, message: str) -> EnvironmentBroken:
+        return EnvironmentBroken(with_tail(message, self.log_path(service)))

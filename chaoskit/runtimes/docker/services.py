@@ -1,0 +1,170 @@
+"""A service's containers: made and started through Testcontainers, and what the engine last said of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from docker.models.containers import Container
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
+
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.runtimes.docker.engine import Engine
+
+SERVICE = "chaoskit.service"
+"""The label that says which service of the system a container is."""
+
+# chaoskit has a janitor of its own; this one's image is not to be had everywhere.
+testcontainers_config.ryuk_disabled = True
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A network that a container is on: what the engine calls it, and the container's settings there."""
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    link_local: str | None = None
+    ipv4: str | None = None
+    ipv6: str | None = None
+
+    def settings(self, engine: Engine) -> Any:
+        """For the engine."""
+        return engine.client.api.create_endpoint_config(
+            aliases=list(self.aliases) or None,
+            ipv4_address=self.ipv4,
+            ipv6_address=self.ipv6,
+            link_local_ips=[self.link_local] if self.link_local else None,
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One container: `options` are the SDK's arguments for creating it, but for name, labels and networks."""
+
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    networks: tuple[Attachment, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Started(DockerContainer):
+    """Testcontainers' container, on all of its networks before its process runs."""
+
+    def __init__(self, engine: Engine, recipe: Recipe) -> None:
+        super().__init__(recipe.image, docker_client_kw=engine.testcontainers_kwargs)
+        self._engine = engine
+        self._recipe = recipe
+
+    def start(self) -> Self:
+        recipe, first = self._recipe, self._recipe.networks[:1]
+        networking: dict[str, Any] = {"network": "none"} if not first else {"network": first[0].network}
+        if first:
+            networking["networking_config"] = {first[0].network: first[0].settings(self._engine)}
+        if "network_mode" in recipe.options:
+            networking = {}
+        docker = self.get_docker_client()
+        container = docker.create(
+            recipe.image,
+            name=recipe.name,
+            labels=dict(recipe.labels),
+            **{**networking, **recipe.options},
+        )
+        self._container = container
+        for other in recipe.networks[1:]:
+            docker.client.api.connect_container_to_network(
+                str(container.id), other.network, **_connecting(other)
+            )
+        docker.start(container)
+        return self
+
+
+def _connecting(attachment: Attachment) -> dict[str, Any]:
+    return {
+        "aliases": list(attachment.aliases) or None,
+        "ipv4_address": attachment.ipv4,
+        "ipv6_address": attachment.ipv6,
+        "link_local_ips": [attachment.link_local] if attachment.link_local else None,
+    }
+
+
+@dataclass
+class Replica:
+    """One container of a service. `pid` is 0 while it does not run; `addresses` by the engine's network name.
+
+    `listening` and `ended` are of its present incarnation.
+    """
+
+    service: str
+    recipe: Recipe
+    id: str = ""
+    pid: int = 0
+    addresses: dict[str, str] = field(default_factory=dict)
+    asked: bool = False
+    """Its end has been asked for: no crash."""
+    out_of_memory: bool = False
+    exit_code: int | None = None
+    listening: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def running(self) -> bool:
+        return self.pid > 0
+
+    def take(self, attributes: Mapping[str, Any]) -> None:
+        """What the engine's inspection says of it."""
+        state = attributes["State"]
+        self.pid = int(state["Pid"]) if state["Running"] and not state.get("Restarting") else 0
+        networks = attributes["NetworkSettings"]["Networks"]
+        self.addresses = {name: one["IPAddress"] for name, one in networks.items() if one.get("IPAddress")}
+
+
+async def create_and_start(engine: Engine, replica: Replica) -> None:
+    """Make the container and start it. Raises EngineRefused with the engine's words, naming the service."""
+
+    def run() -> Container:
+        started = _Started(engine, replica.recipe)
+        try:
+            started.start()
+        finally:
+            started.get_docker_client().client.close()
+        return started.get_wrapped_container()
+
+    container = await engine.do(f"start {replica.service}", run)
+    if container.id is None:
+        raise EnvironmentBroken(f"the engine gave the container of {replica.service} no id")
+    replica.id = container.id
+    await look(engine, replica)
+
+
+async def start_again(engine: Engine, replica: Replica) -> None:
+    """Start an ended container anew: its file system is used again."""
+    await engine.do(f"start {replica.service}", lambda: engine.client.api.start(replica.id))
+    await look(engine, replica)
+
+
+async def stop(engine: Engine, replica: Replica, grace_s: float) -> None:
+    """The container's stop signal, `grace_s`, SIGKILL; its restart policy does not act."""
+    within_s = grace_s + engine.call_s
+
+    def run() -> None:
+        client = engine.connect(within_s)
+        try:
+            client.api.stop(replica.id, timeout=round(grace_s))
+        finally:
+            client.close()
+
+    await engine.do(f"stop {replica.service}", run, within_s + 5)
+
+
+async def look(engine: Engine, replica: Replica) -> Mapping[str, Any]:
+    """Ask the engine how it stands; its addresses may have changed with a restart."""
+    attributes: Mapping[str, Any] = await engine.do(
+        f"inspect {replica.service}", lambda: engine.client.api.inspect_container(replica.id)
+    )
+    replica.take(attributes)
+    return attributes
