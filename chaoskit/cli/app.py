@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 
 Drill = Annotated[Path, typer.Argument(metavar="DRILL", help="a drill file", show_default=False)]
-RuntimeName = Annotated[str, typer.Option("--runtime", help="where the system runs: local")]
+RuntimeName = Annotated[str, typer.Option("--runtime", help="where the system runs: local, or docker")]
 Pace = Annotated[
     str,
     typer.Option(
