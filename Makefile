@@ -3,13 +3,16 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 DRILL ?= drills/server/ledger-primary-crash.yaml
 
-.PHONY: help set-up drill test lint slow bench known-outages pins clean
+.PHONY: help set-up set-up-docker drill test test-local lint slow bench known-outages pins clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 set-up: ## .venv from the pinned requirements (under a second when nothing changed)
 	@scripts/set-up
+
+set-up-docker: ## the engine and every image that drills on Docker need (root installs; seconds when all is there)
+	@scripts/set-up-docker
 
 drill: set-up ## run one drill on the local runtime: make drill DRILL=drills/server/…
 	@$(PY) -m chaoskit run "$(DRILL)"
@@ -19,9 +22,14 @@ lint: set-up ## formatter, linter and strict typing
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m mypy
 
-test: set-up lint ## everything but the slow tier
+test: set-up lint ## everything but the slow tier; needs a Docker engine (make set-up-docker)
+	@scripts/set-up-docker check
 	@scripts/get-toxiproxy
 	@$(PY) -m pytest -n 2 --dist worksteal
+
+test-local: set-up lint ## the same without Docker: no engine, no root
+	@scripts/get-toxiproxy
+	@$(PY) -m pytest -n 2 --dist worksteal -m "not slow and not docker"
 
 slow: set-up ## what runs long: 200 kills, 100 known outages, 30 flagship runs
 	@scripts/get-toxiproxy
