@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chaoskit.conductor.http_client import Answer
+from chaoskit.conductor.answer import Answer
 from chaoskit.conductor.outcome import Judged
 from chaoskit.conductor.request import Request
 

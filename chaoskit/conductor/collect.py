@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from chaoskit.conductor.collect_own import collect_own
 from chaoskit.conductor.stage import Stage
 from chaoskit.engines.books import Snapshot
 from chaoskit.engines.postgresql import PostgreSQL, Standing
@@ -45,36 +46,43 @@ EngineFor = Callable[[Address, DatabaseRole], Engine]
 async def collect(stage: Stage, folder: Path, engine_for: EngineFor = PostgreSQL) -> None:
     """Write the books of every member below `folder`/books; a member that does not answer is recorded as absent."""
     system = stage.plan.system
-    wanted = []
+    wanted: list[Awaitable[None]] = []
     for name, books in system.books.items():
-        role = system.roles[books.on]
+        if books.class_ is not None:
+            wanted.append(collect_own(stage, folder, name, books))
+            continue
+        role = system.roles[books.on or ""]
         queries = await asyncio.to_thread(read_queries, Path(system.folder), books)
-        wanted += [(name, member, queries) for member in (role.primary, role.standby) if member is not None]
-    await asyncio.gather(*(_member(stage, folder, engine_for, *one) for one in wanted))
+        wanted += [
+            _member(stage, folder, engine_for, role, name, member, queries)
+            for member in (role.primary, role.standby)
+            if member is not None
+        ]
+    await asyncio.gather(*wanted)
 
 
 def read_queries(folder: Path, books: Books) -> dict[str, str]:
     """The SQL of each of the books' files, by name; raises EnvironmentBroken for one that cannot be read."""
-    paths = {
-        name: getattr(books, name)
-        for name in ("entries", "balances", "holds", "transactions")
-        if getattr(books, name) is not None
-    }
     try:
-        return {name: (folder / path).read_text(encoding="utf-8") for name, path in paths.items()}
+        return {name: (folder / path).read_text(encoding="utf-8") for name, path in books.queries.items()}
     except (OSError, UnicodeDecodeError) as error:
         raise EnvironmentBroken(f"the query of the books cannot be read: {error}") from error
 
 
 async def _member(
-    stage: Stage, folder: Path, engine_for: EngineFor, books: str, member: str, queries: Mapping[str, str]
+    stage: Stage,
+    folder: Path,
+    engine_for: EngineFor,
+    role: DatabaseRole,
+    books: str,
+    member: str,
+    queries: Mapping[str, str],
 ) -> None:
     place = folder / "books" / books / member
     if (why := await _dead(stage, member)) is not None:
         stage.recorder.record("collect.absent", books=books, member=member, why=why)
         return
     try:
-        role = stage.plan.system.roles[stage.plan.system.books[books].on]
         engine = engine_for(stage.estate.direct(member), role)
         standing = await engine.standing(ANSWER_WITHIN_S)
         await _keep(stage, engine, standing, books, member, queries, place)

@@ -15,7 +15,8 @@ from __future__ import annotations
 import asyncio
 
 from chaoskit.clock import Clock
-from chaoskit.conductor.http_connection import Answer, Connection, Exchange, OnAnswer, plain
+from chaoskit.conductor.answer import Answer, OnAnswer
+from chaoskit.conductor.http_connection import Connection, Exchange, plain
 
 __all__ = ["IDLE_MAX_NS", "Answer", "Target"]
 

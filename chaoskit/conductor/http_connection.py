@@ -5,40 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import httptools
 
 from chaoskit.clock import Clock
-
-Ending = Literal["answered", "connect", "limit", "reset", "eof", "garbage", "too-big"]
+from chaoskit.conductor.answer import Answer, Ending, OnAnswer
+from chaoskit.model.history import MEASURER_AT_FAULT
 
 BODY_KEPT = 256 * 1024
 """Bytes of a body that are kept for reading fields; the rest of a longer one is counted and dropped."""
 ANSWER_MAX = 8 * 1024 * 1024
 """Bytes of one answer, headers included, after which it is `too-big` and the connection is cut."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """How an exchange ended. `sent_ns` None: not one byte of the request left; `status` may be known without
-    a whole answer."""
-
-    ending: Ending
-    sent_ns: int | None
-    done_ns: int
-    status: int | None = None
-    body: bytes = b""
-    detail: str = ""
-
-
-MEASURER_AT_FAULT = "measurer: "
-"""Opens the detail of an exchange that failed for want of a port or a descriptor here: no word about the
-system."""
-
-OnAnswer = Callable[[Answer], None]
 
 
 class Exchange:

@@ -11,25 +11,25 @@ import sys
 from collections.abc import Iterator
 
 from chaoskit.clock import Clock
-from chaoskit.conductor.http_client import Target
 from chaoskit.conductor.measurer import Lane
 from chaoskit.conductor.request import Identity, RequestMaker
 from chaoskit.conductor.schedule import Arrival, merged, poisson
 from chaoskit.conductor.start import main
+from chaoskit.conductor.targets import Targets
 from chaoskit.conductor.task import MeasurerTask
 
 
 def build(task: MeasurerTask, clock: Clock) -> tuple[dict[str, Lane], Iterator[Arrival]]:
     """The lanes and arrivals of a load; raises InputError for a journey that cannot be filled in."""
     identity = Identity("load", task.seed, task.salt)
-    targets = {name: Target(*address, keep=True, clock=clock) for name, address in task.targets.items()}
+    targets = Targets(task, keep=True, clock=clock)
     lanes = {}
     for name in task.rates:
         journey = task.journeys[name]
-        host = f"{journey.service}:{task.targets[journey.service][1]}"
+        host = f"{journey.service}:{targets.address(name).port}"
         maker = RequestMaker(name, journey, journey.draw, task.population, identity, host, keep=True)
-        again = journey.books is not None and journey.method != "GET"
-        lanes[name] = Lane(journey, maker, targets[journey.service], task.late_max.ns, again)
+        again = journey.books is not None and not journey.reads
+        lanes[name] = Lane(journey, maker, targets.of(name), task.late_max.ns, again)
     arrivals = merged(
         poisson(name, rate.per_second, task.start_at_ns, identity.stream(name, "arrivals"))
         for name, rate in task.rates.items()

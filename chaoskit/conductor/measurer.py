@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chaoskit.clock import Clock
+from chaoskit.conductor.answer import Answer, Target
 from chaoskit.conductor.attempt import Attempt, done
-from chaoskit.conductor.http_client import Answer, Target
 from chaoskit.conductor.journal import MISSED_LATE, MISSED_OUTSTANDING, JournalWriter, percentiles_ms
 from chaoskit.conductor.outcome import Judged, judged
 from chaoskit.conductor.precision import Alarm, scheduling, yield_processor

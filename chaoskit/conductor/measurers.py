@@ -50,6 +50,7 @@ def task_for(
         rates=plan.load if source == "load" else {},
         probes=plan.probes if source == "prober" else (),
         population=plan.system.population,
+        folder=plan.system.folder,
         seed=plan.seed,
         targets=dict(reach),
         start_at_ns=start_ns,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from pydantic_core import from_json
 
-from chaoskit.conductor.http_client import Answer
+from chaoskit.conductor.answer import Answer
 from chaoskit.model.system import Journey, Read
 
 
@@ -20,16 +21,32 @@ class Judged(NamedTuple):
 
 def judged(journey: Journey, answer: Answer) -> Judged:
     """MEASUREMENT, "Operation record": in doubt, unknown. Only two things are a certain failure: nothing was
-    sent, or the answer is one that the system file lists under `refused`."""
+    sent, or the answer is one that the system file lists under `refused` (or that a class of the user's own calls so).
+    """
     if answer.ending == "connect":
         return Judged("fail", f"connect: {answer.detail}", {})
+    if answer.ending == "error":
+        refused = answer.code.startswith(journey.refused.sqlstate) and answer.code != ""
+        return Judged("fail" if refused else "unknown", f"sqlstate {answer.code}: {answer.detail}", {})
     if answer.ending != "answered":
         return Judged("unknown", f"{answer.ending}: {answer.detail}", {})
+    if journey.kind == "sql":
+        return Judged("ok", *_columns(journey.read, answer.read))
+    if journey.kind == "class":
+        return Judged(answer.outcome or "unknown", answer.detail or None, dict(answer.read))
     if answer.status in journey.good.statuses:
         return Judged("ok", *_read(journey.read, answer.body))
     if answer.status in journey.refused.status:
         return Judged("fail", f"status {answer.status}", {})
     return Judged("unknown", f"status {answer.status}", {})
+
+
+def _columns(read: Read, row: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The columns of the first row that `read` names."""
+    wanted = {name: column for name, column in (("value", read.value), ("position", read.position)) if column}
+    found = {name: row[column] for name, column in wanted.items() if column in row}
+    absent = [column for column in wanted.values() if column not in row]
+    return (f"read: no row with a column {absent[0]!r}" if absent else None), found
 
 
 def _read(read: Read, body: bytes) -> tuple[str | None, dict[str, Any]]:

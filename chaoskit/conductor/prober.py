@@ -13,25 +13,25 @@ import sys
 from collections.abc import Iterator
 
 from chaoskit.clock import Clock
-from chaoskit.conductor.http_client import Target
 from chaoskit.conductor.measurer import Lane
 from chaoskit.conductor.request import Identity, RequestMaker
 from chaoskit.conductor.schedule import Arrival, merged, periodic
 from chaoskit.conductor.start import main
+from chaoskit.conductor.targets import Targets
 from chaoskit.conductor.task import MeasurerTask
 
 
 def build(task: MeasurerTask, clock: Clock) -> tuple[dict[str, Lane], Iterator[Arrival]]:
     """The lanes and arrivals of a prober; raises InputError for a journey that cannot be filled in."""
     identity = Identity("prober", task.seed, task.salt)
-    targets = {name: Target(*address, keep=False, clock=clock) for name, address in task.targets.items()}
+    targets = Targets(task, keep=False, clock=clock)
     lanes = {}
     for probe in task.probes:
         journey = task.journeys[probe.journey]
-        host = f"{journey.service}:{task.targets[journey.service][1]}"
+        host = f"{journey.service}:{targets.address(probe.journey).port}"
         draw = {**journey.draw, **journey.probe.draw}
         maker = RequestMaker(probe.journey, journey, draw, task.population, identity, host, keep=False)
-        lanes[probe.journey] = Lane(journey, maker, targets[journey.service], probe.every.ns, again=False)
+        lanes[probe.journey] = Lane(journey, maker, targets.of(probe.journey), probe.every.ns, again=False)
     arrivals = merged(
         periodic(probe.journey, probe.every.ns, probe.phase_ns, task.start_at_ns) for probe in task.probes
     )

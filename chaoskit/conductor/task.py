@@ -37,6 +37,9 @@ class MeasurerTask(Frozen):
         tuple[ProbeSchedule, ...], Field(description="prober: period and phase, per journey")
     ] = ()
     population: Population | None = None
+    folder: Annotated[str, Field(description="of system.yaml: where classes of the user's own are found")] = (
+        "."
+    )
     seed: int
     salt: Annotated[
         str,

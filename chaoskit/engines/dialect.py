@@ -32,7 +32,7 @@ class Dialect:
         local = system.local.get(service)
         if local is not None and local.ready:
             return cls(service, "http", path="/" + local.ready.lstrip("/"))
-        if any(journey.service == service for journey in system.journeys.values()):
+        if any(one.service == service and one.kind == "http" for one in system.journeys.values()):
             return cls(service, "http")
         return cls(service, "tcp")
 

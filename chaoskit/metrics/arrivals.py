@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
-from chaoskit.model.history import MISSED_LATE, Operation
+from chaoskit.model.history import MEASURER_AT_FAULT, MISSED_LATE, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Arrival:
 
     The system was sampled somewhere in [intended, sampled]; bounds use the unfavourable end. `decided`: from
     when it was certain to be good or bad: its answer, its latency limit, or at once if it was never sent. `asleep`:
-    never sent because the measurer itself was held up, which says nothing about the system.
+    the measurer itself was held up, or at fault, which says nothing about the system.
     """
 
     intended: int
@@ -58,8 +58,14 @@ def arrival(operation: Operation, within_ns: int) -> Arrival:
         good=is_good(operation, within_ns),
         ok=operation.outcome == "ok",
         missed=operation.sent is None,
-        asleep=operation.sent is None and operation.error == MISSED_LATE,
+        asleep=_asleep(operation),
     )
+
+
+def _asleep(operation: Operation) -> bool:
+    if operation.sent is None:
+        return operation.error == MISSED_LATE
+    return operation.outcome != "ok" and MEASURER_AT_FAULT in (operation.error or "")
 
 
 def arrivals_of(

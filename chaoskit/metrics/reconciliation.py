@@ -68,6 +68,16 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
 }
 _MAY_LACK = {"source", "from_account", "to_account", "payload_hash"}
+KEYS = {
+    "key": "VARCHAR",
+    "source": "VARCHAR",
+    "amount": "HUGEINT",
+    "currency": "VARCHAR",
+    "payload_hash": "VARCHAR",
+}
+"""Columns of books without a ledger: `key` alone is needed."""
+WITHOUT_LEDGER = ("unasked", "doubled", "refused-but-posted", "amount-differs", "payload-differs")
+"""Rules that books without a ledger can be judged by."""
 
 
 class BooksUnreadable(Exception):
@@ -110,7 +120,7 @@ def ledger(operations: Path, books: Path, asked: Path | None = None) -> Iterator
 def violations(base: duckdb.DuckDBPyConnection) -> tuple[Violation, ...]:
     """Every rule that does not hold, in the order of RULES."""
     found = []
-    for rule in RULES:
+    for rule in RULES if _has_ledger(base) else WITHOUT_LEDGER:
         base.execute(f"CREATE OR REPLACE TEMP TABLE found AS {sql(f'rules/{rule}')}")
         count = scalar(base, "SELECT count(*) FROM found")
         if count:
@@ -151,23 +161,39 @@ def _settings(scratch: str) -> dict[str, str | bool | int | float | list[str]]:
     }
 
 
+def _has_ledger(base: duckdb.DuckDBPyConnection) -> bool:
+    return scalar(base, "SELECT ledger::INTEGER FROM books_are") == 1
+
+
 def _prepare(base: duckdb.DuckDBPyConnection, books: Path, own: str, asked: str) -> None:
     base.execute(
         f'CREATE VIEW operations AS SELECT * EXCLUDE ("values"), "values"::VARCHAR AS drawn FROM {own}'
     )
     base.execute(f"CREATE TABLE asked AS SELECT DISTINCT key FROM {asked} WHERE sent IS NOT NULL")
+    only_keys = (books / "keys.parquet").exists()
+    base.execute(f"CREATE TABLE books_are AS SELECT {not only_keys} AS ledger")
     for table, columns in COLUMNS.items():
-        _view(base, books, table, columns)
+        _view(base, books, table, columns, only_keys)
     base.execute(sql("keys"))
     base.execute(sql("postings"))
 
 
-def _view(base: duckdb.DuckDBPyConnection, books: Path, table: str, columns: dict[str, str]) -> None:
+def _view(
+    base: duckdb.DuckDBPyConnection, books: Path, table: str, columns: dict[str, str], only_keys: bool
+) -> None:
     """The table as a view with exactly the agreed columns; those a system need not have become NULL."""
     path = books / f"{table}.parquet"
-    if not path.exists() and table == "holds":
+    if only_keys and table == "transactions":
+        keys = _columns(base, books / "keys.parquet", KEYS, set(KEYS) - {"key"})
+        base.execute(
+            "CREATE VIEW transactions AS SELECT row_number() OVER () AS transaction_id, key, source, "
+            "NULL::VARCHAR AS from_account, NULL::VARCHAR AS to_account, amount, currency, payload_hash "
+            f"FROM ({keys})"
+        )
+        return
+    if not path.exists() and (table == "holds" or only_keys):
         listed = ", ".join(f"NULL::{kind or 'BIGINT'} AS {name}" for name, kind in columns.items())
-        base.execute(f"CREATE VIEW holds AS SELECT {listed} WHERE false")
+        base.execute(f"CREATE VIEW {table} AS SELECT {listed} WHERE false")
         return
     if not path.exists() and table == "transactions":
         base.execute(
@@ -177,15 +203,19 @@ def _view(base: duckdb.DuckDBPyConnection, books: Path, table: str, columns: dic
             "NULL::VARCHAR AS payload_hash FROM entries GROUP BY transaction_id"
         )
         return
+    base.execute(f"CREATE VIEW {table} AS {_columns(base, path, columns, _MAY_LACK)}")
+
+
+def _columns(base: duckdb.DuckDBPyConnection, path: Path, columns: dict[str, str], may_lack: set[str]) -> str:
     described = base.execute(f"DESCRIBE SELECT * FROM read_parquet('{path}')").fetchall()
     present = {str(row[0]) for row in described}
-    if missing := set(columns) - present - _MAY_LACK:
-        raise BooksUnreadable(f"{table}.parquet lacks the column {', '.join(sorted(missing))}")
+    if missing := set(columns) - present - may_lack:
+        raise BooksUnreadable(f"{path.name} lacks the column {', '.join(sorted(missing))}")
     listed = ", ".join(
         (f"{name}::{kind} AS {name}" if kind else name) if name in present else f"NULL::{kind} AS {name}"
         for name, kind in columns.items()
     )
-    base.execute(f"CREATE VIEW {table} AS SELECT {listed} FROM read_parquet('{path}')")
+    return f"SELECT {listed} FROM read_parquet('{path}')"
 
 
 def _plain(error: Exception, scratch: str) -> str:

@@ -23,6 +23,8 @@ def invalid_reasons(
     reasons = []
     if missed := sum(a.missed for a in inside):
         reasons.append(f"{missed} of {len(inside)} probes were not sent")
+    if own := sum(a.asleep and not a.missed for a in inside):
+        reasons.append(f"{own} of {len(inside)} probes failed through the prober itself")
     late = [a.sampled - a.intended for a in inside if not a.missed and a.sampled - a.intended > period]
     if late:
         reasons.append(

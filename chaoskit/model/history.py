@@ -7,7 +7,8 @@ Run folder:
     ops/load.jsonl      journal of the load: `intent`, `done`, `missed`, `late`, `begin`, `end` records
     ops/prober.jsonl    journal of the prober, same records
     ops.parquet         made from both journals after the run
-    books/<books>/<member>/{meta.json,entries.parquet,balances.parquet,holds.parquet,transactions.parquet}
+    books/<books>/<member>/{meta.json,entries.parquet,balances.parquet,holds.parquet,transactions.parquet,
+                        keys.parquet}
     leases.json         the leases as they ended
     logs/<service>.log
     measurements.json   Measurements
@@ -26,6 +27,9 @@ from chaoskit.model.plan import Plan
 
 MISSED_LATE = "measurer late"
 """`error` of a missed operation whose turn the measurer itself slept through: no word about the system."""
+MEASURER_AT_FAULT = "measurer: "
+"""Part of the `error` of an operation that failed through the measurer itself: want of a port or a descriptor, or a
+journey's own class that blocked it. No word about the system."""
 
 
 class Event(Frozen):

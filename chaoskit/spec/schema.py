@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from chaoskit.model.drill import Drill
+from chaoskit.spec.journey_names import JOURNEY_WAYS
 from chaoskit.spec.member_params import Registry, field_names
 from chaoskit.spec.system_file import SystemFile
 
@@ -36,7 +37,7 @@ def system_schema() -> Schema:
     """Schema of a system file."""
     schema = SystemFile.model_json_schema(by_alias=True)
     journey = schema["$defs"]["Journey"]
-    journey["oneOf"] = [{"required": [method]} for method in ("get", "post", "put")]
+    journey["oneOf"] = [{"required": [way]} for way in JOURNEY_WAYS]
     local = schema["$defs"]["LocalService"]
     local["oneOf"] = [{"required": [way]} for way in ("run", "postgresql")]
     return _finish(schema, "System file of chaoskit")

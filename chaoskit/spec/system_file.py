@@ -21,6 +21,7 @@ from chaoskit.model.system import (
     LocalService,
     Population,
     Runbook,
+    Sql,
     System,
     Variant,
 )
@@ -129,7 +130,31 @@ def load_system(
     )
     link_index = checked.index.get("links", [])
     problems += check_names(system, places, link_index, compose.left_out, services_known=ok)
+    system = system.model_copy(
+        update={"journeys": {name: _with_role(one, system.roles) for name, one in system.journeys.items()}}
+    )
     return LoadedSystem(system, places, compose, tuple(problems), file.variants)
+
+
+def _with_role(journey: Journey, roles: Mapping[str, DatabaseRole]) -> Journey:
+    """A journey by SQL on a role, as one on the role's primary with what the role says of the log-in."""
+    sql = journey.sql
+    if sql is None or sql.on not in roles:
+        return journey
+    role = roles[sql.on]
+    own = sql.user != ""
+    return journey.model_copy(
+        update={
+            "sql": Sql(
+                on=role.primary,
+                statement=sql.statement,
+                database=sql.database or role.database,
+                user=sql.user or role.user,
+                password=sql.password if own else sql.password or role.password,
+                port=sql.port or role.port,
+            )
+        }
+    )
 
 
 def _compose(

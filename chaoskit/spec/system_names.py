@@ -9,6 +9,7 @@ from typing import Any
 
 from chaoskit.errors import Problem
 from chaoskit.model.system import CUSTOMERS, Between, Journey, Pick, System
+from chaoskit.spec.journey_names import JOURNEY_WAYS, check_books, check_way
 from chaoskit.spec.places import Loc, Places, nearest, shown
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(\.[a-z]+)?\}")
@@ -20,7 +21,7 @@ RESERVED_HEADERS = frozenset({"content-length", "transfer-encoding", "connection
 LOCAL_PLACEHOLDERS = frozenset({"address", "python"})
 
 
-class _Names:
+class Names:
     def __init__(
         self,
         system: System,
@@ -80,13 +81,13 @@ def check_names(
     services_known: bool,
 ) -> list[Problem]:
     """Problems with the names in a system file. Without a readable Compose file, services are taken on trust."""
-    names = _Names(system, places, link_index, left_out, services_known)
+    names = Names(system, places, link_index, left_out, services_known)
     for check in (_sites, _roles, _links, _population, _journeys, _books, _runbooks, _local):
         check(names)
     return names.problems
 
 
-def _sites(names: _Names) -> None:
+def _sites(names: Names) -> None:
     owner: dict[str, str] = {}
     for site, services in names.system.sites.items():
         for number, service in enumerate(services):
@@ -98,7 +99,7 @@ def _sites(names: _Names) -> None:
             owner.setdefault(service, site)
 
 
-def _roles(names: _Names) -> None:
+def _roles(names: Names) -> None:
     for name, role in names.system.roles.items():
         names.service(("roles", name, "primary"), role.primary)
         if role.standby is not None:
@@ -107,7 +108,7 @@ def _roles(names: _Names) -> None:
                 names.say(("roles", name, "standby"), "primary and standby are the same service")
 
 
-def _links(names: _Names) -> None:
+def _links(names: Names) -> None:
     seen: set[str] = set()
     for number, link in enumerate(names.system.links):
         loc: Loc = ("links", names.link_index[number] if number < len(names.link_index) else number)
@@ -123,7 +124,7 @@ def _links(names: _Names) -> None:
         seen.add(link.name)
 
 
-def _population(names: _Names) -> None:
+def _population(names: Names) -> None:
     population = names.system.population
     if population is None:
         return
@@ -138,7 +139,7 @@ def _population(names: _Names) -> None:
         names.file(("population", "load", "script"), population.load.script, "script")
 
 
-def _journeys(names: _Names) -> None:
+def _journeys(names: Names) -> None:
     entrances = {link.callee for link in names.system.links if link.caller == CUSTOMERS}
     for name, journey in names.system.journeys.items():
         loc: Loc = ("journeys", name)
@@ -148,27 +149,18 @@ def _journeys(names: _Names) -> None:
         ):
             if getattr(getattr(span, str(where[-1]), None), "ns", 1) == 0:
                 names.say(where, f"`{where[-1]}` is 0", "write how long")
-        methods = [one for one in ("get", "post", "put") if getattr(journey, one) is not None]
-        if len(methods) != 1:
-            names.say(loc, f"`{name}` needs exactly one of get, post, put; it has {len(methods)}", key=True)
+        ways = [way for way in JOURNEY_WAYS if names.places.written(*loc, way)]
+        if len(ways) != 1:
+            known = ", ".join(JOURNEY_WAYS)
+            names.say(loc, f"`{name}` needs exactly one of {known}; it has {len(ways)}", key=True)
             continue
-        where = (*loc, methods[0])
-        service, slash, _ = journey.url.partition("/")
-        if not service or not slash:
-            names.say(where, f"{shown(journey.url)} is no service/path", "write it like gateway/transfers")
-        elif names.services_known and service not in names.system.services:
-            names.service(where, service)
-        elif service not in entrances:
-            hint = f"declare it under links: {CUSTOMERS} -> {service}"
-            names.say(where, f"customers reach `{service}` over no link", hint)
-        if journey.json_ is not None and methods[0] == "get":
-            names.say((*loc, "json"), "a GET has no body", "use post or put", key=True)
+        check_way(names, loc, journey, ways[0], entrances)
         if journey.books is not None:
             names.one_of((*loc, "books"), "book", journey.books, names.system.books)
         _draws(names, loc, journey)
 
 
-def _draws(names: _Names, loc: Loc, journey: Journey) -> None:
+def _draws(names: Names, loc: Loc, journey: Journey) -> None:
     pools = names.system.population.pools if names.system.population else {}
     for base, draw in (((*loc, "draw"), journey.draw), ((*loc, "probe", "draw"), journey.probe.draw)):
         for name, source in draw.items():
@@ -185,6 +177,7 @@ def _draws(names: _Names, loc: Loc, journey: Journey) -> None:
     amounts = {name for name, source in journey.draw.items() if isinstance(source, Between)}
     parts: list[tuple[Loc, Any]] = [((*loc, one), getattr(journey, one)) for one in ("get", "post", "put")]
     parts += [((*loc, "json"), journey.json_), ((*loc, "headers"), journey.headers)]
+    parts.append(((*loc, "sql", "statement"), journey.sql.statement if journey.sql else None))
     parts.append(((*loc, "fingerprint"), journey.fingerprint))
     for where, used, part in (found for start, value in parts for found in _placeholders(start, value)):
         if used not in drawn and not names.places.written(*loc, "draw", used):
@@ -197,7 +190,7 @@ def _draws(names: _Names, loc: Loc, journey: Journey) -> None:
             names.say((*loc, "headers", header), f"`{header}` is set by the measurer", "remove it", key=True)
 
 
-def _except(names: _Names, loc: Loc, source: Pick, draw: Mapping[str, Any]) -> None:
+def _except(names: Names, loc: Loc, source: Pick, draw: Mapping[str, Any]) -> None:
     """`except` names another value of the request, drawn on its own, and the pool leaves a choice."""
     other = source.except_ or ""
     first = [name for name, one in draw.items() if not (isinstance(one, Pick) and one.except_ is not None)]
@@ -207,7 +200,7 @@ def _except(names: _Names, loc: Loc, source: Pick, draw: Mapping[str, Any]) -> N
         names.say((*loc, "from"), f"the pool `{source.from_}` has one member, so none is different from it")
 
 
-def _between(names: _Names, loc: Loc, source: Between) -> None:
+def _between(names: Names, loc: Loc, source: Between) -> None:
     low, high = source.between
     if low.currency != high.currency:
         names.say(loc, f"{low} and {high} are two currencies")
@@ -231,16 +224,12 @@ def _placeholders(loc: Loc, value: Any) -> Iterator[tuple[Loc, str, str]]:
             yield from _placeholders((*loc, number), one)
 
 
-def _books(names: _Names) -> None:
+def _books(names: Names) -> None:
     for name, books in names.system.books.items():
-        names.one_of(("books", name, "on"), "role", books.on, names.system.roles)
-        for query in ("entries", "balances", "holds", "transactions"):
-            path = getattr(books, query)
-            if path is not None:
-                names.file(("books", name, query), path, "query")
+        check_books(names, ("books", name), books)
 
 
-def _runbooks(names: _Names) -> None:
+def _runbooks(names: Names) -> None:
     for name, runbook in names.system.runbooks.items():
         loc: Loc = ("runbooks", name, "on")
         if runbook.on is None:
@@ -256,7 +245,7 @@ def _runbooks(names: _Names) -> None:
             names.say(loc, f"the role `{role}` has no standby")
 
 
-def _local(names: _Names) -> None:
+def _local(names: Names) -> None:
     for name, service in names.system.local.items():
         loc: Loc = ("local", name)
         names.service(loc, name, key=True)
