@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import docker
@@ -32,6 +32,7 @@ class Engine:
         """Raises EngineSilent when nothing answers at `url`."""
         self.url = url or engine_url()
         self.call_s = call_s
+        self._under_way: set[Future[Any]] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="engine")
         try:
             self.client = self.connect(call_s)
@@ -70,10 +71,12 @@ class Engine:
         Raises EngineRefused with the engine's own words, EngineSilent when it cannot be reached or after `within_s`.
         """
         limit_s = within_s or self.call_s + 5
-        loop = asyncio.get_running_loop()
+        calling = self._threads.submit(self.now, what, call)
+        self._under_way.add(calling)
+        calling.add_done_callback(self._under_way.discard)
         try:
             async with asyncio.timeout(limit_s):
-                return await loop.run_in_executor(self._threads, lambda: self.now(what, call))
+                return await asyncio.wrap_future(calling)
         except TimeoutError:
             raise EngineSilent(
                 f"the Docker Engine at {self.url} did not {what} within {limit_s:g} s; is it overloaded, or hung?"
@@ -91,6 +94,14 @@ class Engine:
             raise EngineSilent(
                 f"the Docker Engine at {self.url} did not {what}: {_words(error)}; is it still running?"
             ) from error
+
+    async def drain(self, within_s: float) -> bool:
+        """Wait for calls that nobody waits for any more; False if some are still under way after `within_s`.
+
+        Whoever was cancelled has not cancelled the engine: what it was asked to make is made.
+        """
+        waiting = [one for one in tuple(self._under_way) if not one.cancel()]
+        return not (await asyncio.to_thread(wait, waiting, within_s)).not_done
 
     def close(self) -> None:
         """Give up the connections; a call that still waits for the engine is left to its own time limit."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address, Exit
 from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, ProcessRef, SignalUndo, ToxicUndo, Undo
 from chaoskit.model.plan import Plan
+from chaoskit.model.system import CUSTOMERS, Link, System
 from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.events import Events
 from chaoskit.runtimes.docker.hand import Hand
@@ -20,21 +22,30 @@ from chaoskit.runtimes.docker.janitor import Janitor
 from chaoskit.runtimes.docker.lifecycle import DockerLifecycle, Prepared
 from chaoskit.runtimes.docker.links import DockerLinks
 from chaoskit.runtimes.docker.logs import Logs
+from chaoskit.runtimes.docker.means import CAPABILITIES as MEANS
+from chaoskit.runtimes.docker.means import DockerMeans
 from chaoskit.runtimes.docker.ownership import Owner
+from chaoskit.runtimes.docker.partition import Surroundings
+from chaoskit.runtimes.docker.preparations import Preparations
 from chaoskit.runtimes.docker.processes import Container, DockerProcesses
 from chaoskit.runtimes.docker.services import Replica
 from chaoskit.runtimes.docker.watch import Watch
 from chaoskit.runtimes.measurer_jobs import MeasurerJobs, SpawnedMeasurer
 from chaoskit.runtimes.supervision import Supervision
 
-CAPABILITIES = frozenset({"processes", "lifecycle", "links"})
+CAPABILITIES = frozenset({"processes", "lifecycle", "links"}) | MEANS
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What stands before the first container: engine, who cleans up, who runs the measurers, root's hand, logs."""
+    """What stands before the first container: engine, who cleans up, who runs the measurers, root's hand, logs.
+
+    `prefix` begins the name of every object of the run; `scratch` is a folder of this machine that goes with it.
+    """
 
     folder: Path
+    scratch: Path
+    prefix: str
     owner: Owner
     engine: Engine
     janitor: Janitor
@@ -42,6 +53,7 @@ class Ground:
     jobs: MeasurerJobs
     hand: Hand
     logs: Logs
+    preparations: Preparations
 
 
 class DockerEstate:
@@ -68,9 +80,21 @@ class DockerEstate:
         self.links = links
         self.lifecycle = DockerLifecycle(ground.engine, prepared, self.replicas, links, ground.logs)
         self.processes: DockerProcesses = _AskedProcesses(self)
+        around = Surroundings(
+            self._addresses,
+            self._link,
+            self.direct,
+            partial(_callees, plan.system),
+            partial(_callers, plan.system),
+        )
+        self._means = DockerMeans(ground.engine, ground.hand, self.processes, around, ground.preparations)
+        self.limits, self.disks = self._means.limits, self._means.disks
+        self.networks, self.clocks = self._means.networks, self._means.clocks
         tasks = frozenset(name for name, one in prepared.items() if one.task)
         ports = {name: one.ports for name, one in prepared.items()}
-        self._watch = Watch(ground.engine, self.replicas, ports, tasks, links, ground.logs)
+        self._watch = Watch(
+            ground.engine, self.replicas, ports, tasks, links, ground.logs, self._means.started
+        )
         self._events = Events(ground.engine, ground.owner.selector, self._watch.hear)
         self._closing = False
 
@@ -98,6 +122,13 @@ class DockerEstate:
                 if address := replica.addresses.get(attachment.network):
                     return Address(address, ports[0])
         raise EnvironmentBroken(f"{service} has no address on a network of the run")
+
+    def _addresses(self, service: str) -> Sequence[str]:
+        return [address for one in self.replicas[service] for address in one.addresses.values()]
+
+    def _link(self, caller: str, callee: str) -> Address | None:
+        link = Link(caller=caller, callee=callee)
+        return self.links.address(link.name) if link in self.plan.system.links else None
 
     def log_path(self, service: str) -> Path:
         return self._ground.logs.path(service)
@@ -142,6 +173,8 @@ class DockerEstate:
                         await self.links.listens(step.service)
                 case NothingToUndo():
                     pass
+                case _:
+                    await self._means.undo(step)
 
     async def close(self) -> None:
         """Remove everything of the run, then prove that it is gone.
@@ -160,6 +193,7 @@ class DockerEstate:
             for answer in await asyncio.gather(*work, return_exceptions=True):
                 left += [str(answer)] if isinstance(answer, BaseException) else answer
         finally:
+            self._means.close()
             self._events.close()
             ground.engine.close()
         if left:
@@ -171,7 +205,8 @@ class DockerEstate:
         ground = self._ground
         with suppress(EnvironmentBroken):  # its containers go with the others
             await self.links.stop()
-        left = await ground.janitor.close()
+        await ground.hand.close()
+        left = await ground.janitor.close(ground.engine)
         await ground.logs.close()
         return left or await ground.janitor.remaining()
 
@@ -186,6 +221,14 @@ class _AskedProcesses(DockerProcesses):
     async def kill(self, service: str, *, revive: bool = True) -> tuple[ProcessRef, ...]:
         self._estate.lifecycle.asked(service)
         return await super().kill(service, revive=revive)
+
+
+def _callees(system: System, service: str) -> Sequence[str]:
+    return [link.callee for link in system.links if link.caller == service]
+
+
+def _callers(system: System, service: str) -> Sequence[str]:
+    return [link.caller for link in system.links if link.callee == service and link.caller != CUSTOMERS]
 
 
 def told(jobs: MeasurerJobs, message: Mapping[str, Any]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaoskit.errors import EnvironmentBroken
+from chaoskit.model import compose as compose_model
+from chaoskit.quantity import Duration
 from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.engine_socket import EngineRefused
 
@@ -31,18 +33,27 @@ class HealthCheck:
         return self.start_period_s + self.retries * (self.interval_s + self.timeout_s)
 
 
-def of_engine(given: Mapping[str, Any] | None) -> HealthCheck | None:
-    """From the engine's form (an image's HEALTHCHECK, or the API's): times in ns, 0 for the default; None for none."""
-    test = tuple((given or {}).get("Test") or ())
-    if given is None or not test or test[0] == "NONE":
+def merged(image: Mapping[str, Any] | None, compose: compose_model.HealthCheck | None) -> HealthCheck | None:
+    """The Compose file's check over the image's HEALTHCHECK (in the engine's form: times in ns, 0 for the default).
+
+    None when neither has one, or the file switches it off.
+    """
+    given = image or {}
+    told = compose or compose_model.HealthCheck()
+    test = told.test or tuple(given.get("Test") or ())
+    if told.disable or not test or test[0] == "NONE":
         return None
     command = test[1:] if test[0] == "CMD" else ("/bin/sh", "-c", *test[1:])
+
+    def seconds(duration: Duration | None, key: str, otherwise: float) -> float:
+        return duration.s if duration is not None else (given.get(key) or otherwise * 1e9) / 1e9
+
     return HealthCheck(
         command,
-        (given.get("Interval") or 30e9) / 1e9,
-        (given.get("Timeout") or 30e9) / 1e9,
-        given.get("Retries") or 3,
-        (given.get("StartPeriod") or 0) / 1e9,
+        seconds(told.interval, "Interval", 30.0),
+        seconds(told.timeout, "Timeout", 30.0),
+        told.retries or given.get("Retries") or 3,
+        seconds(told.start_period, "StartPeriod", 0.0),
     )
 
 

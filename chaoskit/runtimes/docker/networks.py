@@ -1,29 +1,18 @@
-"""The run's own networks and volumes: one for each that the Compose file declares, named and labelled as the run's."""
+"""The run's own networks: one for each that the Compose file declares, named and labelled as the run's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 
-from docker.types import IPAMConfig
+from docker.errors import APIError
+from docker.types import IPAMConfig, IPAMPool
 
 from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.compose_project import Network
+from chaoskit.model.system import System
 from chaoskit.runtimes.docker.engine import Engine
-
-DEFAULT = "default"
-
-
-@dataclass(frozen=True)
-class NetworkWanted:
-    """A network of the Compose file: driver, its options, `internal`, IPAM pools as the engine takes them."""
-
-    driver: str | None = None
-    options: Mapping[str, str] | None = None
-    internal: bool = False
-    attachable: bool = False
-    ipv6: bool = False
-    ipam: IPAMConfig | None = None
-    labels: Mapping[str, str] | None = None
+from chaoskit.runtimes.docker.prepare import networks_of
 
 
 class Networks:
@@ -44,34 +33,55 @@ class Networks:
         """Compose name → engine name of every network made so far."""
         return self._names
 
-    async def create(self, wanted: Mapping[str, NetworkWanted], external: Mapping[str, str]) -> None:
-        """Make every network. `external` ones (Compose name → engine name) exist and are left alone."""
-        self._names.update(external)
-        for name in wanted:
-            self._names[name] = f"{self._prefix}-{name}"
-        # The engine holds a lock while it makes a network: side by side they would take just as long.
-        for name, one in wanted.items():
-            await self._engine.do(
-                f"make the network {name}", lambda one=one, name=name: self._make(name, one)
-            )  # type: ignore[misc]
+    async def create(self, system: System) -> None:
+        """Make every network that a service is on. External ones exist, and stay.
 
-    def _make(self, name: str, wanted: NetworkWanted) -> None:
+        Raises EnvironmentBroken when the engine does not have an external one, or has no address range left.
+        """
+        used = dict.fromkeys(
+            network for service in system.services.values() for network in networks_of(service)
+        )
+        declared = {name: system.compose_project.networks.get(name, Network()) for name in used}
+        for name, network in declared.items():
+            external = network.external
+            self._names[name] = (network.name or name) if external else f"{self._prefix}-{name}"
+        for name, network in declared.items():
+            if network.external:
+                await self._engine.do(
+                    f"find the external network {self._names[name]}",
+                    partial(self._engine.client.api.inspect_network, self._names[name]),
+                )
+            else:  # one after the other: the engine holds a lock while it makes a network
+                await self._engine.do(f"make the network {name}", partial(self._make, name, network))
+
+    def _make(self, name: str, network: Network) -> None:
         try:
             self._engine.client.api.create_network(
                 self._names[name],
-                driver=wanted.driver or "bridge",
-                options=dict(wanted.options or {}),
-                ipam=wanted.ipam,
-                internal=wanted.internal,
-                attachable=wanted.attachable or None,
-                enable_ipv6=wanted.ipv6,
-                labels={**(wanted.labels or {}), **self._labels},
+                driver=network.driver or "bridge",
+                options=dict(network.driver_opts),
+                ipam=_ipam(network),
+                internal=network.internal,
+                attachable=network.attachable or None,
+                enable_ipv6=network.enable_ipv6,
+                labels={**network.labels, **self._labels},
                 check_duplicate=True,
             )
-        except Exception as error:
-            if "non-overlapping" in str(error) or "address pool" in str(error):
+        except APIError as error:
+            if "non-overlapping" in str(error) or "overlaps" in str(error):
                 raise EnvironmentBroken(
-                    f"the engine has no address range left for the network {name}: {error}. Remove networks that "
-                    "nobody uses (`docker network ls`), or give the engine more (`default-address-pools`)"
+                    f"the engine has no address range for the network {name}: {error.explanation}. Remove networks "
+                    "that nobody uses (`docker network ls`), give the engine more (`default-address-pools`), or take "
+                    "the fixed `subnet` out of the Compose file"
                 ) from error
             raise
+
+
+def _ipam(network: Network) -> IPAMConfig | None:
+    if not (network.pools or network.ipam_driver or network.ipam_options):
+        return None
+    pools = [
+        IPAMPool(pool.subnet, pool.ip_range, pool.gateway, dict(pool.aux_addresses) or None)
+        for pool in network.pools
+    ]
+    return IPAMConfig(network.ipam_driver or "default", pools, dict(network.ipam_options) or None)

@@ -1,16 +1,41 @@
-"""What the run will make of each service: its recipes, ports, health check, before anything is started."""
+"""What the run will make of each service: its recipes, ports, names, health check, before anything is started."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chaoskit.model.compose import NetworkUse
 from chaoskit.model.system import Service, System
 from chaoskit.runtimes.bring_up import is_task
 from chaoskit.runtimes.docker import health
 from chaoskit.runtimes.docker.lifecycle import Prepared
 from chaoskit.runtimes.docker.link_layout import CallerSide
 from chaoskit.runtimes.docker.services import SERVICE, Attachment, Recipe
+
+DEFAULT = "default"
+_REVIVING = ("always", "unless-stopped", "on-failure")
+
+
+def networks_of(service: Service) -> Mapping[str, NetworkUse]:
+    """The Compose networks a service is on: `default` when its file names none; none with a `network_mode`."""
+    if service.compose.network_mode is not None:
+        return {}
+    return service.compose.networks or {DEFAULT: NetworkUse()}
+
+
+def names_of(system: System, name: str) -> tuple[str, ...]:
+    """Every name under which others may know a service on its networks."""
+    compose = system.services[name].compose
+    aliases = [alias for use in networks_of(system.services[name]).values() for alias in use.aliases]
+    linked = [
+        alias
+        for other in system.services.values()
+        for callee, alias in other.compose.links
+        if callee == name and alias
+    ]
+    given = [one for one in (compose.container_name, compose.hostname) if one]
+    return tuple(dict.fromkeys([name, *given, *aliases, *linked]))
 
 
 def ports_of(system: System, service: str, image: Mapping[str, Any]) -> tuple[int, ...]:
@@ -19,7 +44,7 @@ def ports_of(system: System, service: str, image: Mapping[str, Any]) -> tuple[in
     own = (system.roles[role].port,) if role is not None else ()
     exposed = (image.get("Config") or {}).get("ExposedPorts") or {}
     told = sorted(
-        int(port) for port, _, protocol in (one.partition("/") for one in exposed) if protocol != "udp"
+        int(port) for port, _, protocol in (one.partition("/") for one in exposed) if protocol in ("", "tcp")
     )
     return tuple(dict.fromkeys((*own, *system.services[service].ports, *told)))
 
@@ -28,38 +53,65 @@ def prepare(
     system: System,
     service: Service,
     image: Mapping[str, Any],
-    networks: tuple[str, ...],
+    options: Mapping[str, Any],
+    networks: Mapping[str, str],
     caller: CallerSide | None,
     prefix: str,
     labels: Mapping[str, str],
 ) -> Prepared:
-    """`image` is the engine's inspection of it, `networks` the engine's names."""
-    options: dict[str, Any] = {
-        "environment": dict(service.environment),
-        "command": list(service.command) or None,
-        "entrypoint": list(service.entrypoint) or None,
-        "volumes": {source: {"bind": target, "mode": "ro"} for target, source in service.mounts.items()},
+    """`image` is the engine's inspection of it, `options` the SDK's arguments for its containers, `networks` the
+    engine's names of the Compose networks.
+    """
+    compose = service.compose
+    hosts = [*compose.extra_hosts, *(caller.extra_hosts.items() if caller else ())]
+    names = names_of(system, service.name)
+    made = {
+        **options,
+        # The engine's own checks would cost the measured phases processor time, and tell nobody anything.
         "healthcheck": {"test": ["NONE"]},
-        "extra_hosts": dict(caller.extra_hosts) if caller else None,
+        "extra_hosts": dict(hosts) or None,
     }
-    attachments = tuple(
-        Attachment(
-            network, (service.name,), caller.link_local_ip if caller and caller.network == network else None
+    numbers = range(1, compose.replicas + 1)
+    recipes = tuple(
+        Recipe(
+            f"{prefix}-{service.name}" + (f"-{number}" if compose.replicas > 1 else ""),
+            str(image["Id"]),
+            {**compose.labels, **labels, SERVICE: service.name},
+            _attachments(service, networks, names, caller, number),
+            made,
         )
-        for network in networks
-    )
-    recipe = Recipe(
-        f"{prefix}-{service.name}",
-        service.image or "",
-        {**labels, SERVICE: service.name},
-        attachments,
-        options,
+        for number in numbers
     )
     return Prepared(
         service.name,
-        (recipe,),
+        recipes,
         ports_of(system, service.name, image),
-        health.of_engine((image.get("Config") or {}).get("Healthcheck")),
+        health.merged((image.get("Config") or {}).get("Healthcheck"), compose.healthcheck),
         service.stop_grace.s,
         is_task(system, service.name),
+        compose.restart.name in _REVIVING,
     )
+
+
+def _attachments(
+    service: Service,
+    networks: Mapping[str, str],
+    names: Sequence[str],
+    caller: CallerSide | None,
+    number: int,
+) -> tuple[Attachment, ...]:
+    made = []
+    for network, use in networks_of(service).items():
+        own = [caller.link_local_ips[number - 1]] if caller and caller.network == networks[network] else []
+        made.append(
+            Attachment(
+                networks[network],
+                tuple(dict.fromkeys((*names, *use.aliases))),
+                (*use.link_local_ips, *own),
+                use.ipv4_address,
+                use.ipv6_address,
+                dict(use.driver_opts),
+                use.mac_address,
+            )
+        )
+    return tuple(made)

@@ -27,23 +27,31 @@ class Attachment:
 
     network: str
     aliases: tuple[str, ...] = ()
-    link_local: str | None = None
+    link_local: tuple[str, ...] = ()
     ipv4: str | None = None
     ipv6: str | None = None
+    driver_options: Mapping[str, str] = field(default_factory=dict)
+    mac: str | None = None
 
-    def settings(self, engine: Engine) -> Any:
-        """For the engine."""
-        return engine.client.api.create_endpoint_config(
-            aliases=list(self.aliases) or None,
-            ipv4_address=self.ipv4,
-            ipv6_address=self.ipv6,
-            link_local_ips=[self.link_local] if self.link_local else None,
-        )
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The SDK's arguments for a container's end of a network."""
+        return {
+            "aliases": list(self.aliases) or None,
+            "ipv4_address": self.ipv4,
+            "ipv6_address": self.ipv6,
+            "link_local_ips": list(self.link_local) or None,
+            "driver_opt": dict(self.driver_options) or None,
+            "mac_address": self.mac,
+        }
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One container: `options` are the SDK's arguments for creating it, but for name, labels and networks."""
+    """One container: `options` are the SDK's arguments for creating it, but for name, labels and networks.
+
+    Without networks, `options` has its `network_mode`. `image` is a name or an id.
+    """
 
     name: str
     image: str
@@ -61,35 +69,24 @@ class _Started(DockerContainer):
         self._recipe = recipe
 
     def start(self) -> Self:
-        recipe, first = self._recipe, self._recipe.networks[:1]
-        networking: dict[str, Any] = {"network": "none"} if not first else {"network": first[0].network}
-        if first:
-            networking["networking_config"] = {first[0].network: first[0].settings(self._engine)}
-        if "network_mode" in recipe.options:
-            networking = {}
-        docker = self.get_docker_client()
+        recipe, docker = self._recipe, self.get_docker_client()
+        api = docker.client.api
+        networking: dict[str, Any] = {}
+        if recipe.networks:
+            first = recipe.networks[0]
+            networking["network"] = first.network
+            networking["networking_config"] = {first.network: api.create_endpoint_config(**first.settings)}
         container = docker.create(
             recipe.image,
             name=recipe.name,
             labels=dict(recipe.labels),
-            **{**networking, **recipe.options},
+            **{**recipe.options, **networking},
         )
         self._container = container
         for other in recipe.networks[1:]:
-            docker.client.api.connect_container_to_network(
-                str(container.id), other.network, **_connecting(other)
-            )
+            api.connect_container_to_network(str(container.id), other.network, **other.settings)
         docker.start(container)
         return self
-
-
-def _connecting(attachment: Attachment) -> dict[str, Any]:
-    return {
-        "aliases": list(attachment.aliases) or None,
-        "ipv4_address": attachment.ipv4,
-        "ipv6_address": attachment.ipv6,
-        "link_local_ips": [attachment.link_local] if attachment.link_local else None,
-    }
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from chaoskit.errors import EnvironmentBroken
@@ -36,7 +36,10 @@ class Callees(Protocol):
 
 
 class Watch:
-    """Hears every event of the run's containers. `broken` says why nothing more can be known, if so."""
+    """Hears every event of the run's containers. `broken` says why nothing more can be known, if so.
+
+    `arrived` is told of a service of which a container runs, before it is reached over any link.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Watch:
         tasks: frozenset[str],
         links: Callees,
         logs: Logs,
+        arrived: Callable[[str], Awaitable[None]],
     ) -> None:
         self._engine = engine
         self._replicas = replicas
@@ -54,6 +58,7 @@ class Watch:
         self._tasks = tasks
         self._links = links
         self._logs = logs
+        self._arrived = arrived
         self._arriving: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -92,6 +97,7 @@ class Watch:
 
     async def _arrive(self, replica: Replica) -> None:
         await services.look(self._engine, replica)
+        await self._arrived(replica.service)
         if replica.service in self._tasks:
             return
         await until_listening(replica, self._ports[replica.service])
