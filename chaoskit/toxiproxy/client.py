@@ -107,6 +107,14 @@ class Toxiproxy:
         _require(state.enabled == enabled, f"set proxy {name!r} enabled={enabled}", state)
         return state
 
+    def redirect(self, name: str, upstream: str) -> ProxyState:
+        """Lead a proxy somewhere else; its open connections are closed. Raises `NotFound`."""
+        _require_address(upstream, "upstream")
+        self._api.patch(path("proxies", name), {"upstream": upstream})
+        state = self.proxy(name)
+        _require(state.upstream == upstream, f"lead proxy {name!r} to {upstream}", state)
+        return state
+
     def add_toxic(
         self,
         proxy: str,

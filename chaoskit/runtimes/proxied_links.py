@@ -1,0 +1,117 @@
+"""The capability `links` over Toxiproxy servers of any kind: facts change, a subclass brings proxies to them."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.estate import Address, ProxyRestart, Toxic
+from chaoskit.model.system import Link
+from chaoskit.runtimes.link_state import LinkState, Mode, proxies_of
+
+_REFUSED_S = 10.0
+
+
+class ProxiedLinks(ABC):
+    """Raises EnvironmentBroken when a proxy does not do what it is told, KeyError for no link."""
+
+    def __init__(self, links: Iterable[Link], ports: Mapping[str, tuple[int, ...]]) -> None:
+        """`ports` of each callee, the main one first."""
+        self._states = {link.name: LinkState(link, proxies_of(link, ports[link.callee])) for link in links}
+        self._created = asyncio.Event()
+
+    @abstractmethod
+    async def _bring(self, state: LinkState, taken_off: frozenset[str] = frozenset()) -> None:
+        """Bring a link's proxies to its facts; `taken_off` are toxics that lay on it and no longer should."""
+
+    @abstractmethod
+    def _listeners(self, link: str) -> tuple[Address, ...]:
+        """Where the link can be reached from this host, by the callee's ports."""
+
+    def address(self, link: str) -> Address:
+        """Where this process reaches the link's main port: the listener that its caller connects to."""
+        return self._listeners(link)[0]
+
+    def restarts(self) -> tuple[ProxyRestart, ...]:
+        """How often a server had to be started anew, and when."""
+        return ()
+
+    def inbound(self, service: str) -> tuple[str, ...]:
+        """The links that lead to a service."""
+        return tuple(name for name, state in self._states.items() if state.link.callee == service)
+
+    async def enable(self, link: str, enabled: bool) -> None:
+        """False cuts the link; True takes only that cut back."""
+        state = self._states[link]
+        state.cut = not enabled
+        state.draining = state.draining and state.faulted
+        await self._settle(state)
+
+    async def add_toxic(self, link: str, toxic: Toxic) -> None:
+        """Put a toxic on every port of the link. Raises InvalidToxic for one that no server would survive."""
+        state = self._states[link]
+        lain = state.toxics.setdefault(toxic.name, toxic)
+        if lain != toxic:
+            raise EnvironmentBroken(f"another toxic {toxic.name!r} lies on {link}: choose another name")
+        try:
+            await self._settle(state)
+        except ValueError:
+            state.toxics.pop(toxic.name, None)
+            raise
+
+    async def remove_toxic(self, link: str, toxic: str) -> None:
+        """Missing is fine."""
+        state = self._states[link]
+        state.toxics.pop(toxic, None)
+        state.draining = state.draining and state.faulted
+        await self._settle(state, frozenset({toxic}))
+
+    async def mirror(self, service: str, mode: Mode) -> tuple[str, ...]:
+        """Make the inbound links of a dead (or, silent: dying) service look dead; those with a fault are
+        left to drain.
+        """
+        inbound = [self._states[name] for name in self.inbound(service)]
+        for state in inbound:
+            state.mirror, state.draining = mode, state.faulted
+        taken = [state for state in inbound if not state.draining]
+        await asyncio.gather(*(self._settle(state) for state in taken))
+        return tuple(state.link.name for state in taken)
+
+    async def fence(self, service: str) -> tuple[str, ...]:
+        """Take every inbound link down for good, and prove each refuses."""
+        states = [self._states[name] for name in self.inbound(service)]
+        for state in states:
+            state.fenced = True
+        await asyncio.gather(*(self._settle(state) for state in states))
+        for state in states:
+            for address in self._listeners(state.link.name):
+                await _prove_refused(address)
+        return tuple(state.link.name for state in states)
+
+    def fenced(self, service: str) -> bool:
+        """Whether the service's inbound links are down for good."""
+        return any(self._states[name].fenced for name in self.inbound(service))
+
+    async def listens(self, service: str) -> None:
+        """The callee listens (again): its links come up and mirrors end, but for what is cut or fenced."""
+        states = [self._states[name] for name in self.inbound(service)]
+        for state in states:
+            state.listens, state.mirror, state.draining = True, None, False
+        await asyncio.gather(*(self._settle(state) for state in states))
+
+    async def _settle(self, state: LinkState, taken_off: frozenset[str] = frozenset()) -> None:
+        """Bring one link to its facts; serialised, so that the last facts win."""
+        await self._created.wait()
+        async with state.lock:
+            await self._bring(state, taken_off - state.toxics.keys())
+
+
+async def _prove_refused(address: Address) -> None:
+    with suppress(ConnectionRefusedError):
+        async with asyncio.timeout(_REFUSED_S):
+            _, writer = await asyncio.open_connection(address.host, address.port)
+        writer.close()
+        raise EnvironmentBroken(f"the fence at {address} does not hold: a connection was accepted")
