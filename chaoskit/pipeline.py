@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from chaoskit import evidence, metrics, planner, registry, run_folder
 from chaoskit.conductor.conductor import Conductor
+from chaoskit.conductor.stage import Controls
 from chaoskit.errors import InputError
 from chaoskit.evidence import manifest
 from chaoskit.judge import judge
@@ -33,6 +34,10 @@ class Onlooker(Protocol):
     def hear(self, event: Event) -> None: ...
 
     def see(self, operations: Sequence[Operation]) -> None: ...
+
+
+Watch = Callable[[Path, Plan], contextlib.AbstractContextManager[Onlooker]]
+"""Makes whoever watches a run, of its folder and its plan."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +84,19 @@ def run(
     runtime_name: str = "local",
     reports: Path = Path("reports"),
     pace: Pace = "drill",
-    watch: Callable[[Path, Plan], contextlib.AbstractContextManager[Onlooker]] | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Run a loaded drill to its verdict. InputError before anything starts; every later trouble is a verdict.
 
     SIGINT, SIGTERM and SIGHUP heal, judge what was recorded, and end as `interrupted`; a second one does no harm.
     """
-    plan = make_plan(loaded, runtime_name, pace)
+    return run_plan(make_plan(loaded, runtime_name, pace), reports=reports, watch=watch)
+
+
+def run_plan(
+    plan: Plan, *, reports: Path, watch: Watch | None = None, controls: Controls | None = None
+) -> Run:
+    """Run a plan to its verdict; with `controls` some of its steps are taken out, which the history says."""
     folder = run_folder.make_run_folder(reports, plan.drill.drill, datetime.now())
     run_folder.write_json(folder / "plan.json", plan)
     # A loop of its own: asyncio.run would take away the one that a caller in a test session has set.
@@ -93,7 +104,7 @@ def run(
         watch(folder, plan) if watch else contextlib.nullcontext() as onlooker,
         asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner,
     ):
-        runner.run(_conduct(plan, runtime(runtime_name), folder, onlooker))
+        runner.run(_conduct(plan, runtime(plan.runtime), folder, onlooker, controls or Controls()))
     return judge_folder(folder)
 
 
@@ -141,7 +152,9 @@ def verify_folder(folder: Path, head: str | None = None) -> manifest.Verificatio
     return replace(found, standing="altered", problems=(f"result.json: {why}",))
 
 
-async def _conduct(plan: Plan, chosen: Runtime, folder: Path, onlooker: Onlooker | None) -> None:
+async def _conduct(
+    plan: Plan, chosen: Runtime, folder: Path, onlooker: Onlooker | None, controls: Controls
+) -> None:
     """PROVISION, CONDUCT, COLLECT: everything that needs the estate, ending in a sealed history."""
     from chaoskit.runtimes.slot import Slot
 
@@ -156,6 +169,7 @@ async def _conduct(plan: Plan, chosen: Runtime, folder: Path, onlooker: Onlooker
         slot=Slot(folder.name),
         listener=onlooker.hear if onlooker else None,
         onlooker=onlooker.see if onlooker else None,
+        controls=controls,
     )
     with _signals(asyncio.get_running_loop(), stop):
         await conductor.conduct(stop)

@@ -138,6 +138,19 @@ def validate(
 
 
 @command
+def prove(
+    drill: Drill,
+    runtime: RuntimeName = "local",
+    reports: Annotated[Path, typer.Option(help="where the run folders are made")] = Path("reports"),
+    seed: Annotated[Optional[int], typer.Option(min=0, help="another seed than the drill's")] = None,  # noqa: UP045
+) -> int:
+    """Run a drill and its controls, without its fault and without its recovery: exit 0 only if each turns red."""
+    from chaoskit.cli.proving import prove_drill
+
+    return prove_drill(drill, runtime, reports, seed)
+
+
+@command
 def schema(
     name: Annotated[str, typer.Argument(metavar="drill|system|result", help="which schema")] = "drill",
 ) -> int:
@@ -256,11 +269,14 @@ def clean() -> int:
 
 
 @command
-def doctor() -> int:
+def doctor(runtime: RuntimeName = "local") -> int:
     """Check this machine: what each runtime needs, what earlier runs left; exit 3 if a drill could not run."""
     from chaoskit.cli.doctor import examine
+    from chaoskit.errors import InputError
 
-    return examine()
+    if runtime not in ("local", "docker"):
+        raise InputError(f"--runtime {runtime}: no such runtime; known: local, docker")
+    return examine("docker" if runtime == "docker" else "local")
 
 
 @command

@@ -157,6 +157,11 @@ class Timeline:
     async def _lift(self, step: PlannedStep, armed: list[actors.Armed], applied_ns: int) -> None:
         assert step.for_ is not None
         await self._stage.sleep_until(applied_ns + step.for_.ns)
+        if step.id in self._stage.controls.leave_out:
+            # A control run: the fault stays until the run's end heals it.
+            self._stage.recorder.record("step.left_out", step=step.id)
+            self._done(step)
+            return
         await actors.lift(self._stage, [one for one in armed if one.step.id == step.id])
         self._done(step)
 

@@ -1,0 +1,102 @@
+"""Controls of a drill: the same plan with one named step taken out, which must turn the verdict red.
+
+the drill as written ──► as expected
+  − one fault        ──► unknown: nothing was exercised
+  − one recovery     ──► a recovery time missed that the drill as written meets
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from chaoskit.model.drill import Drill, Objective
+from chaoskit.model.plan import Plan, PlannedStep
+from chaoskit.planner.schedule import span_ns
+from chaoskit.quantity import Duration
+
+LIMIT_FACTOR, LIMIT_MIN_NS = 3, 10_000_000_000
+"""Against a long RTO a system left dead would only be censored; it is judged against this many times the proven run's
+recovery time, or 10 s if that is more."""
+_VACUOUS_NS = 2_000_000_000
+"""How long a run without its fault is watched beyond its hold: nothing will come."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """One step taken out: `disarm`, a fault that is not injected; `leave-out`, a recovery that does not happen."""
+
+    kind: Literal["disarm", "leave-out"]
+    step: str
+    what: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.what} {'not armed' if self.kind == 'disarm' else 'left out'}"
+
+
+def controls_of(plan: Plan) -> tuple[Control, ...]:
+    """Every control of a plan: its faults one by one, then its responses and the undoing of its `for:`."""
+    disarm = [Control("disarm", s.id, f"{s.name} (step {s.id})") for s in plan.steps if s.kind == "fault"]
+    leave_out = [
+        Control("leave-out", step.id, _recovery(step))
+        for step in plan.steps
+        if step.kind == "response" or step.for_ is not None
+    ]
+    return (*disarm, *(leave_out if _asks_for_recovery(plan) else ()))
+
+
+def nothing_to_leave_out(plan: Plan) -> str | None:
+    """Why the recovery of this drill cannot be left out; None if it can."""
+    if not _asks_for_recovery(plan):
+        return "the drill asks for no recovery time (rto), so leaving out its recovery would miss nothing"
+    if any(control.kind == "leave-out" for control in controls_of(plan)):
+        return None
+    return "the drill has no response and undoes no fault before its end: the system recovers by itself, or not at all"
+
+
+def without_fault(plan: Plan, control: Control) -> Plan:
+    """The plan of a disarmed run; without any fault left it is not watched for a recovery that has no reason."""
+    hold = max((criterion.hold_ns for criterion in plan.criteria.values()), default=0)
+    armed = any(step.kind == "fault" and step.id != control.step for step in plan.steps)
+    spared = LIMIT_MIN_NS if armed else _VACUOUS_NS
+    deadline = min(plan.deadline.ns, span_ns(plan.steps) + hold + spared)
+    return _noted(plan, control, "").model_copy(update={"deadline": Duration.of_ns(deadline)})
+
+
+def without_recovery(plan: Plan, control: Control, proven_upper_ns: int) -> Plan:
+    """The plan of a run without its recovery, judged against max(3 × the proven upper bound, 10 s)."""
+    limit = Duration.of_ns(max(LIMIT_FACTOR * proven_upper_ns, LIMIT_MIN_NS))
+    hold = max((criterion.hold_ns for criterion in plan.criteria.values()), default=0)
+    lasting = span_ns(plan.steps)
+    made = _noted(plan, control, f", judged against an rto of {limit} (3 × the proven run, at least 10 s)")
+    return made.model_copy(
+        update={
+            "drill": with_limit(plan.drill, limit),
+            # Longer than the limit by what the bounds of the last probes may take away from it.
+            "deadline": Duration.of_ns(lasting + limit.ns + hold + _VACUOUS_NS),
+        }
+    )
+
+
+def with_limit(drill: Drill, limit: Duration) -> Drill:
+    """The drill with every rto replaced, and nothing else."""
+    objectives: dict[str, Objective] = {
+        name: one.model_copy(update={"rto": limit}) if one.rto is not None else one
+        for name, one in drill.objectives.items()
+    }
+    return drill.model_copy(update={"objectives": objectives})
+
+
+def _asks_for_recovery(plan: Plan) -> bool:
+    return any(plan.drill.objective(journey).rto is not None for journey in plan.load)
+
+
+def _recovery(step: PlannedStep) -> str:
+    if step.kind == "response":
+        return f"{step.name} (step {step.id})"
+    return f"the end of {step.name} after {step.for_} (step {step.id})"
+
+
+def _noted(plan: Plan, control: Control, more: str) -> Plan:
+    return plan.model_copy(update={"notes": (f"CONTROL: {control.name}{more}", *plan.notes)})

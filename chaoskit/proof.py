@@ -1,0 +1,85 @@
+"""Proves a drill: runs it as written and with one step taken out at a time; every control must turn red.
+
+as written ─► as expected? ─► without each fault ─► unknown? ─► without each recovery ─► misses an rto?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaoskit import pipeline, registry
+from chaoskit.conductor.stage import Controls
+from chaoskit.judge import judge
+from chaoskit.judge.controls import ControlVerdict, judge_as_written, judge_disarmed, judge_left_out
+from chaoskit.model.measurement import Measurements
+from chaoskit.model.plan import Plan
+from chaoskit.planner.controls import (
+    Control,
+    controls_of,
+    nothing_to_leave_out,
+    without_fault,
+    without_recovery,
+)
+from chaoskit.spec import Loaded
+
+
+@dataclass(frozen=True)
+class Proven:
+    """One run of a proof, with its judgement."""
+
+    run: pipeline.Run
+    verdict: ControlVerdict
+
+
+def plan_of_proof(loaded: Loaded, runtime: str) -> tuple[Plan, tuple[Control, ...], str | None]:
+    """The plan, its controls, and why its recovery cannot be left out (None if it can). Nothing is started."""
+    plan = pipeline.make_plan(loaded, runtime)
+    return plan, controls_of(plan), nothing_to_leave_out(plan)
+
+
+def prove(
+    plan: Plan, controls: tuple[Control, ...], reports: Path, watch: pipeline.Watch | None = None
+) -> Iterator[Proven]:
+    """Run the proof step by step. It ends early when the drill itself does not come out as written, or is stopped."""
+    written = pipeline.run_plan(plan, reports=reports, watch=watch)
+    verdict = judge_as_written(written.result)
+    yield Proven(written, verdict)
+    if not verdict.proven:
+        return
+    for control in controls:
+        proven = _control(plan, control, written, reports, watch)
+        yield proven
+        if proven.run.result.exit_code == 130:
+            return
+
+
+def _control(
+    plan: Plan, control: Control, written: pipeline.Run, reports: Path, watch: pipeline.Watch | None
+) -> Proven:
+    if control.kind == "disarm":
+        run = pipeline.run_plan(
+            without_fault(plan, control),
+            reports=reports,
+            watch=watch,
+            controls=Controls(disarm=frozenset({control.step})),
+        )
+        return Proven(run, judge_disarmed(control.name, run.result))
+    uppers = [one.rta.hi for one in written.measurements.journeys.values() if one.rta is not None]
+    changed = without_recovery(plan, control, max((hi for hi in uppers if hi is not None), default=0))
+    run = pipeline.run_plan(
+        changed, reports=reports, watch=watch, controls=Controls(leave_out=frozenset({control.step}))
+    )
+    # The proven run by the same measure: what it meets, the control must miss.
+    same = judge(written.history, _machine_alone(written.measurements), registry, changed.drill)
+    return Proven(run, judge_left_out(control.name, run.result, same))
+
+
+def _machine_alone(measured: Measurements) -> Measurements:
+    """Without the human time that was only modelled: the control's limit comes from the machine's own recovery."""
+    journeys = {
+        name: journey.model_copy(update={"modelled": 0, "minimum_modelled": 0})
+        for name, journey in measured.journeys.items()
+    }
+    return measured.model_copy(update={"journeys": journeys})
