@@ -15,20 +15,29 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes.docker.engine_socket import EngineSocket
-from chaoskit.runtimes.docker.janitor_process import CLOSE_WITHIN_S
+from chaoskit.runtimes.docker.janitor_process import CLOSE_SILENT_S, CLOSE_WITHIN_S
 from chaoskit.runtimes.docker.janitor_record import JanitorRecord
 from chaoskit.runtimes.docker.ownership import Owner
-from chaoskit.runtimes.docker.removal import labelled, remove_all
+from chaoskit.runtimes.docker.removal import QUIET_S, labelled, remove_all
 from chaoskit.runtimes.residue import RUN_MARK
 from chaoskit.runtimes.supervision import own_environment
 
 _WATCHING_S = 15.0
 _RESTARTS_MAX = 3
 _SPARE_S = 10.0
+_DRAIN_S = 10.0
+"""How long a call that the engine is at may take when the run ends."""
+
+
+class Drains(Protocol):
+    """An engine's client that knows of the calls which nobody waits for any more."""
+
+    async def drain(self, within_s: float) -> bool:
+        """Wait for them; False if some are still under way after `within_s`."""
 
 
 class Janitor:
@@ -67,12 +76,20 @@ class Janitor:
         """The janitor's process; 0 when there is none."""
         return self._process.pid if self._process is not None else 0
 
-    async def close(self, quiet_s: float = 0.0) -> list[str]:
+    async def close(self, engine: Drains | None = None) -> list[str]:
         """Remove everything of the run and end the janitor; returns what is left, as the engine shows it.
 
-        `quiet_s` is for a conductor that has given up on requests that the engine may still be at: nothing may have
-        appeared for that long. Safe to repeat.
+        `engine` is whom the run's objects were asked of: what an interrupted request made after the janitor's last look
+        goes as well. Safe to repeat.
         """
+        if engine is None:
+            return await self._close(0.0)
+        left, drained = await asyncio.gather(self._close(0.0), engine.drain(_DRAIN_S))
+        if left or (drained and not await self.remaining()):
+            return left
+        return await self._close(0.0 if drained else QUIET_S)
+
+    async def _close(self, quiet_s: float) -> list[str]:
         self._closing = True
         left = await self._asked(quiet_s)
         await self._let_go()
@@ -188,7 +205,7 @@ class Janitor:
         record, engine = self._record, EngineSocket(self._record.engine)
         look = partial(labelled, engine, record.owner.selector)
         try:
-            left = remove_all(engine, look, quiet_s=quiet_s, within_s=CLOSE_WITHIN_S)
+            left = remove_all(engine, look, quiet_s=quiet_s, within_s=CLOSE_WITHIN_S, silent_s=CLOSE_SILENT_S)
         except EnvironmentBroken as error:
             return [str(error)]
         left = left or record.remove_scratch()

@@ -32,6 +32,8 @@ from chaoskit.runtimes.process_table import alive
 
 CLOSE_WITHIN_S = 45.0
 """How long a conductor that closes its run waits for what the engine will not remove."""
+CLOSE_SILENT_S = 4.0
+"""How long it waits for an engine that does not answer: a dead one has to be told of soon, and the sweep is for it."""
 ORPHAN_WITHIN_S = 300.0
 """How long a janitor whose conductor is dead tries; an engine that was restarted answers within that."""
 
@@ -75,7 +77,7 @@ class JanitorProcess:
                 return "asked by the conductor", json.loads(self.buffer.partition(b"\n")[0])
 
     def _close(self, quiet_s: float) -> list[str]:
-        left = self._remove(quiet_s, CLOSE_WITHIN_S) or self.record.remove_scratch()
+        left = self._remove(quiet_s, CLOSE_WITHIN_S, CLOSE_SILENT_S) or self.record.remove_scratch()
         if not left:
             self.record.forget()
         return left
@@ -89,15 +91,15 @@ class JanitorProcess:
             _say(f"left behind: {'; '.join(left)}")
             return 1
         self.record.settle()
-        self.record.forget()
         _say("nothing is left")
+        self.record.forget()
         return 0
 
-    def _remove(self, quiet_s: float, within_s: float) -> list[str]:
+    def _remove(self, quiet_s: float, within_s: float, silent_s: float | None = None) -> list[str]:
         engine = EngineSocket(self.record.engine)
         look = partial(labelled, engine, self.record.owner.selector)
         try:
-            return remove_all(engine, look, quiet_s=quiet_s, within_s=within_s, tell=_say)
+            return remove_all(engine, look, quiet_s=quiet_s, within_s=within_s, silent_s=silent_s, tell=_say)
         except EnvironmentBroken as error:
             return [str(error)]
 

@@ -20,6 +20,8 @@ from chaoskit.runtimes.docker.engine_socket import EngineRefused, EngineSilent, 
 
 QUIET_S = 2.0
 """Nothing that a dead conductor had requested appeared later than this after an empty look."""
+LOOK_S = 5.0
+"""How long a hung engine keeps a look waiting. A removal has longer: a process may die slowly."""
 _AT_ONCE = 8
 _PAUSE_S = 0.05
 _GONE = (404, 409)  # 409: somebody else is removing it, or it is still in use; the next look shows which
@@ -42,10 +44,10 @@ class Found:
 
 def labelled(engine: EngineSocket, selector: Iterable[str]) -> list[Found]:
     """Every object with all of these labels (`key` or `key=value`), containers first, volumes last."""
-    filters = json.dumps({"label": list(selector)})
-    containers = engine.call("GET", "/containers/json", {"all": "true", "filters": filters})
-    networks = engine.call("GET", "/networks", {"filters": filters})
-    volumes = engine.call("GET", "/volumes", {"filters": filters})
+    filters = {"filters": json.dumps({"label": list(selector)})}
+    containers = engine.call("GET", "/containers/json", {"all": "true", **filters}, within_s=LOOK_S)
+    networks = engine.call("GET", "/networks", filters, within_s=LOOK_S)
+    volumes = engine.call("GET", "/volumes", filters, within_s=LOOK_S)
     return [
         *(_container(each) for each in containers),
         *(Found("network", each["Id"], each["Name"], each.get("Labels") or {}) for each in networks),
@@ -62,14 +64,17 @@ def remove_all(
     *,
     quiet_s: float,
     within_s: float,
+    silent_s: float | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[str]:
     """Remove all that `look` finds, until it has found nothing for `quiet_s`; returns what is left after `within_s`.
 
-    `tell` hears a line for each round that found something. Raises EnvironmentBroken when the engine cannot be asked
-    for `within_s`; what it refuses to remove is tried again until then.
+    `tell` hears a line for each round that found something. Raises EnvironmentBroken when the engine has not
+    answered for `silent_s` (else `within_s`); what it refuses to remove is tried again.
     """
-    deadline = time.monotonic() + within_s
+    answered = time.monotonic()
+    deadline = answered + within_s
+    silent_s = within_s if silent_s is None else silent_s
     empty_since: float | None = None
     while True:
         now = time.monotonic()
@@ -77,12 +82,13 @@ def remove_all(
             found = look()
             refused = remove(engine, found)
         except EnvironmentBroken as error:
-            if now > deadline:
+            if time.monotonic() > min(deadline, answered + silent_s):
                 raise
             tell(str(error))
             empty_since = None
             time.sleep(_PAUSE_S)
             continue
+        answered = time.monotonic()
         if found:
             tell("; ".join([f"found {', '.join(map(str, found))}", *refused]))
             if now > deadline:

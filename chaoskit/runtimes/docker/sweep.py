@@ -17,8 +17,6 @@ from chaoskit.runtimes.docker.ownership import RUN, Owner
 from chaoskit.runtimes.docker.removal import QUIET_S, Found, labelled, remove_all
 
 _REMOVE_S = 30.0
-_ANSWER_S = 5.0
-"""How long a hung engine keeps a sweep waiting before it says so. A removal has longer: a process may die slowly."""
 
 
 def sweep(engine_url: str, state_dir: Path | None = None) -> list[str]:
@@ -27,7 +25,7 @@ def sweep(engine_url: str, state_dir: Path | None = None) -> list[str]:
     Safe to repeat and to run side by side. Raises EnvironmentBroken when the engine does not answer.
     """
     engine = EngineSocket(engine_url)
-    found = labelled(EngineSocket(engine_url, _ANSWER_S), [RUN])
+    found = labelled(engine, [RUN])
     abandoned = [record for record in dead_records(state_dir) if record.engine == engine_url]
     dead = {record.owner for record in abandoned} | {owner for owner in map(_owner, found) if _is_dead(owner)}
     left: list[str] = []

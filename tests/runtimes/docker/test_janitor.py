@@ -19,8 +19,8 @@ import pytest
 from chaoskit.cli import leftovers
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.lease import Lease, NothingToUndo, Undo
-from chaoskit.runtimes.docker import ownership
-from chaoskit.runtimes.docker import sweep as sweeping
+from chaoskit.runtimes.docker import ownership, removal
+from chaoskit.runtimes.docker import sweep as sweep_module
 from chaoskit.runtimes.docker.engine_socket import EngineSocket
 from chaoskit.runtimes.docker.janitor import Janitor
 from chaoskit.runtimes.docker.janitor_record import JanitorRecord, records
@@ -255,7 +255,7 @@ def test_what_the_engine_will_not_remove_is_named(
     with victim(engine, state, "mine") as one:
         kill_janitor(one)
         engine.refuse["mine-one"] = 500
-        monkeypatch.setattr(sweeping, "_REMOVE_S", 0.3)
+        monkeypatch.setattr(sweep_module, "_REMOVE_S", 0.3)
         lines = sweep(engine.url)
         assert any("container mine-one" in line for line in lines), lines
         assert any("cannot remove mine-one" in line for line in lines), lines
@@ -284,11 +284,27 @@ def test_without_its_engine_heal_says_what_may_be_left_and_clean_forgets(
 def test_a_hung_engine_does_not_hold_a_sweep_up(
     engine: FakeEngine, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "_ANSWER_S", 0.3)
+    monkeypatch.setattr(removal, "LOOK_S", 0.3)
     engine.hung.set()
     with pytest.raises(EnvironmentBroken, match=r"did not answer within 0\.3 s"):
         sweep(engine.url)
     assert leftovers.heal() == []
+
+
+@pytest.mark.parametrize("how", ["hung", "gone"])
+def test_close_is_soon_done_with_a_dead_engine(
+    engine: FakeEngine, state: Path, tmp_path: Path, how: str
+) -> None:
+    async def conduct() -> None:
+        owner = Owner.this("mine", str(state / "runs" / "mine"))
+        janitor = await Janitor.start(owner, engine.url, tmp_path / "run")
+        engine.hung.set() if how == "hung" else engine.close()
+        async with asyncio.timeout(15):
+            (left,) = await janitor.close()
+        assert left.startswith(f"the Docker engine at {engine.url}: ")
+
+    asyncio.run(conduct())
+    assert len(records()) == 1  # for the next start
 
 
 def test_whose_it_is_is_judged_by_boot_host_and_namespace() -> None:
