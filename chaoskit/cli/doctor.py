@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.plain_text import one_line
 from chaoskit.run_folder import state_directory
+from chaoskit.runtimes.finding import Finding
 
 _BYTES_MIN = 500 * 10**6
 _SHARED_BYTES_MIN = 64 * 10**6
@@ -26,32 +26,49 @@ _PYTEST_MIN, _PYTEST_BELOW = (8, 4), (10,)
 _SERVER_WITHIN_S = 20.0
 
 
-class Finding(NamedTuple):
-    """One line: `problem` means that a drill could not run; `note` is worth knowing and stops nothing."""
+def examine(runtime: Literal["local", "docker"] = "local") -> int:
+    """Print a line for each thing looked at; 3 if a drill could not run on `runtime`, else 0.
 
-    state: Literal["ok", "note", "problem"]
-    what: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        line = f"{self.state:<8} {one_line(self.what)}"
-        return f"{line}\n{'':9}→ {one_line(self.remedy)}" if self.remedy else line
-
-
-def examine() -> int:
-    """Print a line for each thing looked at; 3 if a drill could not run on the local runtime, else 0."""
+    What the other runtime lacks is a note.
+    """
     findings = []
-    for look in (_system, _python, _pidfd, _proc, _state, _scratch, _shared_memory, _addresses, _slot):
+    for look in (_system, _python, _pidfd, _proc, _state, _scratch, _shared_memory, _slot):
         findings += _looked(look)
-    findings += _looked(_postgresql) + _looked(_leftovers) + _looked(_pytest)
+    for name, looks in (("local", (_addresses, _postgresql)), ("docker", (_docker,))):
+        for look in looks:
+            findings += _looked(look) if name == runtime else _aside(name, _looked(look))
+    findings += _looked(_leftovers) + _looked(_pytest)
     for finding in findings:
         print(finding)
     problems = sum(finding.state == "problem" for finding in findings)
+    where = "" if runtime == "local" else f" on {runtime}"
     if problems:
-        print(f"a drill could not run here: {problems} problem{'s' if problems > 1 else ''}")
+        print(f"a drill could not run here{where}: {problems} problem{'s' if problems > 1 else ''}")
         return 3
-    print("a drill can run here")
+    print(f"a drill can run here{where}")
     return 0
+
+
+def _aside(name: str, findings: list[Finding]) -> list[Finding]:
+    """A runtime that was not asked for: what it lacks stops nothing."""
+    return [
+        found._replace(state="note", what=f"--runtime {name}: {found.what}")
+        if found.state == "problem"
+        else found
+        for found in findings
+    ]
+
+
+def _docker() -> Iterator[Finding]:
+    from chaoskit.runtimes.docker.engine import engine_url
+    from chaoskit.runtimes.docker.preflight import findings, leftovers
+
+    reached = True
+    for found in findings(engine_url(), None, Path("reports")):
+        reached = reached and found.state != "problem"
+        yield found
+    if reached:
+        yield from leftovers(engine_url())
 
 
 def _looked(look: Callable[[], Iterator[Finding]]) -> list[Finding]:

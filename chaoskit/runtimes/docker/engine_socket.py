@@ -42,10 +42,14 @@ class EngineRefused(EnvironmentBroken):
 
 @dataclass(frozen=True)
 class EngineSocket:
-    """An engine at `unix:///path` or `tcp://host:port`; one connection a request, `within_s` for each wait on it."""
+    """An engine at `unix:///path` or `tcp://host:port`; one connection a request, `within_s` for each wait on it.
+
+    `api` is the prefix of every path; empty to ask an engine of unknown age for its version.
+    """
 
     url: str
     within_s: float = 20.0
+    api: str = API
 
     def call(
         self,
@@ -56,7 +60,7 @@ class EngineSocket:
         within_s: float | None = None,
     ) -> Any:
         """The decoded answer, None if it is empty. Raises EngineSilent, or EngineRefused with the engine's words."""
-        target = API + quote(path) + (f"?{urlencode(query)}" if query else "")
+        target = self.api + quote(path) + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
         headers = {"Host": "docker", **({"Content-Type": "application/json"} if data else {})}
         limit_s = within_s or self.within_s
