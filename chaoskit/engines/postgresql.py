@@ -89,6 +89,11 @@ class PostgreSQL:
         await session(self.address, self._keys(), lambda connection: _one(connection, "SELECT 1"), within_s)
         return self.clock() - begun
 
+    async def wall_clock_ns(self, within_s: float = 2.0) -> int:
+        """What time it believes it is, ns since 1970. Raises EngineError."""
+        query = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+        return 1000 * int(await session(self.address, self._keys(), lambda c: _one(c, query), within_s))
+
     async def standing(self, within_s: float = 2.0) -> Standing:
         """Role, timeline, LSN and system identifier, in one look."""
         row = await session(self.address, self._keys(True), lambda c: _row(c, _STANDING), within_s)

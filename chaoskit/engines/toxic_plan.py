@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from typing import Literal
 
 from chaoskit.model.estate import Estate, Links, Toxic
-from chaoskit.model.lease import ToxicUndo, Undo
+from chaoskit.model.lease import PartitionUndo, ToxicUndo, Undo
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 
@@ -58,12 +59,24 @@ def outbound(service: str, system: System) -> tuple[str, ...]:
     return tuple(link.name for link in system.links if link.caller == service)
 
 
+def lost_network(service: str) -> PartitionUndo:
+    """What gives a service that lost its host its own network back, where the runtime can take it away."""
+    return PartitionUndo(service=service, name=chain("host.loss", service))
+
+
+def chain(*parts: str) -> str:
+    """A name for a packet filter's chain (28 characters at most) that an undo can know before it exists."""
+    return "chaoskit-" + hashlib.blake2s("\0".join(parts).encode(), digest_size=8).hexdigest()
+
+
 async def give_network_back(service: str, estate: Estate) -> None:
     """A service that lost its host is about to start on another one: the links that lead from it carry again.
 
     What hung on them ends here. Harmless where they were never silent, and again when the fault is undone.
     """
     links = outbound(service, estate.plan.system)
+    if "networks" in estate.capabilities:
+        await estate.undo(Undo(steps=(lost_network(service),)))
     await asyncio.gather(
         *(estate.links.remove_toxic(link, toxic.name) for link in links for toxic in SILENCE)
     )

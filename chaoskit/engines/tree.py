@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from chaoskit.clock import monotonic_ns
@@ -70,6 +71,26 @@ def ticks_now() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS // 10**9
 
 
+def revived(tree: Iterable[ProcessRef]) -> tuple[ProcessRef, ...]:
+    """Those of a container that has been started anew, by its restart policy for example: they are nobody's children.
+
+    The first process of a container is the first of a pid namespace (/proc/<pid>/status, NSpid: 4711 1), and nothing of
+    the old container outlives its first process.
+    """
+    every = tuple(tree)
+    begun = [one.start for one in every if _first_of_namespace(one.pid)]
+    return tuple(one for one in every if begun and one.start >= min(begun))
+
+
+def _first_of_namespace(pid: int) -> bool:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    pids = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
+    return len(pids) > 1 and pids[-1] == "1"
+
+
 async def witness_death(
     processes: Processes, service: str, before: Sequence[ProcessRef], within_s: float
 ) -> Witness:
@@ -80,7 +101,8 @@ async def witness_death(
     fate = await until(processes, before, frozenset({"gone"}), within_s)
     if fate is None:
         return Witness(False, None, f"of {service}'s {len(before)} processes: {look(processes, before)}")
-    forked = started_before(set(await processes.tree(service)) - set(before), began)
+    now = set(await processes.tree(service))
+    forked = started_before(now - set(before) - set(revived(now - set(before))), began)
     late = await until(processes, forked, frozenset({"gone"}), within_s)
     if late is None:
         return Witness(False, None, f"{service} had forked meanwhile: {look(processes, forked)}")

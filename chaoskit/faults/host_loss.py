@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from chaoskit.engines import tree
 from chaoskit.engines.dialect import until_silent
-from chaoskit.engines.toxic_plan import SILENCE, lay, outbound
+from chaoskit.engines.toxic_plan import SILENCE, lay, lost_network, outbound
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import MirrorUndo, NothingToUndo, ProcessRef, ToxicUndo, Undo
+from chaoskit.model.means import means
 from chaoskit.model.member import Witness
 from chaoskit.registry import register
 
@@ -27,10 +29,12 @@ class HostLoss:
 
     Witness: the kernel, asked by the conductor itself, no longer has any of the processes it had before; and a new
     connection through each link that leads to the service gets neither an answer nor a refusal.
+    No restart policy brings it back, for it went with its host.
     Undo: a dead process stays dead; the links that lead to it come back when it listens again, those that lead from
     it at once, and before that when `respond: restart-service` starts it, as if on another host.
     Fidelity on `local`: the silence is made by the links' proxies, which also hold back the end of the connections that
     were open, so that they hang as they would; connecting succeeds, where a lost machine would let it hang.
+    Fidelity on `docker`: besides, the container's own network drops every packet before its processes die.
 
         timeline:
           - at: 0s
@@ -51,15 +55,19 @@ class HostLoss:
             for toxic in SILENCE
         ]
         why = f"a {target} whose host is lost stays dead"
-        return Undo(steps=(NothingToUndo(why=why), MirrorUndo(service=target), *hung))
+        own = (lost_network(target),) if "networks" in estate.capabilities else ()
+        return Undo(steps=(NothingToUndo(why=why), *own, MirrorUndo(service=target), *hung))
 
     async def apply(self, target: str, estate: Estate) -> None:
         # What it still had to say must not get out: its network falls silent before it dies.
-        await asyncio.gather(
+        silenced: list[Awaitable[object]] = [
             estate.links.mirror(target, "silent"),
             *(lay(estate.links, link, SILENCE) for link in outbound(target, estate.plan.system)),
-        )
-        await estate.processes.kill(target)
+        ]
+        if "networks" in estate.capabilities:
+            silenced.append(means(estate).networks.part(target, (), lost_network(target).name))
+        await asyncio.gather(*silenced)
+        await estate.processes.kill(target, revive=False)
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
         dead = await tree.witness_death(estate.processes, target, baseline, _WITHIN_S)

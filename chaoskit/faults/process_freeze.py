@@ -36,6 +36,7 @@ class ProcessFreeze:
     Undo: SIGCONT to each of the processes, named by pid and start time, and to what descends from them. With `for:`
     it wakes then, and still believes that it is what it was: that is the point of the drill.
     Fidelity on `local`: real processes, really stopped; its kernel still answers TCP, as a paused machine's would not.
+    Fidelity on `docker`: every process of the container, those of its health checks too; not the engine's own pause.
 
         timeline:
           - at: 0s

@@ -25,9 +25,11 @@ class ProcessKill:
 
     Witness: the kernel, asked by the conductor itself, no longer has any of the processes it had before.
     Undo: a dead process stays dead; the links come back by themselves when the service listens again, for example
-    after `respond: restart-service`.
+    after `respond: restart-service`, or because the container's restart policy has started it.
     Fidelity on `local`: real processes and a real SIGKILL; memory that the kernel had not written to disk survives,
     as it does in any crash of a process (a power cut is another fault).
+    Fidelity on `docker`: every process of the container, from outside: the engine sees a crash, and the restart policy
+    acts as after one. What outlives its first process is killed by the kernel.
 
         timeline:
           - at: 0s

@@ -95,8 +95,8 @@ class Disks(Protocol):
         """Take all space but `leave` bytes, by a file that the service does not see."""
         ...
 
-    async def slow(self, service: str, path: str, rate: int | None, operations: int | None) -> None:
-        """So many bytes and operations a second, each way, for what the service's processes do."""
+    async def slow(self, service: str, path: str, rate: int) -> None:
+        """So many bytes a second, each way, for what the service's processes do."""
         ...
 
     def free(self, service: str, path: str) -> int:

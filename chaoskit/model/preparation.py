@@ -1,4 +1,4 @@
-"""What must exist before a run starts so that a fault can happen in it, as data: part of the plan, in control runs too."""
+"""What must exist before a run starts so that a fault can happen in it, as data of the plan; in control runs too."""
 
 from __future__ import annotations
 

@@ -1,0 +1,58 @@
+"""What else can be done to a run's containers: `model.means` on docker, made and undone in one place."""
+
+from __future__ import annotations
+
+from chaoskit.model.lease import ClockUndo, DiskUndo, LimitUndo, MeansUndo, PartitionUndo
+from chaoskit.runtimes.docker.clocks import DockerClocks
+from chaoskit.runtimes.docker.disks import DockerDisks
+from chaoskit.runtimes.docker.engine import Engine
+from chaoskit.runtimes.docker.hand import Hand
+from chaoskit.runtimes.docker.limits import DockerLimits
+from chaoskit.runtimes.docker.partition import DockerNetworks, Surroundings
+from chaoskit.runtimes.docker.preparations import Preparations
+from chaoskit.runtimes.docker.processes import DockerProcesses
+from chaoskit.runtimes.docker.throttle import Throttle
+
+CAPABILITIES = frozenset({"limits", "disks", "networks", "clocks"})
+
+
+class DockerMeans:
+    """The capabilities of one run. `preparations` are taken over: `close` lets go of its disks."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        hand: Hand,
+        processes: DockerProcesses,
+        surroundings: Surroundings,
+        preparations: Preparations,
+    ) -> None:
+        self._throttle = Throttle(processes)
+        self.limits = DockerLimits(hand, processes)
+        self.disks = DockerDisks(processes, preparations.disks, self._throttle)
+        self.networks = DockerNetworks(hand, processes.containers, surroundings)
+        self.clocks = DockerClocks(engine, processes.containers, preparations.clocks)
+
+    async def undo(self, step: MeansUndo) -> None:
+        """Interpret one step; safe to repeat, and before anything was done."""
+        match step:
+            case LimitUndo():
+                await self.limits.lift(step.service, step.resource)
+            case DiskUndo() if step.what == "space":
+                self.disks.empty(step.service, step.path)
+            case DiskUndo():
+                await self.disks.quicken(step.service, step.path)
+            case PartitionUndo():
+                await self.networks.join(step.service, step.others, step.name)
+            case ClockUndo():
+                self.clocks.restore(step.service)
+
+    async def started(self, service: str) -> None:
+        """A container of the service has been started again: what lies on it holds on."""
+        await self.networks.started(service)
+
+    def close(self) -> None:
+        """Let go of everything that this process holds."""
+        self.limits.close()
+        self._throttle.close()
+        self.disks.close()
