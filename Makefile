@@ -31,9 +31,10 @@ test-local: set-up lint ## the same without Docker: no engine, no root
 	@scripts/get-toxiproxy
 	@$(PY) -m pytest -n 2 --dist worksteal -m "not slow and not docker"
 
-slow: set-up ## what runs long: 200 kills, 100 known outages, 30 flagship runs
+slow: set-up ## what runs long: 200 kills on each runtime, 100 known outages, 30 flagship runs
 	@scripts/get-toxiproxy
 	@$(PY) -m pytest -m slow
+	@$(PY) -m tests.runtimes.docker.kill_trials --instants 200 --beside 2
 	@$(PY) benchmarks/flagship.py --runs 30
 
 known-outages: set-up ## 100 outages of known length, 100 intervals that must contain them
