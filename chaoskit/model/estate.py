@@ -24,10 +24,26 @@ class Address:
 
 @dataclass(frozen=True)
 class LinkBytes:
-    """Bytes a link has carried since its proxy started."""
+    """Bytes a link has carried since its proxy started; `direct`: what its caller sent to the callee past it."""
 
     upstream: int
     downstream: int
+    direct: int = 0
+
+
+@dataclass(frozen=True)
+class ProxyRestart:
+    """A proxy was hung or dead, and was started anew with everything that lay on its links.
+
+    From `lo` at the earliest until `hi` at the latest (CLOCK_MONOTONIC ns) `links` may have carried nothing, or their
+    faults may not have worked: what crosses that window says nothing about the system.
+    """
+
+    network: str
+    lo: int
+    hi: int
+    links: tuple[str, ...]
+    why: str
 
 
 @dataclass(frozen=True)
@@ -90,7 +106,7 @@ class Links(Protocol):
     """Capability `links`: the proxied connections between services."""
 
     def address(self, link: str) -> Address:
-        """Where the caller connects."""
+        """Where this process reaches the very listener that the link's caller connects to."""
         ...
 
     async def enable(self, link: str, enabled: bool) -> None: ...
@@ -109,6 +125,10 @@ class Links(Protocol):
         ...
 
     async def traffic(self) -> Mapping[str, LinkBytes]: ...
+
+    def restarts(self) -> tuple[ProxyRestart, ...]:
+        """Proxies that had to be started anew so far."""
+        ...
 
 
 @runtime_checkable

@@ -34,6 +34,7 @@ class LinkState:
     """`proxies` are its proxies' names with the callee's port of each, the main one first.
 
     `upstreams` leads them (by port) to where the callee is now; None leaves them where they were made to lead.
+    `silence` is what a silent mirror is made with, where toxics make it.
     """
 
     link: Link
@@ -45,6 +46,7 @@ class LinkState:
     fenced: bool = False
     toxics: dict[str, Toxic] = field(default_factory=dict)
     upstreams: dict[int, str] | None = None
+    silence: tuple[Toxic, ...] = SILENCE
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -65,7 +67,7 @@ class LinkState:
     def wanted(self) -> dict[str, Toxic]:
         """The toxics it should have: those of faults, and a mirror's silence."""
         silent = self.mirrored == "silent" and not self.fenced
-        return {**self.toxics, **({toxic.name: toxic for toxic in SILENCE} if silent else {})}
+        return {**self.toxics, **({toxic.name: toxic for toxic in self.silence} if silent else {})}
 
 
 def bring(client: Toxiproxy, state: LinkState, known: frozenset[str] = frozenset()) -> None:
