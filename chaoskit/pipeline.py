@@ -44,7 +44,8 @@ Watch = Callable[[Path, Plan], contextlib.AbstractContextManager[Onlooker]]
 class Run:
     """A finished run: where it lies, what was recorded, measured and judged.
 
-    `written` is the result's file, if it is new; `head` vouches for every file of the folder (`evidence.manifest`).
+    `written` is the result's file, if it is new; `head` vouches for every file of the folder (`evidence.manifest`);
+    `series` is what the runs of its `repeat:` came to, in words.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Run:
     result: Result
     written: Path | None = None
     head: str | None = None
+    series: str | None = None
 
 
 def runtime(name: str) -> Runtime:

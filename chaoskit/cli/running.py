@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from chaoskit import pipeline, registry, spec
+from tabulate import tabulate
+
+from chaoskit import pipeline, registry, series, spec
 from chaoskit.cli.live import watch
 from chaoskit.errors import InputError
 from chaoskit.evidence.manifest import head_of, parse_head
-from chaoskit.judge import EXIT_CODES
+from chaoskit.judge import EXIT_CODES, EXIT_INTERRUPTED, GRAVEST_FIRST
+from chaoskit.judge.series import in_words
 from chaoskit.model.plain_text import one_line
+from chaoskit.model.series import SeriesRun
 from chaoskit.model.verdict import Result
 from chaoskit.reporters.scorecard import Scorecard
-
-# Of several cells the gravest decides: a person's stop, then a certain failure, then no answer.
-_GRAVEST_FIRST = (130, 4, 1, 3, 0)
 
 
 def run_drill(
@@ -30,12 +31,46 @@ def run_drill(
             drill = pipeline.with_seed(drill, seed)
         if cell:
             print(one_line(f"== {drill.drill.drill} [{cell}]"), flush=True)
+        codes.append(_run_cell(drill, runtime, reports, pace))
+        if codes[-1] == 130:
+            break
+    return min(codes, key=GRAVEST_FIRST.index)
+
+
+def _run_cell(drill: spec.Loaded, runtime: str, reports: Path, pace: Literal["drill", "real"]) -> int:
+    """One run, or all runs of its `repeat:`; of those the gravest decides, and each is shown."""
+    if series.runs_of(drill) == 1:
         run = pipeline.run(drill, runtime_name=runtime, reports=reports, pace=pace, watch=watch)
         show(run.result, run.folder, run.head)
-        codes.append(run.result.exit_code)
-        if run.result.exit_code == 130:
-            break
-    return min(codes, key=_GRAVEST_FIRST.index)
+        return run.result.exit_code
+    pipeline.make_plan(drill, runtime, pace)  # what cannot run is refused before a number of runs is fixed
+    asked, path = series.begin(drill, reports)
+    stopped = False
+    made = series.run_all(drill, asked, runtime_name=runtime, reports=reports, pace=pace, watch=watch)
+    for number, run in enumerate(made, start=1):
+        show(run.result, run.folder, run.head)
+        print(one_line(f"run {number} of {asked.runs}: {run.result.outcome}"), flush=True)
+        stopped = run.result.exit_code == EXIT_INTERRUPTED
+    code = show_series(path)
+    return EXIT_INTERRUPTED if stopped else code
+
+
+def show_series(path: Path) -> int:
+    """Print what a series came to; 0 only if every run that was fixed in advance was made and came out as it should."""
+    found = series.read(path)
+    rows = [[str(run.number), run.outcome, run.folder or "–", one_line(run.reason, 80)] for run in found.runs]
+    print("\n" + tabulate(rows, headers=("run", "outcome", "folder", "why"), disable_numparse=True))
+    print(one_line(f"{found.drill}: {in_words(found)} · {as_typed(path)}"), flush=True)
+    return min((_code(run) for run in found.runs), key=GRAVEST_FIRST.index)
+
+
+def _code(run: SeriesRun) -> int:
+    """A run that should have failed and passed is red as well; one that is missing has no answer."""
+    if run.as_expected:
+        return 0
+    return (
+        EXIT_CODES["unknown"] if run.outcome == "missing" else EXIT_CODES[run.outcome] or EXIT_CODES["fail"]
+    )
 
 
 def judge_run(folder: Path, drill: Path | None) -> int:
@@ -52,7 +87,9 @@ def judge_run(folder: Path, drill: Path | None) -> int:
 
 
 def report_run(folder: Path) -> int:
-    """Print the scorecard of result.json as it stands."""
+    """Print the scorecard of result.json as it stands; of a series' file, what its runs came to."""
+    if folder.name.endswith(series.SUFFIX):
+        return show_series(folder)
     show(load_result(folder), folder, head_of(folder))
     return 0
 

@@ -1,5 +1,5 @@
 """Judgement: pass, fail, unknown or aborted, each with its reason and the events it rests on."""
 
-from chaoskit.judge.judge import EXIT_CODES, EXIT_INTERRUPTED, judge
+from chaoskit.judge.judge import EXIT_CODES, EXIT_INTERRUPTED, GRAVEST_FIRST, judge
 
-__all__ = ["EXIT_CODES", "EXIT_INTERRUPTED", "judge"]
+__all__ = ["EXIT_CODES", "EXIT_INTERRUPTED", "GRAVEST_FIRST", "judge"]

@@ -21,6 +21,8 @@ from chaoskit.model.verdict import Finding, Outcome, Result, Verdict
 
 EXIT_CODES: Mapping[Outcome, int] = {"pass": 0, "fail": 1, "unknown": 3, "aborted": 4}
 EXIT_INTERRUPTED = 130
+GRAVEST_FIRST = (130, 4, 1, 3, 0)
+"""Of several runs the gravest decides: a person's stop, then a certain failure, then no answer."""
 STOPPED = ("aborted", "interrupted")
 
 

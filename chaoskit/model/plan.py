@@ -9,6 +9,7 @@ from pydantic import Field
 from chaoskit.model.base import Frozen
 from chaoskit.model.drill import Decision, Drill, When
 from chaoskit.model.preparation import Preparation
+from chaoskit.model.series import Place as SeriesPlace
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration, Rate
 
@@ -112,6 +113,9 @@ class Plan(Frozen):
         ),
     ]
     fidelity: tuple[Fidelity, ...] = ()
+    series: Annotated[
+        SeriesPlace | None, Field(description="which run of a series this is; none for a run on its own")
+    ] = None
     notes: Annotated[
         tuple[str, ...], Field(description="what was changed or shortened on purpose, for the reader")
     ] = ()

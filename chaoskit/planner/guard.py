@@ -55,17 +55,6 @@ def refuse_steps(steps: Sequence[PlannedStep], loaded: Loaded, runtime: Offer) -
     return problems
 
 
-def refuse_repeats(loaded: Loaded) -> list[Problem]:
-    """Several runs of which only one would be made must not pass for all of them."""
-    repeat = loaded.drill.repeat
-    if repeat is None or repeat.runs == 1:
-        return []
-    hint = "run it that often and keep every result; one run says little about how often it would fail"
-    return [
-        loaded.places.problem(("repeat",), f"`repeat`: {repeat.runs} runs cannot be made in one yet", hint)
-    ]
-
-
 def refuse_services(loaded: Loaded, runtime: Offer) -> list[Problem]:
     """A service that nothing says how to run, a link to no known port, a Compose key that cannot be kept."""
     if not runtime.wires_by_environment:

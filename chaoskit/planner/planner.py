@@ -38,7 +38,6 @@ def plan(
     steps = plan_steps(loaded, registry)
     problems += guard.refuse_steps(steps, loaded, runtime)
     wanted = preparations(steps, loaded, registry, problems)
-    problems += guard.refuse_repeats(loaded)
     problems += guard.refuse_services(loaded, runtime)
     wired = wire(loaded.system) if runtime.wires_by_environment else Wired()
     problems += guard.refuse_wiring(wired, loaded)

@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from rich.console import Console
 
-from chaoskit import pipeline, registry
+from chaoskit import pipeline, registry, series
 from chaoskit.cli.live import Screen
 from chaoskit.errors import ChaoskitError, InputError
+from chaoskit.judge import GRAVEST_FIRST
+from chaoskit.judge.series import in_words
 from chaoskit.model.plain_text import harmless
 from chaoskit.model.plan import Plan
 from chaoskit.pipeline import Run
@@ -31,18 +34,31 @@ def run(config: pytest.Config, loaded: Loaded) -> Run:
     """
     reports = config.getoption("--chaos-reports")
     try:
-        finished = pipeline.run(
+        finished = _run(
             loaded,
             runtime_name=config.getoption("--chaos-runtime"),
             reports=config.invocation_params.dir / reports if reports else config.rootpath / "reports",
             pace=config.getoption("--chaos-pace"),
-            watch=_plainly,
         )
     except ChaoskitError as error:
         refuse(error)
     if finished.result.exit_code == _INTERRUPTED:
         raise KeyboardInterrupt(f"{finished.result.drill} was interrupted and has healed; {finished.folder}")
     return finished
+
+
+def _run(loaded: Loaded, *, runtime_name: str, reports: Path, pace: pipeline.Pace) -> Run:
+    """One run; of the several that `repeat:` asks for, the gravest, with what all came to."""
+    if series.runs_of(loaded) == 1:
+        return pipeline.run(loaded, runtime_name=runtime_name, reports=reports, pace=pace, watch=_plainly)
+    pipeline.make_plan(loaded, runtime_name, pace)
+    asked, path = series.begin(loaded, reports)
+    made = list(
+        series.run_all(loaded, asked, runtime_name=runtime_name, reports=reports, pace=pace, watch=_plainly)
+    )
+    told = in_words(series.read(path))
+    print(told)
+    return replace(min(made, key=lambda run: GRAVEST_FIRST.index(run.result.exit_code)), series=told)
 
 
 def refuse(error: ChaoskitError) -> NoReturn:
@@ -106,6 +122,8 @@ def tell(item: pytest.Item, finished: Run) -> None:
     for books, loss in measured.losses.items():
         properties.append((f"{books}.lost", len(loss.lost) if loss.survivor else "unknown"))
     properties.append(("run_folder", finished.folder))
+    if finished.series is not None:
+        properties.append(("series", finished.series))
     if finished.head is not None:
         properties.append(("head", finished.head))
     item.user_properties.extend((name, harmless(str(value))) for name, value in properties)

@@ -1,0 +1,100 @@
+"""Runs the series that a drill's `repeat:` asks for, and reads back those that were run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from chaoskit import pipeline, run_folder
+from chaoskit.errors import InputError
+from chaoskit.judge.series import judge_series
+from chaoskit.model.plan import Plan
+from chaoskit.model.series import Place, SeriesFile, SeriesResult
+from chaoskit.model.verdict import Result
+from chaoskit.quantity import Percent
+from chaoskit.spec import Loaded
+
+SUFFIX = ".series.json"
+_INTERRUPTED = 130
+
+
+def runs_of(loaded: Loaded) -> int:
+    """How many runs the drill asks for."""
+    return loaded.drill.repeat.runs if loaded.drill.repeat is not None else 1
+
+
+def begin(loaded: Loaded, reports: Path) -> tuple[SeriesFile, Path]:
+    """Fix the number of runs on disk before the first of them: run k has the drill's seed + k − 1."""
+    drill = loaded.drill
+    runs = runs_of(loaded)
+    reports.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 10_000):
+        name = drill.drill if number == 1 else f"{drill.drill}-{number}"
+        path = reports / f"{name}{SUFFIX}"
+        asked = SeriesFile(
+            series=name,
+            drill=drill.drill,
+            runs=runs,
+            confidence=drill.repeat.confidence if drill.repeat else Percent.parse("95%"),
+            seeds=tuple(drill.seed + k for k in range(runs)),
+        )
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        run_folder.write_json(path, asked)
+        return asked, path
+    raise InputError(f"{reports}: too many series of {drill.drill}; move old ones away")
+
+
+def run_all(
+    loaded: Loaded,
+    asked: SeriesFile,
+    *,
+    runtime_name: str,
+    reports: Path,
+    pace: pipeline.Pace,
+    watch: pipeline.Watch | None = None,
+) -> Iterator[pipeline.Run]:
+    """Every run of the series in turn, whatever the ones before came out as; only a person's stop ends it early."""
+    for number, seed in enumerate(asked.seeds, start=1):
+        plan = pipeline.make_plan(pipeline.with_seed(loaded, seed), runtime_name, pace)
+        place = Place(series=asked.series, number=number, runs=asked.runs)
+        run = pipeline.run_plan(plan.model_copy(update={"series": place}), reports=reports, watch=watch)
+        yield run
+        if run.result.exit_code == _INTERRUPTED:
+            return
+
+
+def read(path: Path) -> SeriesResult:
+    """Judge a series by its file and the run folders beside it. InputError when the file is no series."""
+    try:
+        asked = SeriesFile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise InputError(
+            f"{path}: is no series: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        ) from error
+    results: dict[int, tuple[str, Result]] = {}
+    for folder in sorted(path.parent.iterdir()):
+        place, result = _run(folder)
+        if place is not None and result is not None and place.series == asked.series:
+            # A run that was made twice under one number cannot be told from the best of two: the worse one counts.
+            known = results.get(place.number)
+            if known is None or (known[1].as_expected and not result.as_expected):
+                results[place.number] = (folder.name, result)
+    return judge_series(asked, results)
+
+
+def _run(folder: Path) -> tuple[Place | None, Result | None]:
+    try:
+        plan = Plan.model_validate_json((folder / "plan.json").read_bytes())
+        if plan.series is None:
+            return None, None
+        return plan.series, Result.model_validate_json((folder / "result.json").read_bytes())
+    except (OSError, ValidationError):
+        return None, None

@@ -1,0 +1,119 @@
+"""A series keeps every run it fixed in advance: what is unknown, aborted or missing is no success."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chaoskit import series
+from chaoskit.cli.app import run_app
+from chaoskit.errors import InputError
+from chaoskit.judge.series import in_words, judge_series
+from chaoskit.model.series import Place, SeriesFile
+from chaoskit.model.verdict import Outcome, Result
+from chaoskit.quantity import Percent
+from tests.histories.builder import drill, plan_for
+
+ASKED = SeriesFile(
+    series="primary-crash",
+    drill="primary-crash",
+    runs=5,
+    confidence=Percent.parse("95%"),
+    seeds=(7, 8, 9, 10, 11),
+)
+
+
+def result(outcome: Outcome, as_expected: bool | None = None) -> Result:
+    return Result(
+        run="r",
+        drill="primary-crash",
+        title="t",
+        outcome=outcome,
+        expected="pass",
+        as_expected=outcome == "pass" if as_expected is None else as_expected,
+        exit_code=0,
+        reason="why",
+        verdicts=(),
+        scorecard=(),
+    )
+
+
+def publish(reports: Path, number: int, outcome: Outcome, folder: str | None = None) -> None:
+    place = reports / (folder or f"run-{number}")
+    place.mkdir()
+    plan = plan_for(drill()).model_copy(update={"series": Place(series=ASKED.series, number=number, runs=5)})
+    (place / "plan.json").write_text(plan.model_dump_json())
+    (place / "result.json").write_text(result(outcome).model_dump_json())
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    (tmp_path / "primary-crash.series.json").write_text(ASKED.model_dump_json())
+    return tmp_path
+
+
+def test_five_of_five_still_leave_a_chance_of_a_miss() -> None:
+    found = judge_series(ASKED, {n: (f"run-{n}", result("pass")) for n in range(1, 6)})
+    assert in_words(found) == "5/5 met; at 95% confidence P(miss) ≤ 46 %"
+    assert found.miss_at_most == pytest.approx(1 - 0.05 ** (1 / 5))
+
+
+def test_unknown_and_aborted_stay_in_n(reports: Path) -> None:
+    for number, outcome in enumerate(("pass", "unknown", "aborted", "fail", "pass"), start=1):
+        publish(reports, number, outcome)  # type: ignore[arg-type]
+    found = series.read(reports / "primary-crash.series.json")
+    assert found.met == 2
+    assert len(found.runs) == 5
+    assert "1 unknown; 1 aborted; 1 fail" in in_words(found)
+    assert found.miss_at_most > 0.9
+
+
+def test_missing_run_is_reported_by_its_number(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in (1, 2, 4, 5):
+        publish(reports, number, "pass")
+    found = series.read(reports / "primary-crash.series.json")
+    assert found.missing == (3,)
+    assert "missing: run 3 of 5" in in_words(found)
+    assert run_app(["report", str(reports / "primary-crash.series.json")]) == 3
+    assert "missing" in capsys.readouterr().out
+
+
+def test_run_that_was_made_again_does_not_replace_a_bad_one(reports: Path) -> None:
+    publish(reports, 1, "pass", "better")
+    publish(reports, 1, "fail", "a-worse")
+    assert series.read(reports / "primary-crash.series.json").runs[0].outcome == "fail"
+
+
+def test_folder_of_another_series_and_rubbish_beside_it_count_for_nothing(reports: Path) -> None:
+    (reports / "rubbish").mkdir()
+    (reports / "rubbish" / "plan.json").write_text("{")
+    (reports / "file").write_text("")
+    assert series.read(reports / "primary-crash.series.json").missing == (1, 2, 3, 4, 5)
+
+
+def test_drill_that_is_expected_to_fail_meets_it_by_failing() -> None:
+    found = judge_series(
+        ASKED.model_copy(update={"runs": 1}), {1: ("run-1", result("fail", as_expected=True))}
+    )
+    assert found.met == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": "1", "series": 3}'])
+def test_file_that_is_no_series_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.series.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="is no series"):
+        series.read(path)
+
+
+def test_number_of_runs_is_on_disk_before_the_first_run_and_names_do_not_collide(tmp_path: Path) -> None:
+    class Loaded:
+        drill = drill(repeat={"runs": 3})
+
+    one, path = series.begin(Loaded(), tmp_path)  # type: ignore[arg-type]
+    two, _ = series.begin(Loaded(), tmp_path)  # type: ignore[arg-type]
+    assert json.loads(path.read_text())["runs"] == 3
+    assert one.seeds == tuple(Loaded.drill.seed + k for k in range(3))
+    assert one.series != two.series

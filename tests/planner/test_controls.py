@@ -1,0 +1,78 @@
+"""Controls differ from their drill in one named step, and are judged against a limit that can be missed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chaoskit.model.plan import Plan
+from chaoskit.planner.controls import controls_of, nothing_to_leave_out, without_fault, without_recovery
+from chaoskit.quantity import Duration
+from tests.histories.builder import DRILL, S, drill, plan_for
+
+KILL: dict[str, Any] = {"at": "0s", "id": "crash", "fault": "process.kill", "on": ["db"]}
+CUT: dict[str, Any] = {"at": "0s", "id": "cut", "fault": "link.cut", "on": ["ledger -> db"], "for": "5s"}
+PROMOTE: dict[str, Any] = DRILL["timeline"][1]
+
+
+def plan_with(*steps: dict[str, Any], **changes: Any) -> Plan:
+    plan = plan_for(drill(timeline=list(steps), **changes))
+    lasting = {step["id"]: step["for"] for step in steps if "for" in step}
+    return plan.model_copy(
+        update={
+            "steps": tuple(
+                step.model_copy(update={"for_": Duration.parse(lasting[step.id])})
+                if step.id in lasting
+                else step
+                for step in plan.steps
+            )
+        }
+    )
+
+
+def test_every_fault_and_every_recovery_has_a_control() -> None:
+    plan = plan_with(KILL, CUT, PROMOTE)
+    assert [(c.kind, c.step) for c in controls_of(plan)] == [
+        ("disarm", "crash"),
+        ("disarm", "cut"),
+        ("leave-out", "cut"),
+        ("leave-out", "promote"),
+    ]
+    assert nothing_to_leave_out(plan) is None
+
+
+def test_drill_without_a_recovery_of_its_own_says_so() -> None:
+    plan = plan_with(KILL)
+    assert [c.kind for c in controls_of(plan)] == ["disarm"]
+    assert "recovers by itself" in (nothing_to_leave_out(plan) or "")
+
+
+def test_drill_that_asks_for_no_recovery_time_says_so() -> None:
+    plan = plan_with(KILL, PROMOTE, objectives={"transfer": {"lost": 0}})
+    assert [c.kind for c in controls_of(plan)] == ["disarm"]
+    assert "no recovery time" in (nothing_to_leave_out(plan) or "")
+
+
+@pytest.mark.parametrize(("upper_s", "limit"), [(0.5, "10s"), (4.0, "12s")])
+def test_left_out_recovery_is_judged_against_three_times_the_proven_one_or_ten_seconds(
+    upper_s: float, limit: str
+) -> None:
+    plan = plan_with(KILL, PROMOTE)
+    control = next(c for c in controls_of(plan) if c.kind == "leave-out")
+    made = without_recovery(plan, control, int(upper_s * S))
+    assert {str(one.rto) for one in made.drill.objectives.values()} == {limit}
+    assert made.drill.objectives["transfer"].lost == 0
+    assert made.steps == plan.steps
+    assert made.deadline.ns > Duration.parse(limit).ns + plan.criteria["transfer"].hold_ns
+    assert "CONTROL" in made.notes[0]
+    assert limit in made.notes[0]
+
+
+def test_disarmed_run_changes_nothing_but_how_long_it_waits() -> None:
+    plan = plan_with(KILL, PROMOTE)
+    control = controls_of(plan)[0]
+    made = without_fault(plan, control)
+    assert made.model_copy(update={"notes": plan.notes, "deadline": plan.deadline}) == plan
+    assert plan.criteria["transfer"].hold_ns < made.deadline.ns <= plan.deadline.ns
+    assert "not armed" in made.notes[0]
