@@ -5,55 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address, Exit
 from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, ProcessRef, SignalUndo, ToxicUndo, Undo
 from chaoskit.model.plan import Plan
 from chaoskit.model.system import CUSTOMERS, Link, System
-from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.events import Events
-from chaoskit.runtimes.docker.hand import Hand
-from chaoskit.runtimes.docker.janitor import Janitor
+from chaoskit.runtimes.docker.ground import Ground
 from chaoskit.runtimes.docker.lifecycle import DockerLifecycle, Prepared
 from chaoskit.runtimes.docker.links import DockerLinks
-from chaoskit.runtimes.docker.logs import Logs
 from chaoskit.runtimes.docker.means import CAPABILITIES as MEANS
 from chaoskit.runtimes.docker.means import DockerMeans
-from chaoskit.runtimes.docker.ownership import Owner
 from chaoskit.runtimes.docker.partition import Surroundings
-from chaoskit.runtimes.docker.preparations import Preparations
 from chaoskit.runtimes.docker.processes import Container, DockerProcesses
 from chaoskit.runtimes.docker.services import Replica
 from chaoskit.runtimes.docker.watch import Watch
-from chaoskit.runtimes.measurer_jobs import MeasurerJobs, SpawnedMeasurer
-from chaoskit.runtimes.supervision import Supervision
+from chaoskit.runtimes.measurer_jobs import SpawnedMeasurer
 
 CAPABILITIES = frozenset({"processes", "lifecycle", "links"}) | MEANS
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What stands before the first container: engine, who cleans up, who runs the measurers, root's hand, logs.
-
-    `prefix` begins the name of every object of the run; `scratch` is a folder of this machine that goes with it.
-    """
-
-    folder: Path
-    scratch: Path
-    prefix: str
-    owner: Owner
-    engine: Engine
-    janitor: Janitor
-    supervision: Supervision
-    jobs: MeasurerJobs
-    hand: Hand
-    logs: Logs
-    preparations: Preparations
 
 
 class DockerEstate:
@@ -78,6 +50,7 @@ class DockerEstate:
             name: [Replica(name, recipe) for recipe in one.recipes] for name, one in prepared.items()
         }
         self.links = links
+        links.find = lambda service: self.replicas[service]
         self.lifecycle = DockerLifecycle(ground.engine, prepared, self.replicas, links, ground.logs)
         self.processes: DockerProcesses = _AskedProcesses(self)
         around = Surroundings(
@@ -128,7 +101,7 @@ class DockerEstate:
 
     def _link(self, caller: str, callee: str) -> Address | None:
         link = Link(caller=caller, callee=callee)
-        return self.links.address(link.name) if link in self.plan.system.links else None
+        return self.links.seen_by_caller(link.name) if link in self.plan.system.links else None
 
     def log_path(self, service: str) -> Path:
         return self._ground.logs.path(service)
@@ -154,8 +127,9 @@ class DockerEstate:
             raise EnvironmentBroken(
                 f"the run's supervisor has ended; see {self.folder / 'logs/supervisor.log'}"
             )
-        if self._ground.janitor.broken is not None:
-            raise EnvironmentBroken(self._ground.janitor.broken)
+        for broken in (self._ground.janitor.broken, self.links.broken):
+            if broken is not None:
+                raise EnvironmentBroken(broken)
         return tuple(self._watch.exits)
 
     async def undo(self, undo: Undo) -> None:
@@ -229,9 +203,3 @@ def _callees(system: System, service: str) -> Sequence[str]:
 
 def _callers(system: System, service: str) -> Sequence[str]:
     return [link.caller for link in system.links if link.callee == service and link.caller != CUSTOMERS]
-
-
-def told(jobs: MeasurerJobs, message: Mapping[str, Any]) -> None:
-    """What the supervisor pushes: here it runs measurers alone."""
-    if message["role"] == "measurer" and message["event"] == "exit":
-        jobs.ended(message["name"], message["status"])
