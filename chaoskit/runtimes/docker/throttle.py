@@ -60,7 +60,9 @@ class Throttle:
             lines = _lines(version, device, rate)
             try:
                 for name, line in lines.items():
-                    (folder / name).write_text(line, encoding="ascii")
+                    # Setting a limit again begins its count anew: whoever waits would wait for ever.
+                    if not _stands(folder / name, line):
+                        (folder / name).write_text(line, encoding="ascii")
             except FileNotFoundError:
                 if folder.exists():
                     raise EnvironmentBroken(
@@ -81,3 +83,10 @@ def _lines(version: int, device: str, rate: int | None) -> dict[str, str]:
     if version == 1:
         return dict.fromkeys(_V1, f"{device} {rate or 0}")
     return {"io.max": f"{device} rbps={rate or 'max'} wbps={rate or 'max'}"}
+
+
+def _stands(file: Path, line: str) -> bool:
+    """Whether the file says that already; version 2 tells more than it was told."""
+    device, *wanted = line.split()
+    told = (words.split() for words in file.read_text(encoding="ascii").splitlines())
+    return any(words[:1] == [device] and set(wanted) <= set(words[1:]) for words in told)
