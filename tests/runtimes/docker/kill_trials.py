@@ -131,7 +131,6 @@ class Victims:
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
-        assert answer["reached"] != "failed", f"{run} failed by itself; its reason is on stderr"
         return str(answer["reached"]), float(answer["s"])
 
     def close(self) -> None:
@@ -197,7 +196,7 @@ def undisturbed_s(ground: Ground, free: SimpleQueue[Victims]) -> float:
 
     beside = free.qsize()
     with ThreadPoolExecutor(beside) as pool:
-        return statistics.mean(pool.map(lambda _: live(), range(beside)))
+        return statistics.mean(pool.map(lambda _: live(), range(beside)))  # one that fails says why on stderr
 
 
 def run_trials(ground: Ground, instants: int, beside: int, seed: str) -> list[Trial]:
@@ -270,7 +269,7 @@ def keepers_of(run: str) -> list[tuple[int, int]]:
 def table(trials: Sequence[Trial]) -> str:
     """How far they were, and how long it took."""
     rows = []
-    for reached in ("forked", "begun", "ready", "broken", "closing", "closed"):
+    for reached in ("failed", "forked", "begun", "ready", "broken", "closing", "closed"):
         some = [trial for trial in trials if trial.reached == reached]
         if some:
             took = [trial.gone_s for trial in some]

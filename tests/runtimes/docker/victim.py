@@ -2,7 +2,8 @@
 
 Reads lines of JSON {"run", "folder", "temporary", "after_s"} and answers {"run", "reached", "s"} when it has killed
 one, `s` seconds after its fork. Each conductor provisions, takes a lease, breaks and restarts a service, closes, ends;
-`reached` is how far: begun, ready, broken, closing, closed. Without `after_s` it is let live.
+`reached` is how far: forked, begun, ready, broken, closing, closed; failed if it ended by itself with an error (on
+stderr): that must leave nothing either. Without `after_s` it is let live.
 """
 
 from __future__ import annotations
