@@ -11,7 +11,8 @@ from chaoskit.model.estate import LinkBytes
 
 
 async def reach_steady(stage: Stage, begun_ns: int, before: Mapping[str, LinkBytes]) -> None:
-    """Return once every journey has been well for `steady.for` and every link has carried bytes both ways.
+    """Return once every journey has been well for `steady.for`, every link has carried bytes both ways, and nothing
+    went past one.
 
     Otherwise the run is ended as broken: the customers' outage could not be told from what was wrong before.
     """
@@ -74,11 +75,34 @@ async def _check_links(stage: Stage, before: Mapping[str, LinkBytes]) -> None:
         )
         for link in stage.plan.system.links
     }
-    stage.recorder.record("link.traffic", links={name: list(both) for name, both in carried.items()})
+    direct = {
+        name: past
+        for name in carried
+        if (past := after.get(name, nothing).direct - before.get(name, nothing).direct) > 0
+    }
+    stage.recorder.record(
+        "link.traffic", links={name: list(both) for name, both in carried.items()}, direct=direct
+    )
     silent = [name for name, (up, down) in carried.items() if up <= 0 or down <= 0]
     if silent:
         stage.ending.set(
             "broken",
             f"declared links carried nothing of their caller in the steady phase: {', '.join(silent)}; "
-            "a fault on them would prove nothing. Is the caller really pointed at the link?",
+            "a fault on them would prove nothing. Is the caller really pointed at the link?" + _past(direct),
         )
+    elif direct:
+        stage.ending.set(
+            "broken",
+            f"declared links were bypassed in the steady phase, so that a fault on them would spare some traffic:"
+            f"{_past(direct)}",
+        )
+
+
+def _past(direct: Mapping[str, int]) -> str:
+    if not direct:
+        return ""
+    told = ", ".join(f"{name} ({size} bytes)" for name, size in direct.items())
+    return (
+        f" Callers reached their callees directly: {told}. A caller that asks DNS itself (nginx `resolver`, HAProxy "
+        "`resolvers`), or that is given an address, does not see the names in /etc/hosts"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 
 from chaoskit.conductor import gate
 from chaoskit.conductor.guard import Guard
@@ -24,9 +25,13 @@ class CrashWatch:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._seen: set[tuple[str, int]] = set()
+        self._restarts = 0
 
     async def look(self) -> None:
-        """Record what is new."""
+        """Record what is new: services that ended, proxies that had to be started anew."""
+        for restart in self._stage.estate.links.restarts()[self._restarts :]:
+            self._restarts += 1
+            self._stage.recorder.record("proxy.restarted", **asdict(restart))
         for ended in await self._stage.estate.exits():
             mark = (ended.service, ended.at_ns)
             if mark in self._seen:

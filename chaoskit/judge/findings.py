@@ -79,6 +79,11 @@ def _failures(events: tuple[Event, ...]) -> Iterator[Finding]:
                 title=f"the response {data.get('step')} failed (event {event.n})",
                 detail=str(data.get("error")),
             )
+        elif event.kind == "proxy.restarted":
+            yield Finding(
+                title=f"a proxy of the links had to be started anew (event {event.n})",
+                detail=f"{data.get('network')}: {data.get('why')}. What crossed it in that time is unknown.",
+            )
         elif event.kind == "trouble":
             yield Finding(title=f"trouble in the run itself (event {event.n})", detail=str(data.get("what")))
         elif event.kind == "response.fact":

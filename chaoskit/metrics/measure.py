@@ -15,6 +15,7 @@ from chaoskit.metrics.operations_file import write_lines
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
 from chaoskit.metrics.surviving import unsure_members
 from chaoskit.metrics.timeline import Timeline, read_timeline
+from chaoskit.metrics.way import links_behind
 from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import (
     BooksMeasure,
@@ -84,6 +85,7 @@ def _probed(history: History, timeline: Timeline, journey: str) -> Probed:
         criterion=plan.criteria[journey],
         data_end=data_end,
         before=zero - plan.drill.steady.for_.ns,
+        links=links_behind(plan.system, plan.system.journeys[journey].service),
     )
 
 

@@ -29,7 +29,10 @@ MINIMUM_SERVICE = 0.5
 
 @dataclass(frozen=True)
 class Probed:
-    """What is known of one journey. `data_end`: arrivals before it are complete; `before`: the steady start."""
+    """What is known of one journey. `data_end`: arrivals before it are complete; `before`: the steady start.
+
+    `links` are those that its operations may go through; None: any.
+    """
 
     journey: str
     probes: tuple[Arrival, ...]
@@ -39,6 +42,7 @@ class Probed:
     criterion: Criterion
     data_end: int
     before: int
+    links: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,18 @@ def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
     return replace(_recovered(probed, timeline, bad, volley), outages=outages)
 
 
+def _crossed(probed: Probed, timeline: Timeline, start: int, stop: int) -> tuple[str, ...]:
+    """Why [start, stop] cannot be decided from what the journey met in it: a proxy of ours was being replaced."""
+    return tuple(
+        f"a proxy of its links was replaced in that time, for {(gap.hi - gap.lo) / 1e6:.0f} ms (event {gap.event}): "
+        "what was lost in it is not the system's doing"
+        for gap in timeline.gaps
+        if gap.hi >= start
+        and gap.lo <= stop
+        and (probed.links is None or not probed.links.isdisjoint(gap.links))
+    )
+
+
 def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     """No bad probe: whatever happened lasted less than one period between two probes, so RTA ∈ [0, p].
 
@@ -86,7 +102,10 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     hold = _hold(probed, timeline, probed.criterion.good_ratio, with_load=True)
     held = search(good_series(probes), first, probed.data_end, hold)
     stop = min(hold.horizon(timeline.last_fault), probed.data_end)
-    invalid = invalid_reasons(probes, volley.lo - period, stop - period, period, probed.load)
+    invalid = (
+        *invalid_reasons(probes, volley.lo - period, stop - period, period, probed.load),
+        *_crossed(probed, timeline, volley.lo - period, stop),
+    )
     within_a_period = Interval(lo=0, hi=period)
     if held.found == first:
         modelled = modelled_across(timeline, volley.lo, (*probes, *probed.load))
@@ -139,7 +158,10 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
             timeline.decisions, timeline.responses, volley.lo, _answered(probed, back)
         ),
         # The last due probe lies up to one period before the end of the window.
-        invalid=invalid_reasons(probed.probes, start, decided_by - probed.period, probed.period, probed.load),
+        invalid=(
+            *invalid_reasons(probed.probes, start, decided_by - probed.period, probed.period, probed.load),
+            *_crossed(probed, timeline, start, decided_by),
+        ),
     )
 
 

@@ -73,6 +73,16 @@ class Alert:
 
 
 @dataclass(frozen=True)
+class ProxyGap:
+    """A proxy was replaced: between `lo` and `hi` its `links` may have carried nothing, or their faults not worked."""
+
+    links: tuple[str, ...]
+    lo: int
+    hi: int
+    event: int
+
+
+@dataclass(frozen=True)
 class Timeline:
     """Instants in CLOCK_MONOTONIC ns. `zero` None: the timeline never began."""
 
@@ -82,6 +92,7 @@ class Timeline:
     decisions: tuple[DecisionSpan, ...]
     responses: tuple[ResponseSpan, ...]
     alerts: tuple[Alert, ...]
+    gaps: tuple[ProxyGap, ...] = ()
 
     @property
     def last_fault(self) -> int | None:
@@ -105,6 +116,11 @@ def read_timeline(history: History) -> Timeline:
             for e in events
             if e.kind == "detect.alert"
         ),
+        gaps=tuple(
+            ProxyGap(tuple(e.data["links"]), e.data["lo"], e.data["hi"], e.n)
+            for e in events
+            if e.kind == "proxy.restarted"
+        ),
     )
 
 
@@ -115,6 +131,7 @@ _NEEDED: dict[str, dict[str, type]] = {
     "decision.end": {"step": str, "takes_ns": int, "slept_ns": int},
     "response.begin": {"step": str},
     "response.done": {"step": str},
+    "proxy.restarted": {"links": list, "lo": int, "hi": int},
     "detect.alert": {"step": str, "service": str, "first_miss": int},
 }
 

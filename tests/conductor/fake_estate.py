@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from chaoskit.conductor.journal import JournalWriter
 from chaoskit.conductor.task import MeasurerTask
-from chaoskit.model.estate import Address, Exit, LinkBytes, Toxic
+from chaoskit.model.estate import Address, Exit, LinkBytes, ProxyRestart, Toxic
 from chaoskit.model.lease import ProcessRef, Undo
 from chaoskit.model.plan import Plan
 from tests.conductor.virtual_loop import VirtualLoop
@@ -29,6 +29,8 @@ class World:
     done: list[str] = field(default_factory=list)
     bytes_per_look: dict[str, tuple[int, int]] = field(default_factory=dict)
     exits: list[Exit] = field(default_factory=list)
+    restarts: list[ProxyRestart] = field(default_factory=list)
+    direct: dict[str, int] = field(default_factory=dict)
     close_error: str = ""
     measurer_dies_at: dict[str, float] = field(default_factory=dict)
 
@@ -168,10 +170,16 @@ class FakeLinks:
     async def fence(self, service: str) -> tuple[str, ...]:
         return ()
 
+    def restarts(self) -> tuple[ProxyRestart, ...]:
+        return tuple(self.world.restarts)
+
     async def traffic(self) -> Mapping[str, LinkBytes]:
         self._looks += 1
         carried = {name: self.world.bytes_per_look.get(name, (100, 200)) for name in self._names}
-        return {name: LinkBytes(up * self._looks, down * self._looks) for name, (up, down) in carried.items()}
+        return {
+            name: LinkBytes(up * self._looks, down * self._looks, self.world.direct.get(name, 0) * self._looks)
+            for name, (up, down) in carried.items()
+        }
 
 
 class FakeEstate:

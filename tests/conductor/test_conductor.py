@@ -13,7 +13,7 @@ from chaoskit.conductor.leases import read
 from chaoskit.conductor.stage import Controls
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.evidence.seal import seal_problems
-from chaoskit.model.estate import Exit
+from chaoskit.model.estate import Exit, ProxyRestart
 from tests.conductor.fake_estate import World
 from tests.conductor.staging import ABORT, DECISION, down, fault, plan_of, play, response, seconds
 
@@ -121,6 +121,26 @@ def test_a_silent_link_stops_the_run_by_name(tmp_path: Path) -> None:
     assert "fault.begin" not in played.kinds
     assert "gateway -> db" in played.one("run.end")["reason"]
     assert "customers" not in played.one("run.end")["reason"]
+
+
+def test_a_link_that_its_caller_goes_past_stops_the_run_by_name(tmp_path: Path) -> None:
+    async def past(world: World, stop: asyncio.Event) -> None:
+        world.direct["gateway -> db"] = 17
+
+    played = play(tmp_path, plan_of(fault()), past)
+    assert "fault.begin" not in played.kinds
+    assert played.one("run.end")["ended"] == "broken"
+    assert "gateway -> db (17 bytes)" in played.one("run.end")["reason"]
+    assert played.one("link.traffic")["direct"] == {"gateway -> db": 17}
+
+
+def test_a_proxy_that_was_started_anew_is_in_the_history(tmp_path: Path) -> None:
+    async def restarted(world: World, stop: asyncio.Event) -> None:
+        world.restarts.append(ProxyRestart("bank", 5, 9, ("gateway -> db",), "it hung"))
+
+    played = play(tmp_path, plan_of(fault()), restarted)
+    told = {"network": "bank", "lo": 5, "hi": 9, "links": ["gateway -> db"], "why": "it hung"}
+    assert played.one("proxy.restarted") == told
 
 
 def test_interrupted_in_the_middle_undoes_and_keeps_what_there_is(tmp_path: Path) -> None:

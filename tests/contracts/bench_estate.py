@@ -27,7 +27,7 @@ from typing import Any, Literal
 import psutil
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.estate import Address, LinkBytes, Toxic
+from chaoskit.model.estate import Address, LinkBytes, ProxyRestart, Toxic
 from chaoskit.model.lease import LinkUndo, MirrorUndo, ProcessRef, SignalUndo, ToxicUndo, Undo
 from chaoskit.model.system import Link, LocalService, Service, System
 from chaoskit.toxiproxy.process import ServerProcess
@@ -277,6 +277,9 @@ class Bench:
         for name in links:
             await asyncio.to_thread(self.proxy.api.set_enabled, name, False)
         return links
+
+    def restarts(self) -> tuple[ProxyRestart, ...]:
+        return ()
 
     async def traffic(self) -> Mapping[str, LinkBytes]:
         moved = self.proxy.api.traffic()

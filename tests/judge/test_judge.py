@@ -174,6 +174,31 @@ class TestExpect:
         assert (result.outcome, result.as_expected, result.exit_code) == ("unknown", False, 3)
 
 
+class TestProxyRestarted:
+    """A proxy of ours was replaced: what crossed it in that time says nothing about the system."""
+
+    @staticmethod
+    def restarted(lo: int, hi: int, *links: str) -> RunBuilder:
+        builder = built()
+        builder.event(hi, "proxy.restarted", network="bank", lo=lo, hi=hi, links=list(links), why="it hung")
+        return builder
+
+    def test_while_an_outage_is_timed_the_journey_is_unknown(self, tmp_path: Path) -> None:
+        result = result_of(self.restarted(BACK - S, BACK - S // 2, "ledger -> db"), tmp_path)
+        assert (result.outcome, result.exit_code) == ("unknown", 3)
+        assert outcomes(result)["transfer.rto"] == "unknown"
+        assert "a proxy of its links was replaced" in reason_of(result, "transfer.rto")
+        assert any("started anew" in finding.title for finding in result.findings)
+
+    def test_before_the_fault_it_is_harmless(self, tmp_path: Path) -> None:
+        result = result_of(self.restarted(ZERO - 3 * S, ZERO - 2 * S, "ledger -> db"), tmp_path)
+        assert (result.outcome, result.exit_code) == ("pass", 0)
+
+    def test_on_links_that_the_journey_does_not_go_through_it_is_harmless(self, tmp_path: Path) -> None:
+        result = result_of(self.restarted(BACK - S, BACK - S // 2, "reports -> warehouse"), tmp_path)
+        assert (result.outcome, result.exit_code) == ("pass", 0)
+
+
 def silence_a_link(builder: RunBuilder) -> None:
     builder.events = [
         (

@@ -1,0 +1,17 @@
+"""Which links the operations of a journey may go through: from the customers to its service, and on from there."""
+
+from __future__ import annotations
+
+from chaoskit.model.system import CUSTOMERS, System
+
+
+def links_behind(system: System, service: str) -> frozenset[str]:
+    """Names of the link from customers to `service` and of every link that can be reached behind it."""
+    reached, found = (
+        {service},
+        {link.name for link in system.links if (link.caller, link.callee) == (CUSTOMERS, service)},
+    )
+    while more := {link for link in system.links if link.caller in reached and link.name not in found}:
+        found |= {link.name for link in more}
+        reached |= {link.callee for link in more}
+    return frozenset(found)
