@@ -146,13 +146,6 @@ def test_what_cannot_run_here_is_refused_by_name(tmp_path: Path, files: dict[str
     assert says in refusal(tmp_path, **files)
 
 
-def test_several_runs_are_refused_rather_than_made_once(tmp_path: Path) -> None:
-    says = refusal(tmp_path, drill=f"{DRILL}\nrepeat: {{runs: 5}}\n")
-    assert "`repeat`: 5 runs cannot be made in one yet" in says
-    assert says.startswith("drill.yaml:")
-    plan(tmp_path, drill=f"{DRILL}\nrepeat: {{runs: 1}}\n")
-
-
 def test_a_missing_capability_is_told_at_the_step(tmp_path: Path) -> None:
     assert refusal(tmp_path, "links").startswith(
         "drill.yaml:9:12: `process.kill` needs processes, which the runtime `local` does not offer\n"
