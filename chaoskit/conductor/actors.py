@@ -177,7 +177,8 @@ async def _apply_one(stage: Stage, one: Armed) -> None:
 
 
 async def _witness(stage: Stage, one: Armed, applied: asyncio.Task[None]) -> None:
-    await applied
+    if not getattr(one.fault, "watched", False):
+        await applied
     try:
         async with asyncio.timeout(WITNESS_WITHIN_S):
             seen = await one.fault.witness(one.target, stage.estate, one.baseline)

@@ -97,12 +97,12 @@ async def witness_death(
     """Whether every process that the service had before a fault is gone, and none that it forked meanwhile is left."""
     if not before:
         return Witness(False, None, f"{service} had no process before the fault")
-    began = ticks_now()
     fate = await until(processes, before, frozenset({"gone"}), within_s)
     if fate is None:
         return Witness(False, None, f"of {service}'s {len(before)} processes: {look(processes, before)}")
-    now = set(await processes.tree(service))
-    forked = started_before(now - set(before) - set(revived(now - set(before))), began)
+    ended = ticks_now()
+    new = set(await processes.tree(service)) - set(before)
+    forked = started_before(new - set(revived(new)), ended)
     late = await until(processes, forked, frozenset({"gone"}), within_s)
     if late is None:
         return Witness(False, None, f"{service} had forked meanwhile: {look(processes, forked)}")

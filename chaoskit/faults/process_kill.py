@@ -39,6 +39,7 @@ class ProcessKill:
 
     requires: ClassVar[frozenset[str]] = frozenset({"processes", "links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    watched: ClassVar[bool] = True  # it dies at once; taking its links down takes longer
 
     async def baseline(self, target: str, estate: Estate) -> tuple[ProcessRef, ...]:
         return await estate.processes.tree(target)

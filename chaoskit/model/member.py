@@ -24,7 +24,9 @@ class Fault(Protocol):
     """Something broken on purpose. Fields are its YAML parameters.
 
     The conductor calls, for each target: `baseline` (before anything is broken), `undo` (the data that is fsynced),
-    `apply`, `witness`.
+    `apply`, `witness`. A class attribute `watched = True` has the witness look from the instant at which `apply`
+    begins, not from its end. A fault that needs something before the run starts says so by `prepare`
+    (model.preparation).
     """
 
     requires: ClassVar[frozenset[str]]

@@ -27,6 +27,7 @@ class DockerMeans:
         surroundings: Surroundings,
         preparations: Preparations,
     ) -> None:
+        self._processes = processes
         self._throttle = Throttle(processes)
         self.limits = DockerLimits(hand, processes)
         self.disks = DockerDisks(processes, preparations.disks, self._throttle)
@@ -48,7 +49,8 @@ class DockerMeans:
                 self.clocks.restore(step.service)
 
     async def started(self, service: str) -> None:
-        """A container of the service has been started again: what lies on it holds on."""
+        """A container of the service has been started: what lies on the service lies on it too."""
+        self._processes.groups(service)  # learnt while it runs: its processes are counted when they are gone
         await self.networks.started(service)
 
     def close(self) -> None:
