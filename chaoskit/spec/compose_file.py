@@ -1,27 +1,36 @@
-"""Compose files to services: variables, `extends`, override files merged, profiles left out.
+"""Compose files to services: everything merged and read, profiles left out, what names what checked.
 
-compose.yaml ─► fragments ─┐
-                           ├─ merged by Compose's rules ─► Service (environment, ports, mounts, …)
-override.yaml ► fragments ─┘
+compose.yaml, override.yaml ─► Files (sections, merged) ─► read ─► profiles, replicas ─► Service, ComposeProject
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from chaoskit.errors import InputError, Problem
+from chaoskit.errors import Problem
+from chaoskit.model.compose import ComposeService, Dependency, NetworkUse
+from chaoskit.model.compose_project import ComposeProject, Network
 from chaoskit.model.system import Service
 from chaoskit.quantity import Duration
-from chaoskit.spec.compose_service import Fragment, ServiceReader
-from chaoskit.spec.compose_variables import BadVariable, Variables, read_env_file
-from chaoskit.spec.places import Loc, Places, nearest, shown
-from chaoskit.spec.source import read
+from chaoskit.spec.compose_env_file import read_env_file
+from chaoskit.spec.compose_files import Files, Sections
+from chaoskit.spec.compose_parts import keys
+from chaoskit.spec.compose_sections import read_sections
+from chaoskit.spec.compose_service import places, read_service
+from chaoskit.spec.compose_tree import Sited, entries
+from chaoskit.spec.compose_variables import BadVariable, Variables
+from chaoskit.spec.places import Places, nearest, shown
 
-_TOP = frozenset({"name", "version", "services", "networks", "volumes", "configs", "secrets", "models"})
-_EXTENDS_MAX = 20
+BRIDGE = "_bridge"
+"""Key of the network that services with `network_mode: bridge` are on: the run's own, on which no names are known."""
+_READ_BY_ALL = keys(
+    "build command depends_on entrypoint env_file environment expose extends image ports profiles stop_grace_period "
+    "volumes container_name hostname"
+)
+"""Keys that every runtime reads; of `image` and `build` the local runtime says that it does not use them."""
 
 
 @dataclass
@@ -29,132 +38,48 @@ class Compose:
     """The services of a system, and where each stands."""
 
     services: dict[str, Service] = field(default_factory=dict)
+    project: ComposeProject = field(default_factory=ComposeProject)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Services of profiles that are not on: name → its profiles."""
-    unapplied: dict[tuple[str, str], tuple[Places, Loc]] = field(default_factory=dict)
-    """(service, key) → where the key stands, for keys that no runtime-neutral field holds."""
+    written: dict[str, Sited] = field(default_factory=dict)
+    """Service → its mapping, with the place of every value."""
+    sections: Sections = field(default_factory=dict)
+    """The top-level sections, with the place of every value."""
 
     def problem(self, service: str, key: str, message: str, hint: str = "") -> Problem:
         """A mistake at a service's key."""
-        places, loc = self.unapplied[service, key]
-        return places.problem(loc, message, hint, key=True)
-
-
-class _Files:
-    """Reads each Compose file once; follows `extends` across files."""
-
-    def __init__(self, compose: Compose, variables: Variables) -> None:
-        self.compose = compose
-        self.variables = variables
-        self.places: dict[Path, Places] = {}
-        self.raw: dict[Path, dict[str, Any]] = {}
-
-    def services(self, path: Path) -> dict[str, Fragment]:
-        """Every service of one file; problems are collected, a file that cannot be read has none."""
-        if path not in self.raw:
-            try:
-                document = read(path, "Compose file")
-            except InputError as error:
-                self.raw[path] = {}
-                self.compose.problems += [one for one in error.problems if isinstance(one, Problem)]
-                return {}
-            self.places[path] = document.places
-            self.raw[path] = self._checked(document.data, document.places)
-        return {name: self.fragment(path, name, ()) for name in self.raw[path]}
-
-    def _checked(self, data: Mapping[str, Any], places: Places) -> dict[str, Any]:
-        problems = self.compose.problems
-        for key in data:
-            if key == "include":
-                problems.append(
-                    places.problem((key,), "`include` is not supported", "name one file", key=True)
-                )
-            elif key not in _TOP and not key.startswith("x-"):
-                hint = nearest(key, _TOP, "known")
-                problems.append(
-                    places.problem((key,), f"a Compose file has no key `{shown(key)[1:-1]}`", hint, key=True)
-                )
-        services = data.get("services", {})
-        if not isinstance(services, dict):
-            problems.append(places.problem(("services",), f"`services`: {shown(services)} is no mapping"))
-            return {}
-        good = {}
-        for name, service in services.items():
-            if isinstance(service, dict):
-                good[name] = service
-            else:
-                good[name] = {}
-                problems.append(
-                    places.problem(("services", name), f"`{name}`: {shown(service)} is no mapping")
-                )
-        return good
-
-    def fragment(self, path: Path, name: str, chain: tuple[tuple[Path, str], ...]) -> Fragment:
-        """One service with what it extends merged below it."""
-        data = self.raw[path][name]
-        # A service met again through `extends` was checked when its own file was read.
-        sink = self.compose.problems if not chain else []
-        reader = ServiceReader(self.places[path], path.parent, self.variables, sink)
-        own = reader.read(name, data)
-        for key, loc in own.unapplied.items():
-            self.compose.unapplied[chain[0][1] if chain else name, key] = (self.places[path], loc)
-        extends = data.get("extends")
-        if extends is None:
-            return own
-        chain = (*chain, (path, name))
-        base_path, base = path, extends
-        if isinstance(extends, dict):
-            base = extends.get("service")
-            base_path = (path.parent / str(extends["file"])).resolve() if "file" in extends else path
-        if base_path not in self.raw:
-            self.services(base_path)
-        known = self.raw.get(base_path, {})
-        if (
-            not isinstance(base, str)
-            or base not in known
-            or (base_path, base) in chain
-            or len(chain) > _EXTENDS_MAX
-        ):
-            why = "extends itself" if isinstance(base, str) and base in known else "no such service"
-            problem = self.places[path].problem(
-                ("services", name, "extends"),
-                f"`extends`: {shown(base)}: {why}",
-                nearest(str(base), known, "services"),
-            )
-            self.compose.problems.append(problem)
-            return own
-        return own.over(self.fragment(base_path, base, chain))
+        return self.written[service].mapping[key].problem(message, hint, key=True)
 
 
 def load_compose(path: Path, override: Path | None, environ: Mapping[str, str]) -> Compose:
     """Services of a Compose file, with an override file merged over it; problems are collected, not raised.
 
-    `environ` stands behind `${VAR}`; a `.env` file beside the Compose file stands behind it.
+    `environ` stands behind `${VAR}`; a `.env` file beside the Compose file stands behind it. Relative paths begin at
+    the Compose file's folder, also those of the override file.
     """
     compose = Compose()
-    variables = Variables(_environment(path.parent / ".env", environ, compose))
-    files = _Files(compose, variables)
-    merged = files.services(path)
-    for name, fragment in (files.services(override) if override else {}).items():
-        merged[name] = fragment.over(merged[name]) if name in merged else fragment
-    if not merged and not compose.problems:
-        places = files.places[path]
-        compose.problems.append(places.problem((), "the Compose file declares no services"))
-    enabled = {one.strip() for one in environ.get("COMPOSE_PROFILES", "").split(",") if one.strip()}
-    for name, fragment in merged.items():
-        if fragment.profiles and not enabled & set(fragment.profiles) and "*" not in enabled:
-            compose.left_out[name] = fragment.profiles
-        else:
-            compose.services[name] = _service(name, fragment)
-    _check_order(compose, files.places.get(path))
-    for name, profiles in compose.left_out.items():
-        compose.notes.append(
-            f"{name}: left out, its profile {', '.join(profiles)} is not in COMPOSE_PROFILES"
-        )
-    for name in sorted(variables.unset):
-        compose.notes.append(f"the variable {name} of the Compose file is not set; it is empty")
+    known = _environment(path.parent / ".env", environ, compose)
+    name = known.get("COMPOSE_PROJECT_NAME") or _project_name(path.resolve().parent.name)
+    files = Files(compose.problems)
+    sections = files.project(
+        [path, *([override] if override else [])], path.parent, {"COMPOSE_PROJECT_NAME": name, **known}
+    )
+    compose.sections = {section: entries(found) for section, found in sections.items()}
+    if not compose.sections["services"] and not compose.problems:
+        compose.problems.append(Places.of_file(path).problem((), "the Compose file declares no services"))
+    if files.names and files.names[0].value is not None and "COMPOSE_PROJECT_NAME" not in known:
+        name = files.names[0].text if not isinstance(files.names[0].value, dict | list) else name
+    compose.project = read_sections(name, compose.sections, compose.problems)
+    read = {}
+    for service, item in compose.sections["services"].items():
+        compose.written[service] = item
+        read[service] = read_service(item, compose.problems)
+    _select(compose, read, known)
+    _check(compose)
+    _note(compose, path, override, files)
+    compose.problems[:] = dict.fromkeys(compose.problems)
     return compose
 
 
@@ -166,47 +91,148 @@ def _environment(path: Path, environ: Mapping[str, str], compose: Compose) -> di
         return dict(environ)
 
 
-def _service(name: str, fragment: Fragment) -> Service:
-    environment = {**fragment.from_files}
-    for key, value in fragment.environment.items():
-        if value is None:
-            environment.pop(key, None)
+def _project_name(folder: str) -> str:
+    return re.sub(r"[^a-z0-9_-]", "", folder.lower()).lstrip("_-")
+
+
+# -- services -----------------------------------------------------------------------------------------
+
+
+def _select(compose: Compose, read: Mapping[str, ComposeService], environ: Mapping[str, str]) -> None:
+    """Profiles that are off and services without a container leave; what the others need of them goes too."""
+    enabled = {one.strip() for one in environ.get("COMPOSE_PROFILES", "").split(",") if one.strip()}
+    kept: dict[str, ComposeService] = {}
+    for name, service in read.items():
+        if service.profiles and not enabled & set(service.profiles) and "*" not in enabled:
+            compose.left_out[name] = service.profiles
+        elif service.replicas == 0:
+            compose.notes.append(f"{name}: left out, the Compose file wants 0 containers of it")
         else:
-            environment[key] = value
-    tcp = [port.target for port in fragment.ports if port.protocol == "tcp"]
+            kept[name] = service
+    for name, service in kept.items():
+        service = _with_implied(service)
+        for other, dependency in list(service.depends_on.items()):
+            if other not in kept and other in read and not dependency.required:
+                rest = {key: one for key, one in service.depends_on.items() if key != other}
+                service = service.model_copy(update={"depends_on": rest})
+                compose.notes.append(f"{name}: does not wait for {other}, which is left out and not required")
+        compose.services[name] = _service(name, service, compose.written[name])
+
+
+def _with_implied(service: ComposeService) -> ComposeService:
+    """Links, taken mounts and shared namespaces are dependencies too (Compose specification, "depends_on")."""
+    shared = (service.network_mode, service.ipc, service.pid)
+    others = [
+        *(one for one, _ in service.links),
+        *(one for one, _ in service.volumes_from),
+        *(one.partition(":")[2] for one in shared if one and one.startswith("service:")),
+    ]
+    more = {one: Dependency(restart=True) for one in others if one not in service.depends_on}
+    networks = service.networks
+    if service.network_mode in ("bridge", "default"):
+        networks = {BRIDGE: NetworkUse()}
+    return service.model_copy(update={"depends_on": {**service.depends_on, **more}, "networks": networks})
+
+
+def _service(name: str, service: ComposeService, item: Sited) -> Service:
+    tcp = [port.target for port in (*service.expose, *service.ports) if port.protocol == "tcp"]
+    binds = {one.target: one.source for one in service.mounts if one.kind == "bind" and one.source}
+    unapplied = {key for key in places(item) if key not in _READ_BY_ALL and not key.startswith("x-")}
+    if len(binds) < len(service.mounts):
+        unapplied.add("volumes")
     return Service(
         name=name,
-        environment=environment,
-        command=fragment.command or (),
-        entrypoint=fragment.entrypoint or (),
-        ports=tuple(dict.fromkeys([*fragment.expose, *tcp])),
-        image=fragment.image,
-        build=fragment.build,
-        depends_on=fragment.depends_on,
-        mounts={target: source for target, source in fragment.mounts.items() if source is not None},
-        stop_grace=fragment.stop_grace or Duration.parse("10s"),
-        unapplied=tuple(
-            sorted([*fragment.unapplied, *(["volumes"] if None in fragment.mounts.values() else [])])
-        ),
+        environment=service.environment,
+        command=service.command or (),
+        entrypoint=service.entrypoint or (),
+        ports=tuple(dict.fromkeys(tcp)),
+        image=service.image,
+        build=_context(item),
+        depends_on={other: one.condition for other, one in service.depends_on.items()},
+        mounts=binds,
+        stop_grace=service.stop_grace_period or Duration.parse("10s"),
+        unapplied=tuple(sorted(unapplied)),
+        compose=service,
     )
 
 
-def _check_order(compose: Compose, places: Places | None) -> None:
-    """Every `depends_on` names a service, and none waits for itself."""
-    if places is None:
-        return
+def _context(item: Sited) -> str | None:
+    build = item.mapping.get("build")
+    if build is None or not isinstance(build.value, dict):
+        return None
+    context = build.value.get("context")
+    return context.text if context is not None and not isinstance(context.value, dict | list) else "."
+
+
+# -- what names what ----------------------------------------------------------------------------------
+
+
+def _check(compose: Compose) -> None:
+    """Every name that a service uses stands in the file, and no service waits for itself."""
+    project = compose.project
+    on = {network for service in compose.services.values() for network in service.compose.networks}
+    own = {name: Network() for name in ("default", BRIDGE) if name in on and name not in project.networks}
+    compose.project = project = project.model_copy(update={"networks": {**project.networks, **own}})
     for name, service in compose.services.items():
-        for other in service.depends_on:
-            loc: Loc = ("services", name, "depends_on")
-            if other not in compose.services:
-                hint = nearest(other, compose.services, "services")
-                compose.problems.append(
-                    places.problem(loc, f"`{name}` depends on {shown(other)}: no such service", hint)
-                )
-            elif name in _reached(compose.services, other):
-                compose.problems.append(
-                    places.problem(loc, f"`{name}` waits for `{other}`, which waits for `{name}`")
-                )
+        said = service.compose
+        _known(compose, name, "networks", said.networks, project.networks, "networks")
+        volumes = [one.source for one in said.mounts if one.kind == "volume" and one.source]
+        _known(compose, name, "volumes", volumes, project.volumes, "volumes")
+        _known(
+            compose,
+            name,
+            "secrets",
+            [one.source for one in said.secrets],
+            compose.sections["secrets"],
+            "secrets",
+        )
+        _known(
+            compose,
+            name,
+            "configs",
+            [one.source for one in said.configs],
+            compose.sections["configs"],
+            "configs",
+        )
+        _known(compose, name, "links", [one for one, _ in said.links], compose.services, "services")
+        _known(
+            compose, name, "volumes_from", [one for one, _ in said.volumes_from], compose.services, "services"
+        )
+        for key in ("network_mode", "ipc", "pid"):
+            mode = getattr(said, key) or ""
+            if mode.startswith("service:"):
+                _known(compose, name, key, [mode[len("service:") :]], compose.services, "services")
+        _check_order(compose, name, service)
+
+
+def _known(
+    compose: Compose, service: str, key: str, used: object, known: Mapping[str, object], noun: str
+) -> None:
+    assert isinstance(used, dict | list)
+    for one in used:
+        if one not in known and key in compose.written[service].mapping:
+            where = compose.written[service].mapping[key]
+            hint = nearest(one, known, noun)
+            if key in ("networks", "volumes", "secrets", "configs"):
+                hint += f"; what a service uses stands under the top-level `{key}`"
+            compose.problems.append(where.problem(f"`{service}`: {key}: {shown(one)} is not declared", hint))
+
+
+def _check_order(compose: Compose, name: str, service: Service) -> None:
+    item = compose.written[name]
+    where = item.mapping.get("depends_on", item)
+    for other in service.depends_on:
+        if (
+            other not in compose.services
+            and other in service.compose.depends_on
+            and "depends_on" in item.mapping
+        ):
+            hint = nearest(other, compose.services, "services")
+            compose.problems.append(
+                where.problem(f"`{name}` depends on {shown(other)}: no such service", hint)
+            )
+        elif other in compose.services and name in _reached(compose.services, other):
+            compose.problems.append(where.problem(f"`{name}` waits for `{other}`, which waits for `{name}`"))
 
 
 def _reached(services: Mapping[str, Service], start: str) -> set[str]:
@@ -218,3 +244,18 @@ def _reached(services: Mapping[str, Service], start: str) -> set[str]:
             found.add(name)
             todo += services[name].depends_on
     return found
+
+
+def _note(compose: Compose, path: Path, override: Path | None, files: Files) -> None:
+    for name, profiles in compose.left_out.items():
+        compose.notes.append(
+            f"{name}: left out, its profile {', '.join(profiles)} is not in COMPOSE_PROFILES"
+        )
+    for name in sorted(files.unset):
+        compose.notes.append(f"the variable {name} of the Compose file is not set; it is empty")
+    for suffix in (".yaml", ".yml"):
+        beside = path.with_name(f"{path.stem}.override{suffix}")
+        if beside.is_file() and (override is None or beside.resolve() != override.resolve()):
+            compose.notes.append(
+                f"{beside.name} is not merged, as with `docker compose --file`; a variant can name it"
+            )

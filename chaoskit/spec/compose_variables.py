@@ -1,11 +1,10 @@
-"""Compose's variables: `${VAR}` in values, `.env` and env files (Compose specification, "Interpolation")."""
+"""Compose's variables: `${VAR}` in values (Compose specification, "Interpolation")."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _OPEN = re.compile(rf"\$(?:\$|({_NAME})|\{{({_NAME})(:?[-?+])?)")
@@ -87,39 +86,3 @@ def _closing(text: str, at: int) -> int:
                 return at
         at += 1
     raise BadVariable("a `${` is never closed")
-
-
-def read_env_file(path: Path, variables: Variables | None = None) -> dict[str, str]:
-    """KEY=VALUE lines; `#` comments, `export`, single quotes (literal) and double quotes (escapes, variables).
-
-    Raises:
-        OSError, UnicodeDecodeError: the file cannot be read.
-        BadVariable: a line is no KEY=VALUE, with its number.
-    """
-    found: dict[str, str] = {}
-    for number, raw in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
-        line = raw.strip().removeprefix("export ").lstrip()
-        if not line or line.startswith("#"):
-            continue
-        name, equals, value = line.partition("=")
-        if not re.fullmatch(r"[^\s=]+", name.strip()):
-            raise BadVariable(f"{path.name}, line {number}: write NAME=value")
-        if not equals:
-            continue
-        try:
-            found[name.strip()] = _env_value(value.strip(), variables, found)
-        except BadVariable as error:
-            raise BadVariable(f"{path.name}, line {number}: {error}") from None
-    return found
-
-
-def _env_value(value: str, variables: Variables | None, before: Mapping[str, str]) -> str:
-    if value[:1] == "'" and "'" in value[1:]:
-        return value[1 : value.index("'", 1)]
-    if value[:1] == '"' and '"' in value[1:]:
-        value = value[1 : value.index('"', 1)].replace("\\n", "\n").replace("\\t", "\t")
-    else:
-        value = re.split(r"\s#", value, maxsplit=1)[0].rstrip()
-    if variables is None:
-        return value
-    return Variables({**before, **variables.values}, variables.unset).fill(value)

@@ -41,14 +41,16 @@ class Node:
     value: Scalar | list[Node] | list[tuple[Node, Node]]
     kind: str
     merge: bool = False
+    tag: str = ""
     open: bool = field(default=True, repr=False)
 
 
 class Composer:
     """Events to nodes without recursion, so that no nesting can exhaust the stack."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, tags: frozenset[str] = frozenset()) -> None:
         self.text = text
+        self.tags = tags
         self.nodes = 0
         self.anchors: dict[str, Node] = {}
 
@@ -126,9 +128,9 @@ class Composer:
             assert isinstance(event, MappingStartEvent | SequenceStartEvent)
             kind = "mapping" if isinstance(event, MappingStartEvent) else "list"
             wanted = _CORE + ("map" if kind == "mapping" else "seq")
-            if event.tag not in (None, "!", wanted):
+            if event.tag not in (None, "!", wanted, *self.tags):
                 self.text.refuse(_at(event), f"the tag {event.tag!r} means nothing here", "remove it")
-            node = Node(_at(event), [], kind)
+            node = Node(_at(event), [], kind, tag=self._own(event.tag))
         if event.anchor is not None:
             self.anchors[event.anchor] = node
         return node
@@ -154,6 +156,8 @@ class Composer:
         value: Scalar = text
         if event.tag is None or event.tag == "!":
             value = resolve(text) if event.implicit[0] and event.tag is None else text
+        elif event.tag in self.tags:
+            value = resolve(text) if event.style in (None, "") else text
         elif event.tag.startswith(_CORE) and event.tag != _CORE + "str":
             value = resolve(text)
             fits = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}.get(
@@ -164,7 +168,10 @@ class Composer:
         elif event.tag != _CORE + "str":
             self.text.refuse(_at(event), f"the tag {event.tag!r} means nothing here", "remove it")
         merge = text == "<<" and event.implicit[0]
-        return Node(_at(event), value, _kind(value), merge, open=False)
+        return Node(_at(event), value, _kind(value), merge, self._own(event.tag), open=False)
+
+    def _own(self, tag: str | None) -> str:
+        return tag if tag in self.tags and tag is not None else ""
 
     def _pairs(self, mapping: Node) -> list[tuple[Node, Node]]:
         flat: list[Any] = mapping.value  # type: ignore[assignment]

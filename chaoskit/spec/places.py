@@ -99,6 +99,8 @@ class Places:
     text: Text
     _values: dict[Loc, Position] = field(default_factory=dict)
     _keys: dict[Loc, Position] = field(default_factory=dict)
+    tags: dict[Loc, str] = field(default_factory=dict)
+    """YAML tags of the values that carry one."""
 
     @classmethod
     def of_file(cls, path: Path) -> Places:

@@ -25,14 +25,14 @@ class Document:
     places: Places
 
 
-def read(path: Path, noun: str = "file") -> Document:
-    """Read one YAML file whose root is a mapping.
+def read(path: Path, noun: str = "file", tags: frozenset[str] = frozenset()) -> Document:
+    """Read one YAML file whose root is a mapping. `tags` are allowed beside YAML's own; `Places.tags` has them.
 
     Raises:
         InputError: with file:line:column, for everything that is not such a file.
     """
     text = Text(path, _decode(path, noun))
-    composer = Composer(text)
+    composer = Composer(text, tags)
     root = composer.compose()
     if root is None:
         text.refuse(
@@ -91,6 +91,8 @@ class _Values:
                 node.at, f"aliases expand to more than {NODES_MAX} values", "an alias bomb is refused"
             )
         self.places.add(loc, node.at, key_at)
+        if node.tag:
+            self.places.tags[loc] = node.tag
         if node.kind == "list":
             items: list[Any] = node.value  # type: ignore[assignment]
             return [self.build(item, (*loc, index)) for index, item in enumerate(items)]

@@ -81,6 +81,7 @@ services:
     stop_grace_period: 1m30s
     healthcheck: {test: [CMD, x]}
     x-note: ignored
+volumes: {named: }
 """,
         GIVEN="yes",
     )
@@ -149,8 +150,8 @@ def test_services_of_a_profile_that_is_off_are_left_out(tmp_path: Path) -> None:
         ("services: {a: 3}\n", "compose.yaml:1:15: `a`: 3 is no mapping"),
         ("services: {a: {imgae: x}}\n", "compose.yaml:1:16: a Compose service has no key `imgae`"),
         ("service: {a: {image: x}}\n", "compose.yaml:1:1: a Compose file has no key `service`"),
-        ("include: [x]\nservices: {a: {image: x}}\n", "compose.yaml:1:1: `include` is not supported"),
-        ("services: {a: {ports: [0]}}\n", "compose.yaml:1:23: `ports`: '0' is no port"),
+        ("include: [x.yaml]\nservices: {a: {image: x}}\n", "x.yaml:1:1: no such Compose file"),
+        ("services: {a: {ports: [0]}}\n", "compose.yaml:1:24: `ports`: '0' is no port"),
         ("services: {a: {ports: 80}}\n", "compose.yaml:1:23: `ports`: 80 is no list"),
         (
             "services: {a: {image: [x]}}\n",
@@ -176,12 +177,12 @@ def test_services_of_a_profile_that_is_off_are_left_out(tmp_path: Path) -> None:
         ),
         (
             "services: {a: {depends_on: {a: {condition: up}}}}\n",
-            "compose.yaml:1:28: `depends_on`: 'up' is no condition",
+            "compose.yaml:1:44: `depends_on`: 'up' is no condition",
         ),
         ("services: {a: {extends: b}}\n", "compose.yaml:1:25: `extends`: 'b': no such service"),
         ("services: {a: {extends: a}}\n", "compose.yaml:1:25: `extends`: 'a': extends itself"),
         ("services: {a: {extends: {file: no.yaml, service: a}}}\n", "no.yaml:1:1: no such Compose file"),
-        ("services: {a: {volumes: ['x:y']}}\n", "compose.yaml:1:25: `volumes`: 'y' is no absolute path"),
+        ("services: {a: {volumes: ['x:y']}}\n", "compose.yaml:1:26: `volumes`: 'y' is no absolute path"),
     ],
 )
 def test_a_mistake_is_told_at_its_place(tmp_path: Path, text: str, says: str) -> None:

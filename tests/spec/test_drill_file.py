@@ -189,7 +189,7 @@ def test_every_mistake_of_every_file_is_told_at_once(tmp_path: Path) -> None:
         "drill.yaml:10:9: no service is called 'dd'",
         "system.yaml:10:5: no service is called 'db3'",
         "system.yaml:31:3: `db` needs exactly one of run, postgresql",
-        "compose.yaml:4:13: `expose`: '99999' is no port",
+        "compose.yaml:4:14: `expose`: '99999' is no port",
         "compose.yaml:14:17: `app` depends on 'dbx': no such service",
     ):
         assert place in said
