@@ -92,6 +92,13 @@ class SystemFile(Frozen):
     local: Annotated[
         dict[str, LocalService], Field(description="how each service runs without Docker, by service")
     ] = {}
+    disposable: Annotated[
+        bool,
+        Field(
+            description="what exists before a run may be used and changed by it: external volumes and networks, "
+            "devices, the engine's socket; without it the docker runtime refuses them"
+        ),
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,7 @@ def load_system(
         folder=str(folder),
         variant=variant,
         services=compose.services,
+        compose_project=compose.project,
     )
     link_index = checked.index.get("links", [])
     problems += check_names(system, places, link_index, compose.left_out, services_known=ok)
