@@ -224,31 +224,30 @@ def run_trials(ground: Ground, instants: int, beside: int, seed: str) -> list[Tr
             return list(pool.map(one, shares))
 
 
-def kill_with_janitor(ground: Ground, victim: Victims, after_s: float) -> tuple[str, list[str]]:
-    """SIGKILL of a conductor, and of its janitor and its supervisor as soon as they are seen; returns what was left."""
-    run = new_run()
-    done = threading.Event()
+def kill_with_keepers(ground: Ground, victim: Victims, after_s: float) -> tuple[str, list[str]]:
+    """SIGKILL of a conductor, its janitor and its supervisor; returns the run, and what was left.
+
+    The keepers are stopped just before, as soon as they are seen, so that they cannot begin to clean up.
+    """
+    run, done = new_run(), threading.Event()
 
     def hunt() -> None:
-        """Stopped while the conductor lives, so that they cannot begin to clean up; killed once it is dead."""
-        while not done.is_set():
-            for pid in keepers_of(run):
-                send(*pid, signal.SIGSTOP)
-            time.sleep(0.002)
+        done.wait(max(0.0, after_s - 0.3))
+        while not done.wait(0.01):
+            for keeper in keepers_of(run):
+                send(*keeper, signal.SIGSTOP)
 
-    hunter = threading.Thread(target=hunt)
-    begin = threading.Timer(max(0.0, after_s - 0.05), hunter.start)
-    begin.start()
-    try:
-        victim.order(run, after_s)
-    finally:
-        begin.join()
-        done.set()
-        hunter.join()
-    for pid in keepers_of(run):
-        send(*pid, signal.SIGKILL)
+    with ThreadPoolExecutor(1) as pool:
+        hunting = pool.submit(hunt)
+        try:
+            victim.order(run, after_s)
+        finally:
+            done.set()
+        hunting.result()
     end = time.monotonic() + GONE_WITHIN_S
-    while keepers_of(run) and time.monotonic() < end:
+    while (keepers := keepers_of(run)) and time.monotonic() < end:
+        for keeper in keepers:
+            send(*keeper, signal.SIGKILL)
         time.sleep(0.01)
     return run, ground.left(run)
 

@@ -87,14 +87,8 @@ def bench() -> Iterator[Bench]:
     remove(one.engine, one.made)
 
 
-def dead(run: str) -> Owner:
-    """A conductor that this machine does not know any more."""
-    here = Owner.this(run, "/nowhere/runs/x")
-    return Owner(here.run, here.boot, here.pid, 1, here.state, here.namespace, here.host)
-
-
 def test_whatever_state_it_is_in_it_goes_and_nothing_else_does(bench: Bench) -> None:
-    owner = dead(bench.prefix)
+    owner = Owner.this(bench.prefix, "/nowhere/runs/x")  # a dead one's objects would fall to any run's sweep
     mine, bystanders = owner.labels, {"chaoskit-test": bench.prefix}
     network = bench.network("net", mine)
     data = bench.volume("data", mine)
