@@ -24,8 +24,8 @@ from chaoskit.spec.compose_tree import Sited, entries
 from chaoskit.spec.compose_variables import BadVariable, Variables
 from chaoskit.spec.places import Places, nearest, shown
 
-BRIDGE = "_bridge"
-"""Key of the network that services with `network_mode: bridge` are on: the run's own, on which no names are known."""
+BRIDGE = "engine-bridge"
+"""Key of the network that services with `network_mode: bridge` are on: the run's own, as two runs would meet there."""
 _READ_BY_ALL = keys(
     "build command depends_on entrypoint env_file environment expose extends image ports profiles stop_grace_period "
     "volumes container_name hostname"
@@ -128,10 +128,10 @@ def _with_implied(service: ComposeService) -> ComposeService:
         *(one.partition(":")[2] for one in shared if one and one.startswith("service:")),
     ]
     more = {one: Dependency(restart=True) for one in others if one not in service.depends_on}
-    networks = service.networks
+    made = service.model_copy(update={"depends_on": {**service.depends_on, **more}})
     if service.network_mode in ("bridge", "default"):
-        networks = {BRIDGE: NetworkUse()}
-    return service.model_copy(update={"depends_on": {**service.depends_on, **more}, "networks": networks})
+        made = made.model_copy(update={"networks": {BRIDGE: NetworkUse()}, "network_mode": None})
+    return made
 
 
 def _service(name: str, service: ComposeService, item: Sited) -> Service:
