@@ -139,6 +139,9 @@ class DockerLifecycle:
             if prepared.revived:
                 return
             raise EnvironmentBroken(f"{prepared.service} is running already")
+        # The engine may not have told of its end yet; heard after the start, it would be taken for the new one's.
+        await asyncio.wait_for(replica.ended.wait(), _GONE_S)
+        replica.ended.clear()
         await services.start_again(self._engine, replica)
 
     async def _until_done(self, replica: Replica) -> None:

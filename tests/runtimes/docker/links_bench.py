@@ -9,23 +9,26 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from chaoskit.model.estate import Address
-from chaoskit.model.system import Link, Service, System
+from chaoskit.model.lease import LinkUndo, ToxicUndo, Undo
+from chaoskit.model.system import Link, LocalService, Service, System
 from chaoskit.runtimes.docker import services
 from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.hand import Hand
 from chaoskit.runtimes.docker.link_layout import LinkLayout, lay_out
 from chaoskit.runtimes.docker.links import DockerLinks
+from chaoskit.runtimes.docker.processes import Container, DockerProcesses
 from chaoskit.runtimes.docker.services import Attachment, Recipe, Replica
 from chaoskit.runtimes.readiness import accepts
 
 IMAGE = "bank:1.0"
 _CLONE_NEWNET = 0x40000000
-#: Answers each line with its own name, and floods whoever asks for it.
+#: Answers each line with its own name, an HTTP request with zeros, and floods whoever asks for it.
 ECHO = """
 import socketserver, sys, threading
 class Echo(socketserver.StreamRequestHandler):
@@ -33,6 +36,10 @@ class Echo(socketserver.StreamRequestHandler):
         for line in self.rfile:
             if line == b"flood\\n":
                 while True: self.wfile.write(bytes(65536))
+            if line.startswith(b"GET "):
+                while self.rfile.readline().strip(): pass
+                self.wfile.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 200\\r\\n\\r\\n" + bytes(200))
+                continue
             self.wfile.write(sys.argv[1].encode() + b" " + line)
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
@@ -53,12 +60,17 @@ def system(links: Sequence[str]) -> System:
         services={name: Service(name=name, ports=(7000,)) for name in names},
         links=parsed,
         journeys={},
+        local={name: LocalService(run="echo", ready="/") for name in names},  # all speak HTTP, for witnesses
     )
+
+
+async def _give_up(service: str) -> None:
+    """No restart policy is set here."""
 
 
 @dataclass
 class Bench:
-    """A run's links, its services' containers by name."""
+    """A run's links, its services' containers by name; as much of an estate as the faults of links need."""
 
     engine: Engine
     hand: Hand
@@ -67,6 +79,30 @@ class Bench:
     replicas: dict[str, Replica]
     labels: dict[str, str]
     prefix: str
+    plan: Any
+    run = "bench"
+    capabilities = frozenset({"links", "processes"})
+
+    @property
+    def processes(self) -> DockerProcesses:
+        """By host pid."""
+        return DockerProcesses(
+            self.hand, lambda name: [Container(self.replicas[name].id, self.replicas[name].pid)], _give_up
+        )
+
+    async def undo(self, undo: Undo) -> None:
+        """As an estate does."""
+        for step in undo.steps:
+            if isinstance(step, LinkUndo):
+                await self.links.enable(step.link, True)
+            elif isinstance(step, ToxicUndo):
+                await self.links.remove_toxic(step.link, step.toxic)
+
+    def server(self) -> Replica:
+        """The container of the first network's Toxiproxy."""
+        found = next(iter(self.links._servers.values()))._server
+        assert found is not None
+        return found
 
     def connect(self, caller: str, to: Address, within_s: float = 5.0) -> socket.socket:
         """From inside a caller's network, as its own processes would."""
@@ -152,7 +188,7 @@ async def bench(
             name: _replica(name, named[name], layout, prefix, labels, ports) for name in start or named
         }
         proxied.find = lambda name: [replicas[name]] if name in replicas else []
-        here = Bench(engine, hand, proxied, layout, replicas, labels, prefix)
+        here = Bench(engine, hand, proxied, layout, replicas, labels, prefix, SimpleNamespace(system=made))
         try:
             await asyncio.gather(
                 proxied.start(), *(services.create_and_start(engine, one) for one in replicas.values())
@@ -196,3 +232,27 @@ def _remove(engine: Engine, prefix: str) -> None:
             container.remove(force=True, v=True)
     for network in engine.client.networks.list(filters=filters):
         network.remove()
+
+
+class Running:
+    """A bench with a loop of its own, shared by the tests of a module: `do` runs work in it."""
+
+    def __init__(self, links: Sequence[str], **more: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._open = bench(links, **more)
+        self.bench: Bench = self.do(self._open.__aenter__())
+
+    def do(self, work: Coroutine[Any, Any, Any], within_s: float = 60.0) -> Any:
+        """Its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_s)
+
+    def close(self) -> None:
+        """Remove everything."""
+        try:
+            self.do(self._open.__aexit__(None, None, None))
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
