@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from chaoskit.errors import ChaoskitError, EnvironmentBroken
+from chaoskit.model.compose import ComposeService
 from chaoskit.model.estate import Address
 from chaoskit.model.system import System
 from chaoskit.runtimes.population import populate, until_streaming
@@ -34,14 +35,24 @@ def is_task(system: System, name: str) -> bool:
 
 
 def before(system: System, service: str) -> dict[str, str]:
-    """What must be there before the service starts, and how: Compose's depends_on; a standby needs its
-    primary.
+    """What must be there before the service starts, and how: Compose's depends_on, and whose namespaces and mounts it
+    shares; a standby needs its primary.
     """
-    conditions = dict(system.services[service].depends_on)
+    conditions = {
+        **dict.fromkeys(_shared(system.services[service].compose), "service_started"),
+        **system.services[service].depends_on,
+    }
     role = system.role_of(service)
     if role is not None and system.roles[role].standby == service:
         conditions[system.roles[role].primary] = "service_healthy"
     return conditions
+
+
+def _shared(compose: ComposeService) -> list[str]:
+    """Services whose running container this one is joined to, in whatever way."""
+    modes = (compose.network_mode, compose.pid, compose.ipc)
+    joined = [mode.removeprefix("service:") for mode in modes if mode and mode.startswith("service:")]
+    return [*joined, *(name for name, _ in compose.volumes_from)]
 
 
 def refuse_cycles(system: System) -> None:

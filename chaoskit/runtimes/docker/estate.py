@@ -89,11 +89,16 @@ class DockerEstate:
             raise EnvironmentBroken(
                 f"no port of {service} is known: give `expose` in the Compose file, or EXPOSE in its image"
             )
-        replicas = sorted(self.replicas[service], key=lambda one: not one.running)
-        for replica in replicas:
-            for attachment in replica.recipe.networks:
-                if address := replica.addresses.get(attachment.network):
-                    return Address(address, ports[0])
+        mode = self.plan.system.services[service].compose.network_mode or ""
+        if mode.startswith("service:"):
+            return Address(self.direct(mode.removeprefix("service:")).host, ports[0])
+        if mode == "host":
+            return Address("127.0.0.1", ports[0])
+        for replica in sorted(self.replicas[service], key=lambda one: not one.running):
+            wanted = [attachment.network for attachment in replica.recipe.networks]
+            found = [*(replica.addresses.get(network) for network in wanted), *replica.addresses.values()]
+            if address := next(filter(None, found), None):
+                return Address(address, ports[0])
         raise EnvironmentBroken(f"{service} has no address on a network of the run")
 
     def _addresses(self, service: str) -> Sequence[str]:

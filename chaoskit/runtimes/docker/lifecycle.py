@@ -85,7 +85,7 @@ class DockerLifecycle:
                 async with asyncio.timeout(prepared.within_s):
                     await self._start(prepared)
             except TimeoutError:
-                raise self._broken(
+                raise await self._broken(
                     service, f"{service} was not ready within {prepared.within_s:g} s"
                 ) from None
         self.ready[service].set()
@@ -148,7 +148,7 @@ class DockerLifecycle:
         await replica.ended.wait()
         if replica.exit_code != 0:
             how = in_words(replica.exit_code, replica.out_of_memory)
-            raise self._broken(
+            raise await self._broken(
                 replica.service, f"{replica.service} ended ({how}), and others wait for it to end well"
             )
 
@@ -176,7 +176,10 @@ class DockerLifecycle:
             working.cancel()
             ended.cancel()
         how = in_words(replica.exit_code, replica.out_of_memory)
-        raise self._broken(prepared.service, f"{prepared.service} ended ({how}) before it was ready")
+        raise await self._broken(prepared.service, f"{prepared.service} ended ({how}) before it was ready")
 
-    def _broken(self, service: str, message: str) -> EnvironmentBroken:
+    async def _broken(self, service: str, message: str) -> EnvironmentBroken:
+        for replica in self._replicas[service]:
+            if replica.ended.is_set():
+                await self._logs.last_words(replica.id)
         return EnvironmentBroken(with_tail(message, self.log_path(service)))

@@ -20,7 +20,7 @@ class Logs:
         self._engine = engine
         self._folder = folder
         self._client: docker.DockerClient | None = None
-        self._following: set[threading.Thread] = set()
+        self._following: dict[str, threading.Thread] = {}
 
     async def start(self) -> None:
         """Make the folder and the connection. Raises EngineSilent."""
@@ -33,12 +33,16 @@ class Logs:
 
     def follow(self, service: str, container: str, since_s: float) -> None:
         """Append what the container writes from `since_s` (seconds since the epoch) on, until it ends."""
-        self._following = {thread for thread in self._following if thread.is_alive()}
         thread = threading.Thread(
             target=self._copy, args=(service, container, since_s), name=f"log of {service}", daemon=True
         )
-        self._following.add(thread)
+        self._following[container] = thread
         thread.start()
+
+    async def last_words(self, container: str) -> None:
+        """Wait, for a moment at most, until all that an ended container has written is in its file."""
+        if (thread := self._following.get(container)) is not None:
+            await asyncio.to_thread(thread.join, _LAST_WORDS_S)
 
     def _copy(self, service: str, container: str, since_s: float) -> None:
         assert self._client is not None
@@ -53,7 +57,7 @@ class Logs:
         """Wait for the last words of containers that have ended, then stop."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _LAST_WORDS_S
-        for thread in self._following:
+        for thread in tuple(self._following.values()):
             await asyncio.to_thread(thread.join, max(0.0, deadline - loop.time()))
         if self._client is not None:
             self._client.close()

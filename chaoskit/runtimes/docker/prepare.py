@@ -38,6 +38,11 @@ def names_of(system: System, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([name, *given, *aliases, *linked]))
 
 
+def container_name(prefix: str, service: Service, number: int) -> str:
+    """What the engine calls a service's container; `container_name` gives way to it, and stays as an alias."""
+    return f"{prefix}-{service.name}" + (f"-{number}" if service.compose.replicas > 1 else "")
+
+
 def ports_of(system: System, service: str, image: Mapping[str, Any]) -> tuple[int, ...]:
     """The service's TCP ports, the main one first: its role's, Compose's `expose` and `ports`, the image's EXPOSE."""
     role = system.role_of(service)
@@ -74,7 +79,7 @@ def prepare(
     numbers = range(1, compose.replicas + 1)
     recipes = tuple(
         Recipe(
-            f"{prefix}-{service.name}" + (f"-{number}" if compose.replicas > 1 else ""),
+            container_name(prefix, service, number),
             str(image["Id"]),
             {**compose.labels, **labels, SERVICE: service.name},
             _attachments(service, networks, names, caller, number),

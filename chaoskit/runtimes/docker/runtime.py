@@ -6,13 +6,11 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 from chaoskit.errors import ChaoskitError
 from chaoskit.model.plan import Fidelity, Plan
-from chaoskit.model.system import Service
 from chaoskit.runtimes.bring_up import bring_up, refuse_cycles
-from chaoskit.runtimes.docker import images
+from chaoskit.runtimes.docker import images, run_files
 from chaoskit.runtimes.docker.engine import engine_url
 from chaoskit.runtimes.docker.estate import CAPABILITIES, DockerEstate
 from chaoskit.runtimes.docker.fidelity import describe
@@ -22,7 +20,9 @@ from chaoskit.runtimes.docker.link_layout import lay_out
 from chaoskit.runtimes.docker.links import DockerLinks
 from chaoskit.runtimes.docker.networks import Networks
 from chaoskit.runtimes.docker.preflight import preflight
-from chaoskit.runtimes.docker.prepare import names_of, networks_of, ports_of, prepare
+from chaoskit.runtimes.docker.prepare import container_name, names_of, networks_of, ports_of, prepare
+from chaoskit.runtimes.docker.translate import Context, container_options
+from chaoskit.runtimes.docker.volumes_plan import plan_volumes
 
 
 class DockerRuntime:
@@ -65,8 +65,11 @@ async def _lay(plan: Plan, run: str, ground: Ground) -> DockerEstate:
     """Networks, volumes and the layout of links: all that is decided before the first service starts."""
     system, engine, labels = plan.system, ground.engine, ground.owner.labels
     networks = Networks(engine, ground.prefix, labels)
-    inspected, _ = await asyncio.gather(
-        images.ensure(engine, system, ground.scratch), networks.create(system)
+    files = plan_volumes(system, ground.prefix, ground.scratch)
+    inspected, _, _ = await asyncio.gather(
+        images.ensure(engine, system, ground.scratch),
+        networks.create(system),
+        run_files.make(engine, files, labels),
     )
     on = {name: tuple(map(networks.name, networks_of(one))) for name, one in system.services.items()}
     names = {name: names_of(system, name) for name in system.services}
@@ -74,28 +77,22 @@ async def _lay(plan: Plan, run: str, ground: Ground) -> DockerEstate:
     replicas = {name: one.compose.replicas for name, one in system.services.items()}
     layout = lay_out(system, on, names, ports, replicas)
     links = DockerLinks(engine, layout, run, labels, ground.hand)
-    prepared = {
-        name: prepare(
+    containers = {
+        name: container_name(ground.prefix, service, 1) for name, service in system.services.items()
+    }
+    prepared = {}
+    for name, service in system.services.items():
+        options = container_options(service, Context(files.mounts[name], containers, labels))
+        prepared[name] = prepare(
             system,
             service,
             inspected[name],
-            ground.preparations.apply(name, _options(service)),
+            ground.preparations.apply(name, options),
             networks.names,
             layout.callers.get(name),
             ground.prefix,
             labels,
         )
-        for name, service in system.services.items()
-    }
     estate = DockerEstate(plan, run, ground, prepared, links)
     await estate.listen()
     return estate
-
-
-def _options(service: Service) -> dict[str, Any]:
-    return {
-        "environment": dict(service.environment),
-        "command": list(service.command) or None,
-        "entrypoint": list(service.entrypoint) or None,
-        "volumes": {source: {"bind": target, "mode": "ro"} for target, source in service.mounts.items()},
-    }

@@ -114,14 +114,16 @@ class Watch:
         replica.ended.set()
         unasked = not replica.asked and not (replica.service in self._tasks and event.exit_code == 0)
         if unasked:
-            status = in_words(event.exit_code, replica.out_of_memory)
-            log = self._logs.path(replica.service)
-            self.exits.append(Exit(replica.service, event.at_ns, status, tail(log)))
+            self._begin(self._tell(replica, event.at_ns, in_words(event.exit_code, replica.out_of_memory)))
         if replica.service in self._tasks or any(one.running for one in self._replicas[replica.service]):
             return
         self._links.gone(replica.service)
         if unasked:  # a crashed callee must look dead as a killed one does
             self._begin(self._mirror(replica.service))
+
+    async def _tell(self, replica: Replica, at_ns: int, status: str) -> None:
+        await self._logs.last_words(replica.id)
+        self.exits.append(Exit(replica.service, at_ns, status, tail(self._logs.path(replica.service))))
 
     async def _mirror(self, service: str) -> None:
         await self._links.mirror(service, "refused")

@@ -1,0 +1,250 @@
+"""Systems on the real engine: they come up in order, are what the Compose file says, and go without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any, cast
+
+import docker
+import pytest
+
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.estate import Address
+from chaoskit.model.lease import MirrorUndo, ProcessRef, Undo
+from chaoskit.runtimes.docker.engine import engine_url
+from chaoskit.runtimes.docker.estate import DockerEstate
+from tests.runtimes.docker.conftest import Provision, eventually, in_a_loop
+from tests.runtimes.docker.systems import idle, plan_of, web
+
+pytestmark = pytest.mark.docker
+
+
+async def get(address: Address) -> int:
+    """The status of one HTTP answer; OSError as the network has it."""
+    async with asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        try:
+            writer.write(b"GET / HTTP/1.1\r\nHost: it\r\n\r\n")
+            words = (await reader.readline()).split()
+        finally:
+            writer.close()
+    if len(words) < 2:
+        raise ConnectionResetError("accepted, then closed")
+    return int(words[1])
+
+
+async def answers(address: Address) -> bool:
+    try:
+        return await get(address) == 200
+    except OSError:
+        return False
+
+
+def inspected(estate: DockerEstate, service: str) -> dict[str, Any]:
+    client = docker.DockerClient(base_url=engine_url())
+    try:
+        return dict(client.api.inspect_container(estate.containers(service)[0].id))
+    finally:
+        client.close()
+
+
+async def inside(estate: DockerEstate, service: str, *argv: str) -> str:
+    """What a command in the service's container prints."""
+
+    def run() -> str:
+        client = docker.DockerClient(base_url=engine_url())
+        try:
+            code, output = client.containers.get(estate.containers(service)[0].id).exec_run(list(argv))
+        finally:
+            client.close()
+        assert code == 0, output
+        return cast(bytes, output).decode()
+
+    return await asyncio.to_thread(run)
+
+
+@in_a_loop
+async def test_two_runs_of_one_file_at_once_never_meet(tmp_path: Path, provision: Provision) -> None:
+    services = {
+        "front": web(behind="back", container_name="the-front", depends_on=["back"]),
+        "back": web(volumes=["./serve.pl:/serve.pl:ro", "kept:/kept"]),
+    }
+    plan = plan_of(tmp_path / "one", services, ["front -> back"], volumes={"kept": {}})
+    async with provision(plan) as one, provision(plan) as other:
+        for estate in (one, other):
+            assert await get(estate.links.address("customers -> front")) == 200
+            assert estate.direct("back").port == 8080
+        assert one.direct("back") != other.direct("back")
+        await inside(one, "back", "touch", "/kept/mine")
+        assert await inside(other, "back", "ls", "/kept") == ""
+        await one.processes.kill("back")
+        await eventually(lambda: one.replicas["back"][0].ended.is_set())
+        assert await get(one.links.address("customers -> front")) == 503
+        assert await get(other.links.address("customers -> front")) == 200
+
+
+@in_a_loop
+async def test_a_crash_is_an_exit_and_a_restart_brings_the_links_back(
+    tmp_path: Path, provision: Provision
+) -> None:
+    services = {"front": web(behind="back"), "back": web()}
+    async with provision(plan_of(tmp_path / "it", services, ["front -> back"])) as estate:
+        link = estate.links.address("customers -> front")
+        pid = estate.containers("back")[0].pid
+        os.kill(pid, signal.SIGKILL)  # nobody's fault: a crash
+        await eventually(lambda: estate.replicas["back"][0].ended.is_set())
+        (crash,) = await estate.exits()
+        assert (crash.service, crash.status) == ("back", "killed by SIGKILL")
+        assert await get(link) == 503
+        await estate.lifecycle.start("back")
+        await eventually(lambda: answers(link))
+        with pytest.raises(EnvironmentBroken, match="running already"):
+            await estate.lifecycle.start("back")
+        await estate.lifecycle.stop("back")
+        await estate.undo(Undo(steps=(MirrorUndo(service="back"),)))  # it does not listen: nothing comes back
+        assert await get(link) == 503
+        assert len(await estate.exits()) == 1, "what was asked for is no crash"
+
+
+@in_a_loop
+async def test_a_killed_service_is_revived_by_its_restart_policy(
+    tmp_path: Path, provision: Provision
+) -> None:
+    services = {"front": web(behind="back"), "back": web(restart="always")}
+    async with provision(plan_of(tmp_path / "it", services, ["front -> back"])) as estate:
+        before = await estate.processes.tree("back")
+        await estate.processes.kill("back")
+        await eventually(lambda: _anew(estate, before))
+        await eventually(lambda: answers(estate.links.address("customers -> front")))
+        assert await estate.exits() == ()
+        await estate.lifecycle.start("back")  # it runs already, by its own policy's doing
+        await estate.processes.kill("back", revive=False)
+        await eventually(lambda: estate.replicas["back"][0].ended.is_set())
+        await estate.lifecycle.start("back")
+        assert inspected(estate, "back")["HostConfig"]["RestartPolicy"]["Name"] == "always"
+
+
+async def _anew(estate: DockerEstate, before: tuple[ProcessRef, ...]) -> bool:
+    now = await estate.processes.tree("back")
+    return bool(now) and not set(now) & set(before)
+
+
+@in_a_loop
+async def test_services_wait_for_what_they_depend_on(tmp_path: Path, provision: Provision) -> None:
+    services = {
+        "app": web(depends_on={"migration": {"condition": "service_completed_successfully"}}),
+        "migration": {
+            "image": "debian:bookworm-slim",
+            "command": ["sh", "-c", "sleep 0.3; echo done > /shared/done"],
+            "volumes": ["shared:/shared"],
+            "depends_on": {"app2": {"condition": "service_healthy"}},
+        },
+        "app2": web(),
+    }
+    async with provision(plan_of(tmp_path / "it", services, volumes={"shared": {}})) as estate:
+        began = {
+            name: (
+                inspected(estate, name)["State"]["StartedAt"],
+                inspected(estate, name)["State"]["FinishedAt"],
+            )
+            for name in services
+        }
+        assert began["app2"][0] < began["migration"][0] < began["migration"][1] < began["app"][0]
+        assert await estate.exits() == (), "a task that ended well has not crashed"
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        (idle(command=["sh", "-c", "echo out of ink; exit 3"]), ["app ended (exit status 3)", "out of ink"]),
+        (
+            web(
+                healthcheck={
+                    "test": ["CMD", "sh", "-c", "echo fever; exit 1"],
+                    "interval": "50ms",
+                    "retries": 2,
+                }
+            ),
+            ["app is unhealthy", "fever", "exit status 1"],
+        ),
+        (idle(command=["no-such-program"]), ["app", "no-such-program"]),
+    ],
+    ids=["ends", "unhealthy", "no program"],
+)
+@in_a_loop
+async def test_what_does_not_come_up_says_why_and_leaves_nothing(
+    tmp_path: Path, provision: Provision, service: dict[str, Any], words: list[str]
+) -> None:
+    service.setdefault("expose", ["8080"])
+    with pytest.raises(EnvironmentBroken) as told:
+        async with provision(plan_of(tmp_path / "it", {"app": service})):
+            pass
+    for word in words:
+        assert word in str(told.value)
+
+
+@in_a_loop
+async def test_replicas_share_a_name_and_one_death_is_not_the_services(
+    tmp_path: Path, provision: Provision
+) -> None:
+    services = {"front": web(behind="back"), "back": web(deploy={"replicas": 2})}
+    async with provision(plan_of(tmp_path / "it", services, ["front -> back"])) as estate:
+        assert len(estate.containers("back")) == 2
+        link = estate.links.address("customers -> front")
+        assert await get(link) == 200
+        os.kill(estate.containers("back")[0].pid, signal.SIGKILL)
+        await eventually(lambda: estate.replicas["back"][0].ended.is_set())
+        await eventually(lambda: answers(link))
+        assert await answers(estate.direct("back")), "direct is a replica that runs"
+
+
+@in_a_loop
+async def test_an_image_is_built_where_it_is_missing(tmp_path: Path, provision: Provision) -> None:
+    name = f"chaoskit-test-built-{tmp_path.name}".lower().replace("_", "-")
+    context = tmp_path / "it" / "context"
+    context.mkdir(parents=True)
+    # Without RUN: the engine's default bridge is somebody else's.
+    (context / "word").write_text("built\n")
+    (context / "Dockerfile").write_text("FROM debian:bookworm-slim\nARG PLACE\nCOPY word $PLACE\n")
+    services = {"app": web(image=name, build={"context": "context", "args": {"PLACE": "/word"}})}
+    client = docker.DockerClient(base_url=engine_url())
+    try:
+        async with provision(plan_of(tmp_path / "it", services)) as estate:
+            assert await inside(estate, "app", "cat", "/word") == "built\n"
+        (context / "Dockerfile").write_text("FROM debian:bookworm-slim\nCOPY paper /paper\n")
+        services["app"]["image"] = f"{name}-2"
+        with pytest.raises(EnvironmentBroken, match=r"(?s)app: its image .* cannot be built.*paper"):
+            async with provision(plan_of(tmp_path / "it", services)):
+                pass
+    finally:
+        for image in client.images.list(name):
+            client.images.remove(str(image.id), force=True)
+        client.close()
+
+
+@in_a_loop
+async def test_interrupted_while_it_comes_up(tmp_path: Path, provision: Provision) -> None:
+    services = {"app": web(healthcheck={"test": ["CMD", "false"], "interval": "1s", "retries": 100})}
+
+    async def come_up() -> None:
+        async with provision(plan_of(tmp_path / "it", services)):
+            raise AssertionError("it never becomes healthy")
+
+    work = asyncio.create_task(come_up())
+    client = docker.DockerClient(base_url=engine_url())
+    try:
+        await eventually(lambda: _runs(client, "app", tmp_path))
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+    finally:
+        client.close()
+
+
+def _runs(client: docker.DockerClient, service: str, tmp_path: Path) -> bool:
+    state = f"chaoskit.state={tmp_path}/state"
+    found = client.api.containers(filters={"label": [f"chaoskit.service={service}"]})
+    return any(one["Labels"]["chaoskit.state"].startswith(state.partition("=")[2]) for one in found)
