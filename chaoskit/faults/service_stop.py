@@ -14,7 +14,7 @@ from chaoskit.registry import register
 
 _AT_ONCE_S = 1.0
 _WITHIN_S = 25.0
-_stopping: set[asyncio.Task[None]] = set()
+_stopping: dict[tuple[str, str], asyncio.Task[None]] = {}
 
 
 @register("faults", "service.stop")
@@ -50,8 +50,7 @@ class ServiceStop:
 
     async def apply(self, target: str, estate: Estate) -> None:
         stopping = asyncio.create_task(self._stop(target, estate), name=f"stop {target}")
-        _stopping.add(stopping)
-        stopping.add_done_callback(_stopping.discard)
+        _stopping[estate.run, target] = stopping
         # One that uses its grace is not waited for: what is seen of it is the witness's business.
         await asyncio.wait({stopping}, timeout=_AT_ONCE_S)
         if stopping.done():
@@ -63,4 +62,8 @@ class ServiceStop:
         await estate.links.mirror(target, "refused")
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
-        return await tree.witness_death(estate.processes, target, baseline, _WITHIN_S)
+        dead = await tree.witness_death(estate.processes, target, baseline, _WITHIN_S)
+        stopping = _stopping.pop((estate.run, target), None)
+        if stopping is not None and dead.seen:
+            await stopping  # the runtime still has to note its end, and to take its links down
+        return dead

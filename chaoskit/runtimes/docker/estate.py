@@ -148,7 +148,9 @@ class DockerEstate:
                 case ToxicUndo():
                     await self.links.remove_toxic(step.link, step.toxic)
                 case MirrorUndo():
-                    if any(one.listening.is_set() for one in self.replicas[step.service]):
+                    # The engine tells of an end a moment after the kernel knows of it.
+                    alive = await self.processes.tree(step.service)
+                    if alive and any(one.listening.is_set() for one in self.replicas[step.service]):
                         await self.links.listens(step.service)
                 case NothingToUndo():
                     pass

@@ -1,0 +1,258 @@
+"""The contract of faults, responses and probes once more, on containers with the real Toxiproxy between them.
+
+customers ──► web ──► db  ◄── (replication) db-standby
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoskit import pipeline, registry
+from chaoskit.engines.dialect import knock
+from chaoskit.engines.line import RawLine
+from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.model.member import Look
+from chaoskit.model.parameters import build
+from chaoskit.runtimes.docker.estate import DockerEstate
+from chaoskit.runtimes.docker.runtime import DockerRuntime
+from chaoskit.spec import load
+from tests.contracts.responding import Context
+from tests.contracts.test_faults import (
+    ON_DATABASE,
+    ON_WEB,
+    WEB,
+    Case,
+    answers,
+    inflict,
+    named,
+    not_seen,
+    proven,
+    there_and_back,
+    undo_from_disk,
+    undoable,
+)
+
+pytestmark = pytest.mark.docker
+
+ROLES = """
+CREATE ROLE app LOGIN PASSWORD 'app-test-only';
+CREATE ROLE replicator LOGIN REPLICATION PASSWORD 'replicator-test-only';
+"""
+SETTINGS = ("fsync=off", "shared_buffers=16MB", "autovacuum=off", "wal_receiver_timeout=5s")
+ENVIRONMENT = {"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "super-test-only", "POSTGRES_DB": "ledger"}
+CONNECTION = "host=db port=5432 user=replicator password=replicator-test-only application_name=standby"
+HEALTH = {
+    "test": ["CMD", "pg_isready", "--quiet", "--host=127.0.0.1", "--username=postgres"],
+    "interval": "200ms",
+    "retries": 100,
+}
+_numbers = itertools.count()
+
+
+def database(**environment: str) -> dict[str, Any]:
+    return {
+        "image": "bank-postgres:18",
+        "command": ["postgres", *itertools.chain(*(("-c", one) for one in SETTINGS))],
+        "environment": {**ENVIRONMENT, **environment},
+        "volumes": ["./roles:/docker-entrypoint-initdb.d:ro"],
+        "healthcheck": HEALTH,
+        "expose": ["5432"],
+        "stop_grace_period": "5s",
+    }
+
+
+def system() -> dict[str, Any]:
+    return {
+        "system": "pair",
+        "compose": "compose.yaml",
+        "roles": {
+            "database": {
+                "engine": "postgresql",
+                "primary": "db",
+                "standby": "db-standby",
+                "database": "ledger",
+                "user": "app",
+                "password": "app-test-only",
+                "superuser": "postgres",
+                "superuser-password": "super-test-only",
+            }
+        },
+        "links": [WEB, "web -> db", "web -> db-standby", "db-standby -> db"],
+        "journeys": {"look": {"get": "web/ready", "good": {"status": 200, "within": "1s"}}},
+    }
+
+
+def compose() -> dict[str, Any]:
+    serve = (
+        "import http.server as h; h.test(h.SimpleHTTPRequestHandler, h.ThreadingHTTPServer, 'HTTP/1.1', 8000)"
+    )
+    web = {
+        "image": "bank:1.0",
+        "command": ["python3", "-u", "-c", serve],
+        "working_dir": "/srv/site",
+        "volumes": ["./site:/srv/site:ro"],
+        "expose": ["8000"],
+        "stop_grace_period": "1s",
+    }
+    standby = {
+        **database(PRIMARY_CONNINFO=CONNECTION),
+        "depends_on": {"db": {"condition": "service_healthy"}},
+    }
+    return {"services": {"web": web, "db": database(), "db-standby": standby}}
+
+
+@dataclass
+class Stage:
+    """An estate and the loop it lives in."""
+
+    estate: DockerEstate
+    runner: asyncio.Runner
+
+    def run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+
+def stages(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    patch.setenv("CHAOSKIT_STATE_DIR", str(folder / "state"))
+    for name, text in (("roles/roles.sql", ROLES), ("site/ready", "ready " * 20)):
+        (folder / name).parent.mkdir()
+        (folder / name).write_text(text, encoding="utf-8")
+    drill = {
+        "drill": "pair",
+        "title": "Never run",
+        "system": "system.yaml",
+        "load": {"look": "10/s"},
+        "timeline": [{"at": "0s", "fault": "process.kill", "on": "web"}],
+        "objectives": {"look": {"rto": "1m"}},
+    }
+    for name, document in (("compose", compose()), ("system", system()), ("drill", drill)):
+        (folder / f"{name}.yaml").write_text(json.dumps(document), encoding="utf-8")
+    plan = pipeline.make_plan(load(folder / "drill.yaml", registry), "docker")
+    run = f"test-{os.getpid()}-contract-{next(_numbers)}"
+    with asyncio.Runner() as runner:
+        estate = runner.run(DockerRuntime().provision(plan, run, folder / "reports" / run))
+        try:
+            yield Stage(estate, runner)
+        finally:
+            runner.run(estate.close())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Shared by tests that leave it whole."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield from stages(tmp_path_factory.mktemp("pair"), patch)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """For a test that does not."""
+    yield from stages(tmp_path, monkeypatch)
+
+
+async def until_answered(estate: DockerEstate) -> None:
+    async with asyncio.timeout(20):
+        while not await answers(estate):  # noqa: ASYNC110 - a container listens without an event for those outside
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("case", undoable(ON_WEB), ids=named)
+def test_on_an_http_service(case: Case, whole: Stage) -> None:
+    async def main() -> None:
+        await there_and_back(case, whole.estate)
+        await until_answered(whole.estate)
+
+    whole.run(main())
+
+
+@pytest.mark.parametrize("case", undoable(ON_DATABASE), ids=named)
+def test_on_a_database(case: Case, whole: Stage) -> None:
+    async def main() -> None:
+        await there_and_back(case, whole.estate)
+        server = PostgreSQL(whole.estate.direct("db"), whole.estate.plan.system.roles["database"])
+        await server.committed_write(10)
+
+    whole.run(main())
+
+
+@pytest.mark.parametrize("name", ["process.kill", "service.stop", "host.loss"])
+def test_a_dead_service_stays_dead_and_its_links_look_it_until_it_is_started(name: str, whole: Stage) -> None:
+    estate = whole.estate
+
+    async def main() -> None:
+        try:
+            await dies()
+        finally:
+            if not await estate.processes.tree("web"):
+                await estate.lifecycle.start("web")
+
+    async def dies() -> None:
+        case: Case = (name, "web", {})
+        await not_seen(case, estate)
+        lease, witness, begun = await inflict(case, estate)
+        proven(witness, begun)
+        if name == "process.kill":
+            assert (witness.seen_ns or 0) - begun < 2 * 10**9
+        for _ in range(2):
+            await undo_from_disk(lease, estate)
+        assert await estate.processes.tree("web") == ()
+        assert not await answers(estate)
+        gone = await knock(estate.links.address(WEB), 1)
+        assert gone.kind in (("answered", "silent") if name == "host.loss" else ("refused",))
+        context = Context(estate)
+        await build(registry.member("responses", "restart-service"), {}).run(["web"], context)
+        assert [kind for kind, _ in context.facts] == ["started"]
+        await until_answered(estate)
+        assert [one for one in await estate.exits() if one.service == "web"] == []
+
+    whole.run(main())
+
+
+def test_probes_look_at_containers(whole: Stage) -> None:
+    estate = whole.estate
+
+    async def look(name: str, service: str, within_s: float = 5.0) -> Look:
+        found: Look = await registry.member("probes", name)().look(service, estate, within_s)
+        return found
+
+    async def main() -> None:
+        for name, service in (("sql", "db"), ("sql", "db-standby"), ("http", "web"), ("tcp", "web")):
+            assert (await look(name, service)).ok
+        frozen = await estate.processes.freeze("web")
+        try:
+            assert not (await look("http", "web", 0.3)).ok
+            assert (await look("tcp", "web")).ok
+        finally:
+            await estate.processes.wake(frozen)
+
+    whole.run(main())
+
+
+@pytest.mark.parametrize("how", ["process.kill", "process.freeze"])
+def test_the_standby_is_promoted_and_the_old_primary_fenced(how: str, fresh: Stage) -> None:
+    estate = fresh.estate
+
+    async def main() -> None:
+        role = estate.plan.system.roles["database"]
+        line = await RawLine.open(estate.links.address("web -> db"), 2)
+        lease, witness, begun = await inflict((how, "db", {}), estate)
+        proven(witness, begun)
+        context = Context(estate)
+        await build(registry.member("responses", "promote-standby"), {}).run(["db-standby"], context)
+        assert [kind for kind, _ in context.facts] == ["fenced", "promoted", "writable"]
+        assert context.superseded == ["db"]
+        await undo_from_disk(lease, estate)  # a frozen one wakes: behind its fence
+        assert (await line.ending(2)).kind in ("closed", "reset")
+        assert (await knock(estate.links.address("web -> db"), 1)).kind == "refused"
+        assert await PostgreSQL(estate.direct("db-standby"), role).writable(5)
+
+    fresh.run(main())
