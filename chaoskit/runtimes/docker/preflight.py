@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,6 +27,7 @@ _ENGINE_BYTES_MIN = 10**9
 _RUN_BYTES_MIN = 500 * 10**6
 _REGISTRY_S = 1.5
 _LISTING_S = 2.0
+_HEARD_S = 0.8
 _ASKED_AT_ONCE = 8
 _CARRY = "docs/air-gapped.md says how images are carried over"
 _PROGRAMS = {"iptables": "iptables", "nsenter": "util-linux", "ss": "iproute2", "ip": "iproute2"}
@@ -70,8 +72,7 @@ def _processes(reached: Reached) -> Iterator[Finding]:
             continue
         if shows_container(state["Pid"], container["Id"]):
             break
-        again = reached.engine.call("GET", f"/containers/{container['Id']}/json")["State"]
-        if again.get("Running") and again["Pid"] == state["Pid"]:
+        if _insists(reached.engine, container["Id"], state["Pid"]):
             yield Finding(
                 "problem",
                 f"process {state['Pid']} of container {container['Id'][:12]} is not in this /proc: chaoskit seems "
@@ -80,6 +81,23 @@ def _processes(reached: Reached) -> Iterator[Finding]:
             )
             return
     yield Finding("ok", "containers' processes and addresses are this machine's")
+
+
+def _insists(engine: EngineSocket, container: str, pid: int) -> bool:
+    """Whether the engine goes on saying that the container runs as a process which we do not see.
+
+    A process that was killed is gone from /proc before a busy engine has heard of it.
+    """
+    deadline = time.monotonic() + _HEARD_S
+    while time.monotonic() < deadline:
+        try:
+            state = engine.call("GET", f"/containers/{container}/json")["State"]
+        except EngineRefused:  # gone meanwhile
+            return False
+        if not state.get("Running") or state["Pid"] != pid:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def shows_container(pid: int, container: str) -> bool:
