@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -47,12 +48,21 @@ class Deck:
             draw, key=lambda name: isinstance(rule := draw[name], Pick) and rule.except_ is not None
         )
         self._rules = [(name, _rule(name, draw, pools)) for name in order]
+        self._apart: dict[str, list[str]] = {}
+        for name, rule in draw.items():
+            if isinstance(rule, Pick) and rule.except_ is not None:
+                self._apart.setdefault(rule.except_, []).append(name)
 
-    def deal(self) -> dict[str, Drawn]:
-        """One value for each name."""
+    def deal(self, given: Values = MappingProxyType({})) -> dict[str, Drawn]:
+        """One value for each name; those that are given are not drawn, and the others keep apart from them."""
         values: dict[str, Drawn] = {}
         for name, rule in self._rules:
-            values[name] = rule(self._random, values)
+            drawn = rule(self._random, values)
+            while given and drawn.text in (
+                given[one].text for one in self._apart.get(name, ()) if one in given
+            ):
+                drawn = rule(self._random, values)
+            values[name] = given.get(name, drawn)
         return values
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from chaoskit.conductor.class_message import ClassMessages
@@ -87,10 +88,13 @@ class RequestMaker:
             else Template.compile(journey.fingerprint, known, f"{where}.fingerprint")
         )
 
-    def make(self, number: int) -> Request:
-        """The journey's n-th request. Values come from one sequence: call with 0, 1, 2 … in this order."""
+    def make(self, number: int, given: Values = MappingProxyType({})) -> Request:
+        """The journey's n-th request. Values come from one sequence: call with 0, 1, 2 … in this order.
+
+        What is `given` stands in for what would be drawn.
+        """
         key = self._identity.key(self._name, number)
-        drawn = self._deck.deal()
+        drawn = self._deck.deal(given)
         values = {**drawn, "key": Drawn(key)}
         message, signed = self._messages.make(values)
         if self._fingerprint is not None:

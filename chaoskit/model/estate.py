@@ -32,6 +32,18 @@ class LinkBytes:
 
 
 @dataclass(frozen=True)
+class LinkStanding:
+    """What the proxies of a link say of themselves: whether all let their caller in, and what lies on any of them.
+
+    `found` is what lay there before they were cleared.
+    """
+
+    enabled: bool
+    toxics: tuple[str, ...]
+    found: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ProxyRestart:
     """A proxy was hung or dead, and was started anew with everything that lay on its links.
 
@@ -125,6 +137,10 @@ class Links(Protocol):
         ...
 
     async def traffic(self) -> Mapping[str, LinkBytes]: ...
+
+    async def clear(self, link: str) -> LinkStanding:
+        """Take every toxic and every cut off a link, whoever laid them; what its proxies say then. Fences stay."""
+        ...
 
     def restarts(self) -> tuple[ProxyRestart, ...]:
         """Proxies that had to be started anew so far."""

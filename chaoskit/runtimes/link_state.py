@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Literal
 
-from chaoskit.model.estate import Toxic
+from chaoskit.model.estate import LinkStanding, Toxic
 from chaoskit.model.system import Link
 from chaoskit.toxiproxy.client import Toxiproxy
 
@@ -92,6 +92,18 @@ def bring(client: Toxiproxy, state: LinkState, known: frozenset[str] = frozenset
             client.redirect(proxy, upstream)
         if state.open:
             client.set_enabled(proxy, True)
+
+
+def clear(client: Toxiproxy, state: LinkState) -> LinkStanding:
+    """Take off whatever lies on the link's proxies, whoever laid it, and read them back; blocks."""
+    found = _toxics(client, state)
+    bring(client, state, frozenset(found))
+    enabled = all(client.proxy(name).enabled for name in state.proxies)
+    return LinkStanding(enabled, _toxics(client, state), found)
+
+
+def _toxics(client: Toxiproxy, state: LinkState) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(toxic.name for name in state.proxies for toxic in client.proxy(name).toxics))
 
 
 def proxies_of(link: Link, ports: tuple[int, ...]) -> dict[str, int]:

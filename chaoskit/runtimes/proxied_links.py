@@ -6,9 +6,10 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.estate import Address, ProxyRestart, Toxic
+from chaoskit.model.estate import Address, LinkStanding, ProxyRestart, Toxic
 from chaoskit.model.system import Link
 from chaoskit.runtimes.link_state import LinkState, Mode, proxies_of
 
@@ -26,6 +27,10 @@ class ProxiedLinks(ABC):
     @abstractmethod
     async def _bring(self, state: LinkState, taken_off: frozenset[str] = frozenset()) -> None:
         """Bring a link's proxies to its facts; `taken_off` are toxics that lay on it and no longer should."""
+
+    @abstractmethod
+    async def _clear(self, state: LinkState) -> LinkStanding:
+        """Take off every toxic that its server has on the link, whoever laid it; read back what is left."""
 
     @abstractmethod
     def _listeners(self, link: str) -> tuple[Address, ...]:
@@ -68,6 +73,18 @@ class ProxiedLinks(ABC):
         state.toxics.pop(toxic, None)
         state.draining = state.draining and state.faulted
         await self._settle(state, frozenset({toxic}))
+
+    async def clear(self, link: str) -> LinkStanding:
+        """Take every cut and toxic off, whoever laid them. A fence, and a callee that does not listen, stay."""
+        state = self._states[link]
+        lay = (*(["a cut"] if state.cut else []), *state.toxics)
+        state.cut, state.draining = False, False
+        gone = frozenset(state.toxics)
+        state.toxics.clear()
+        await self._settle(state, gone)
+        async with state.lock:
+            standing = await self._clear(state)
+        return replace(standing, found=tuple(dict.fromkeys([*lay, *standing.found])))
 
     async def mirror(self, service: str, mode: Mode) -> tuple[str, ...]:
         """Make the inbound links of a dead (or, silent: dying) service look dead; those with a fault are

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.estate import Address, LinkBytes, ProxyRestart, Toxic
+from chaoskit.model.estate import Address, LinkBytes, LinkStanding, ProxyRestart, Toxic
 from chaoskit.model.system import CUSTOMERS
 from chaoskit.runtimes import process_table
 from chaoskit.runtimes.docker import packet_counts, teardown
@@ -23,7 +23,7 @@ from chaoskit.runtimes.docker.link_layout import LinkLayout, PlacedLink
 from chaoskit.runtimes.docker.packet_counts import Bypass
 from chaoskit.runtimes.docker.services import Attachment
 from chaoskit.runtimes.docker.toxiproxy_server import ToxiproxyServer
-from chaoskit.runtimes.link_state import LinkState, bring
+from chaoskit.runtimes.link_state import LinkState, bring, clear
 from chaoskit.runtimes.proxied_links import ProxiedLinks
 from chaoskit.toxiproxy.client import Toxiproxy
 from chaoskit.toxiproxy.states import ProxySpec
@@ -214,6 +214,10 @@ class DockerLinks(ProxiedLinks):
         end_dials = None if state.open or not dials else teardown.end_dials(self._hand, server.pid, dials)
         await self._fall_silent(placed.network, server)
         await server.change(lambda client: bring(client, state, taken_off), end_dials)
+
+    async def _clear(self, state: LinkState) -> LinkStanding:
+        server = self._servers[self._layout.links[state.link.name].network]
+        return await server.change(lambda client: clear(client, state))
 
     async def _fall_silent(self, network: str, server: ToxiproxyServer) -> None:
         """Make the links whose callee's host is lost silent, and the others heard again."""

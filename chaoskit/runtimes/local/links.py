@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.estate import Address, LinkBytes
+from chaoskit.model.estate import Address, LinkBytes, LinkStanding
 from chaoskit.model.system import Link
-from chaoskit.runtimes.link_state import LinkState, Mode, bring
+from chaoskit.runtimes.link_state import LinkState, Mode, bring, clear
 from chaoskit.runtimes.local.topology import Topology
 from chaoskit.runtimes.proxied_links import ProxiedLinks
 from chaoskit.toxiproxy.client import Toxiproxy
@@ -114,6 +114,9 @@ class LocalLinks(ProxiedLinks):
 
     async def _bring(self, state: LinkState, taken_off: frozenset[str] = frozenset()) -> None:
         await self._do(lambda: bring(self._client, state, taken_off))
+
+    async def _clear(self, state: LinkState) -> LinkStanding:
+        return await self._do(lambda: clear(self._client, state))
 
     def _listeners(self, link: str) -> tuple[Address, ...]:
         host = self._topology.link_hosts[link]
