@@ -8,6 +8,8 @@ from typing import Protocol
 from chaoskit.errors import Problem
 from chaoskit.model.plan import PlannedStep
 from chaoskit.model.system import CUSTOMERS, System
+from chaoskit.planner.container_changes import changes
+from chaoskit.planner.containers import refuse_containers
 from chaoskit.planner.wiring import Wired
 from chaoskit.spec import Loaded
 
@@ -58,7 +60,7 @@ def refuse_steps(steps: Sequence[PlannedStep], loaded: Loaded, runtime: Offer) -
 def refuse_services(loaded: Loaded, runtime: Offer) -> list[Problem]:
     """A service that nothing says how to run, a link to no known port, a Compose key that cannot be kept."""
     if not runtime.wires_by_environment:
-        return []
+        return refuse_containers(loaded)
     system, problems = loaded.system, []
     for name, service in system.services.items():
         if name not in system.local:
@@ -105,10 +107,11 @@ def refuse_wiring(wired: Wired, loaded: Loaded) -> Iterable[Problem]:
         yield loaded.system_places.problem(loc if here else ("links",), message, hint, key=not here)
 
 
-def left_aside(system: System, runtime: Offer) -> list[str]:
+def left_aside(loaded: Loaded, runtime: Offer) -> list[str]:
     """A note of what the Compose file says and this runtime does not apply, key by key with its services."""
     if not runtime.wires_by_environment:
-        return []
+        return changes(loaded)
+    system = loaded.system
     by_key: dict[str, list[str]] = {}
     for name, service in system.services.items():
         keys = {

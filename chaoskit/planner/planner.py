@@ -50,7 +50,7 @@ def plan(
     notes += _people(loaded, steps, pace)
     notes.append(f"without recovery the run ends {deadline} after the first fault: {why}")
     notes += wired.notes
-    notes += guard.left_aside(loaded.system, runtime)
+    notes += guard.left_aside(loaded, runtime)
     made = Plan(
         drill=drill,
         drill_path=str(loaded.path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -43,7 +44,8 @@ def keys(text: str) -> frozenset[str]:
 def path(item: Sited) -> str:
     """A host path, absolute; a relative one begins at the file's folder."""
     try:
-        return str((item.origin.folder / Path(item.text).expanduser()).resolve())
+        # Not resolved: what is told of it is told in the writer's words.
+        return os.path.abspath(item.origin.folder / Path(item.text).expanduser())  # noqa: PTH100
     except (OSError, ValueError, RuntimeError) as error:
         raise Misfit(item, f"{shown(item.text)} is no path: {error}") from None
 

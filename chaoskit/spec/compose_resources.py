@@ -125,10 +125,6 @@ def _resources(item: Sited, given: Mapping[str, Sited], made: dict[str, Any]) ->
                 given[own], "differs from what `deploy.resources` says", "write one of them", key=True
             )
         made[field] = value
-    for key in ("generic_resources", "devices"):
-        if key in reserved:
-            message = f"`deploy.resources.reservations.{key}`: a run has no way to share devices out"
-            raise Misfit(reserved[key], message, "give the service a profile, or drill it without", key=True)
 
 
 def _blkio(item: Sited) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def plan_volumes(system: System, prefix: str, scratch: Path) -> VolumesPlan:
                     used[engine_name] = volume
                 placed.append(Placed(mount, engine_name))
             elif mount.kind == "bind" and mount.source is not None:
-                placed.append(Placed(mount, _within(mount.source, copies) or mount.source))
+                placed.append(Placed(mount, _within(os.path.realpath(mount.source), copies) or mount.source))
             else:
                 placed.append(Placed(mount, None))
         for section, uses in (("secrets", service.compose.secrets), ("configs", service.compose.configs)):
@@ -95,26 +95,22 @@ def _copies(system: System, folder: Path) -> tuple[dict[str, Path], tuple[Path, 
     folder which another one writes sees what is written.
     """
     binds = [
-        mount
+        (os.path.realpath(mount.source), mount)
         for service in system.services.values()
         for mount in service.compose.mounts
         if mount.kind == "bind" and mount.source is not None and untouchable(mount.source) is None
     ]
     # A SELinux label would be written to the host's own files, and a missing path made on the host.
     roots = {
-        str(mount.source)
-        for mount in binds
-        if not mount.read_only or mount.selinux or not os.path.lexists(str(mount.source))
+        source
+        for source, mount in binds
+        if not mount.read_only or mount.selinux or not os.path.lexists(source)
     }
     while more := {
-        str(mount.source)
-        for mount in binds
-        if str(mount.source) not in roots and any(_inside(root, str(mount.source)) for root in roots)
+        source for source, _ in binds if source not in roots and any(_inside(root, source) for root in roots)
     }:
         roots |= more
-    outermost = sorted(
-        root for root in roots if not any(_inside(root, other) for other in roots if other != root)
-    )
+    outermost = sorted(root for root in roots if not any(_inside(root, one) for one in roots if one != root))
     found = {
         root: folder / str(number) / (Path(root).name or "root") for number, root in enumerate(outermost)
     }
