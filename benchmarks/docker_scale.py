@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Sample:
 
     up_s: float
     gone_s: float
+    laps_s: Mapping[str, float]
 
 
 def write_system(folder: Path) -> Path:
@@ -99,7 +100,7 @@ async def live_once(plan: Plan, folder: Path) -> Sample:
     estate = await DockerRuntime().provision(plan, folder.name, folder)
     up = time.monotonic()
     await estate.close()
-    return Sample(up - begun, time.monotonic() - up)
+    return Sample(up - begun, time.monotonic() - up, estate.laps.seconds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,7 +123,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     gone = statistics.median(one.gone_s for one in samples)
     services, links = len(plan.system.services), len(plan.system.links)
     print(f"{services} services, {links} links, median of {len(samples)}:")
-    rows = [("up", up, UP_MAX_S), ("gone", gone, GONE_MAX_S)]
+    stages = [
+        (f"  {stage}", statistics.median(one.laps_s[stage] for one in samples), None)
+        for stage in samples[0].laps_s
+    ]
+    rows = [("up", up, UP_MAX_S), *stages, ("gone", gone, GONE_MAX_S)]
     print(tabulate(rows, headers=("", "seconds", "target"), floatfmt=".1f"))
     return 0 if up < UP_MAX_S and gone < GONE_MAX_S else 1
 

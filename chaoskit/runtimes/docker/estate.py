@@ -15,6 +15,7 @@ from chaoskit.model.plan import Plan
 from chaoskit.model.system import CUSTOMERS, Link, System
 from chaoskit.runtimes.docker.events import Events
 from chaoskit.runtimes.docker.ground import Ground
+from chaoskit.runtimes.docker.laps import Laps
 from chaoskit.runtimes.docker.lifecycle import DockerLifecycle, Prepared
 from chaoskit.runtimes.docker.links import DockerLinks
 from chaoskit.runtimes.docker.means import CAPABILITIES as MEANS
@@ -40,6 +41,7 @@ class DockerEstate:
         ground: Ground,
         prepared: Mapping[str, Prepared],
         links: DockerLinks,
+        laps: Laps,
     ) -> None:
         self.plan = plan
         self.run = run
@@ -50,6 +52,7 @@ class DockerEstate:
             name: [Replica(name, recipe) for recipe in one.recipes] for name, one in prepared.items()
         }
         self.links = links
+        self.laps = laps
         links.find = lambda service: self.replicas[service]
         self.lifecycle = DockerLifecycle(ground.engine, prepared, self.replicas, links, ground.logs)
         self.processes: DockerProcesses = _AskedProcesses(self)

@@ -15,6 +15,7 @@ from chaoskit.runtimes.docker.engine import engine_url
 from chaoskit.runtimes.docker.estate import CAPABILITIES, DockerEstate
 from chaoskit.runtimes.docker.fidelity import describe
 from chaoskit.runtimes.docker.ground import Ground, prepare_ground
+from chaoskit.runtimes.docker.laps import Laps
 from chaoskit.runtimes.docker.lifecycle import START_S
 from chaoskit.runtimes.docker.link_layout import lay_out
 from chaoskit.runtimes.docker.links import DockerLinks
@@ -43,10 +44,13 @@ class DockerRuntime:
         """
         refuse_cycles(plan.system)
         folder = Path(os.path.abspath(folder))  # noqa: PTH100, ASYNC240 - no need to look at the disk
+        laps = Laps()
         await asyncio.to_thread(preflight, engine_url(), plan.system, folder)
+        laps.end("preflight")
         async with AsyncExitStack() as undoing:
             ground = await prepare_ground(plan, run, folder, undoing)
-            estate = await _lay(plan, run, ground)
+            laps.end("janitor and supervisor")
+            estate = await _lay(plan, run, ground, laps)
             undoing.pop_all()  # from here on it closes itself
         try:
             await bring_up(
@@ -58,10 +62,11 @@ class DockerRuntime:
             except ChaoskitError as left:
                 error.add_note(str(left))
             raise
+        laps.end("services, links and population")
         return estate
 
 
-async def _lay(plan: Plan, run: str, ground: Ground) -> DockerEstate:
+async def _lay(plan: Plan, run: str, ground: Ground, laps: Laps) -> DockerEstate:
     """Networks, volumes and the layout of links: all that is decided before the first service starts."""
     system, engine, labels = plan.system, ground.engine, ground.owner.labels
     networks = Networks(engine, ground.prefix, labels)
@@ -93,6 +98,7 @@ async def _lay(plan: Plan, run: str, ground: Ground) -> DockerEstate:
             ground.prefix,
             labels,
         )
-    estate = DockerEstate(plan, run, ground, prepared, links)
+    estate = DockerEstate(plan, run, ground, prepared, links, laps)
     await estate.listen()
+    laps.end("images, networks and volumes")
     return estate
