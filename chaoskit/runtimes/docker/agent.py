@@ -1,4 +1,4 @@
-"""The agent: a root shell on the engine's host for a conductor that is not root, in a privileged container.
+"""The agent: a root shell on the engine's host for a conductor that is not root, in a container that may.
 
 conductor ──stdin──► container (pid: host) ──nsenter -t 1──► sh, on the host's own files
           ◄─stdout── one line an answer: number, status, standard output and error in base64
@@ -18,6 +18,16 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes.docker.engine import Engine
 
 IMAGE = "debian:bookworm-slim"
+_CAPABILITIES = (
+    "SYS_ADMIN",
+    "SYS_PTRACE",
+    "SYS_CHROOT",
+    "NET_ADMIN",
+    "NET_RAW",
+    "KILL",
+    "SYSLOG",
+    "DAC_OVERRIDE",
+)
 _HEADER = struct.Struct(">BxxxL")
 _STDOUT = 1
 
@@ -68,7 +78,12 @@ class Agent:
             stdin_open=True,
             labels=self._labels,
             network_disabled=True,
-            host_config=api.create_host_config(privileged=True, pid_mode="host"),
+            host_config=api.create_host_config(
+                pid_mode="host",
+                # Not `privileged`: hosts that keep a capability back refuse that.
+                cap_add=list(_CAPABILITIES),
+                security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+            ),
         )
         try:
             stream = api.attach_socket(made["Id"], {"stdin": 1, "stdout": 1, "stderr": 0, "stream": 1})

@@ -17,6 +17,7 @@ from chaoskit.model.estate import Address, LinkBytes, LinkStanding, ProxyRestart
 from chaoskit.model.system import CUSTOMERS
 from chaoskit.runtimes import process_table
 from chaoskit.runtimes.docker import packet_counts, teardown
+from chaoskit.runtimes.docker.bridge_ways import BridgeWays
 from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.hand import Hand
 from chaoskit.runtimes.docker.link_layout import LinkLayout, PlacedLink
@@ -62,6 +63,7 @@ class DockerLinks(ProxiedLinks):
         self.find = find
         self.run = run
         self._resets: set[asyncio.Task[None]] = set()
+        self._ways = BridgeWays(engine, hand)
         self._filtering = asyncio.Lock()
         self._silent: dict[str, tuple[PlacedLink, ...]] = {}
         self._layout = layout
@@ -96,7 +98,10 @@ class DockerLinks(ProxiedLinks):
 
         Raises EngineRefused, EnvironmentBroken.
         """
-        await asyncio.gather(*(self._start(network, server) for network, server in self._servers.items()))
+        await asyncio.gather(
+            self._ways.open(self._servers),
+            *(self._start(network, server) for network, server in self._servers.items()),
+        )
         self._created.set()
 
     async def _start(self, network: str, server: ToxiproxyServer) -> None:
@@ -112,6 +117,7 @@ class DockerLinks(ProxiedLinks):
         for task in self._resets:
             task.cancel()
         await asyncio.gather(*(server.stop() for server in self._servers.values()))
+        await self._ways.close()
         await self._hand.close()
 
     def gone(self, service: str) -> None:

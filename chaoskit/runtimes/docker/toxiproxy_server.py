@@ -147,6 +147,7 @@ class ToxiproxyServer:
                 ailing = self._state_of_process()
                 if ailing is None and await self._answers_version():
                     ailing = "its control plane hangs"
+                ailing = ailing or await self._paused()
                 if ailing is not None:
                     return ailing
             except OSError as error:
@@ -165,6 +166,15 @@ class ToxiproxyServer:
             return "its process is gone"
         state = process_table.state(found.pid, found.start)
         return None if state == "running" else f"its process is {state}"
+
+    async def _paused(self) -> str | None:
+        if self._server is None:
+            return None
+        try:
+            seen = await services.look(self._engine, self._server)
+        except (EngineRefused, EnvironmentBroken):
+            return "the engine does not know it"
+        return "its container is paused" if seen["State"].get("Paused") else None
 
     async def _get(self, path: str) -> bytes:
         reader, writer = await asyncio.open_connection(self.host, API_PORT)

@@ -43,6 +43,7 @@ class Echo(socketserver.StreamRequestHandler):
             self.wfile.write(sys.argv[1].encode() + b" " + line)
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
+    request_queue_size = 1024  # of the default 5 a witness that knocks makes short work
 servers = [Server(("0.0.0.0", int(port)), Echo) for port in sys.argv[2:]]
 for each in servers[1:]: threading.Thread(target=each.serve_forever, daemon=True).start()
 servers[0].serve_forever()

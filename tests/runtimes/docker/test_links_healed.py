@@ -1,4 +1,4 @@
-"""The real Toxiproxy's defects contained: hung or dead, it is replaced, and everything that lay on its links is back."""
+"""The real Toxiproxy's defects contained: hung or dead, it is replaced, and what lay on its links is back."""
 
 from __future__ import annotations
 
