@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from chaoskit.model.plan import Plan
 from chaoskit.run_folder import state_directory
@@ -57,10 +57,14 @@ async def prepare_ground(plan: Plan, run: str, folder: Path, undoing: AsyncExitS
     logs = Logs(engine, folder / "logs")
     undoing.push_async_callback(logs.close)
     task = Task(run=run, folder=folder, state=state, temporary=temporary, cache=temporary)
-    # Not side by side: the first to fail would leave the other one starting, with nobody to end it.
-    supervision, jobs = await _supervise(task, undoing)
-    janitor = await Janitor.start(owner, engine.url, folder, temporary / prefix)
-    undoing.push_async_callback(janitor.close, engine)
+    both = await asyncio.gather(
+        _supervise(task, undoing),
+        _clean_up(owner, engine, folder, temporary / prefix, undoing),
+        return_exceptions=True,  # the one that comes up is taken down again, whatever becomes of the other
+    )
+    if failed := [one for one in both if isinstance(one, BaseException)]:
+        raise failed[0]
+    (supervision, jobs), janitor = cast(tuple[tuple[Supervision, MeasurerJobs], Janitor], both)
     (temporary / prefix).mkdir(mode=0o711)
     await logs.start()
     hand = Hand(engine, owner.labels)
@@ -82,6 +86,14 @@ async def prepare_ground(plan: Plan, run: str, folder: Path, undoing: AsyncExitS
         logs,
         preparations,
     )
+
+
+async def _clean_up(
+    owner: Owner, engine: Engine, folder: Path, scratch: Path, undoing: AsyncExitStack
+) -> Janitor:
+    janitor = await Janitor.start(owner, engine.url, folder, scratch)
+    undoing.push_async_callback(janitor.close, engine)
+    return janitor
 
 
 async def _supervise(task: Task, undoing: AsyncExitStack) -> tuple[Supervision, MeasurerJobs]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.engine_socket import EngineRefused
 
 _PAUSE_S = 0.1
+_PAUSE_MAX_S = 0.4
+_BEFORE_S = 1.0
 _WORDS = 400
 
 
@@ -57,20 +60,27 @@ def merged(image: Mapping[str, Any] | None, compose: compose_model.HealthCheck |
     )
 
 
-async def until_healthy(engine: Engine, service: str, container: str, check: HealthCheck) -> None:
-    """Run the check at once and again and again until it passes: waiting for it would only make the start longer.
+async def until_healthy(
+    engine: Engine, service: str, container: str, check: HealthCheck, listening: asyncio.Event
+) -> None:
+    """Run the check from the start on, again and again until it passes: waiting an interval would only take longer.
 
-    Raises EnvironmentBroken with the check's own words when it has not passed for as long as the engine would have
-    waited. Whoever calls this cancels it when the container ends.
+    A check costs the starting service processor time, so it is run as soon as the service listens, and before that
+    once a second. Raises EnvironmentBroken with the check's own words when it has not passed for as long as the engine
+    would have waited. Whoever calls this cancels it when the container ends.
     """
     said = "it has not answered"
+    pause_s = _PAUSE_S
     try:
         async with asyncio.timeout(check.within_s):
             while True:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(listening.wait(), min(_BEFORE_S, check.interval_s))
                 passed, said = await _run(engine, service, container, check)
                 if passed:
                     return
-                await asyncio.sleep(min(_PAUSE_S, check.interval_s))
+                await asyncio.sleep(min(pause_s, check.interval_s))
+                pause_s = min(pause_s * 1.5, _PAUSE_MAX_S)
     except TimeoutError:
         raise EnvironmentBroken(
             f"{service} is unhealthy: its health check `{' '.join(check.test)}` did not pass within "

@@ -156,7 +156,9 @@ class DockerLifecycle:
         if prepared.health is None:
             await self._unless_ended(prepared, replica, replica.listening.wait())
             return
-        check = health.until_healthy(self._engine, prepared.service, replica.id, prepared.health)
+        check = health.until_healthy(
+            self._engine, prepared.service, replica.id, prepared.health, replica.listening
+        )
         await self._unless_ended(prepared, replica, check)
         # Healthy on a port that nobody declared, or on its own loopback alone: it is up as far as can be known.
         if not replica.listening.is_set():
