@@ -18,15 +18,10 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes.docker.engine import Engine
 
 IMAGE = "debian:bookworm-slim"
-_CAPABILITIES = (
-    "SYS_ADMIN",
-    "SYS_PTRACE",
-    "SYS_CHROOT",
-    "NET_ADMIN",
-    "NET_RAW",
-    "KILL",
-    "SYSLOG",
-    "DAC_OVERRIDE",
+# Where the first process may not be looked at, the engine's own is in the same namespaces.
+_SHELL = (
+    "for p in 1 $(grep -lx dockerd /proc/[0-9]*/comm | cut -d/ -f3); do "
+    'if nsenter -t "$p" -m -u -n -i true 2>/dev/null; then exec nsenter -t "$p" -m -u -n -i sh; fi; done; exit 1'
 )
 _HEADER = struct.Struct(">BxxxL")
 _STDOUT = 1
@@ -74,14 +69,15 @@ class Agent:
         api: Any = self._engine.client.api
         made = api.create_container(
             IMAGE,
-            ["nsenter", "-t", "1", "-m", "-u", "-n", "-i", "sh"],
+            ["sh", "-c", _SHELL],
             stdin_open=True,
             labels=self._labels,
             network_disabled=True,
             host_config=api.create_host_config(
                 pid_mode="host",
                 # Not `privileged`: hosts that keep a capability back refuse that.
-                cap_add=list(_CAPABILITIES),
+                cap_add=["ALL"],
+                cap_drop=["SYS_RESOURCE"],
                 security_opt=["seccomp=unconfined", "apparmor=unconfined"],
             ),
         )
