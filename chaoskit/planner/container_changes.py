@@ -10,11 +10,10 @@ from chaoskit.model.compose_project import Network
 from chaoskit.spec import Loaded
 from chaoskit.spec.compose_file import BRIDGE
 from chaoskit.spec.compose_host import untouchable
+from chaoskit.spec.compose_sections import HOST_OPTIONS
 from chaoskit.spec.compose_service import ASIDE
 
 Services = Mapping[str, ComposeService]
-HOST_OPTIONS = ("com.docker.network.bridge.name", "com.docker.network.container_iface_prefix")
-"""Options of a network that name what two runs cannot both have."""
 _SWARM = ("endpoint_mode", "labels", "placement", "rollback_config", "update_config")
 
 
@@ -93,11 +92,13 @@ def _subnets(said: Services, networks: Mapping[str, Network], loaded: Loaded) ->
 
 
 def _named(said: Services, networks: Mapping[str, Network], loaded: Loaded) -> list[str]:
-    return [
-        name
-        for name, one in networks.items()
-        if not one.external and (one.name or set(HOST_OPTIONS) & set(one.driver_opts))
-    ]
+    found = []
+    for name, one in networks.items():
+        item = loaded.compose.sections["networks"].get(name)
+        options = item.mapping["driver_opts"].mapping if item and "driver_opts" in item.mapping else {}
+        if not one.external and (one.name or HOST_OPTIONS & set(options)):
+            found.append(name)
+    return found
 
 
 def _bridged(said: Services, networks: Mapping[str, Network], loaded: Loaded) -> list[str]:

@@ -12,6 +12,8 @@ from chaoskit.spec.compose_parts import keys, path
 from chaoskit.spec.compose_tree import Misfit, Sited, entries
 
 _T = TypeVar("_T")
+HOST_OPTIONS = frozenset({"com.docker.network.bridge.name", "com.docker.network.container_iface_prefix"})
+"""Options of a network that name interfaces of the host: two runs could not both have them."""
 
 
 def read_sections(

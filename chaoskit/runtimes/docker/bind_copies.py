@@ -17,13 +17,13 @@ BYTES_MAX = 2 << 30
 ENTRIES_MAX = 200_000
 
 
-def lay_down(plan: VolumesPlan, scratch: Path) -> None:
-    """Make every copy and file of the plan below `scratch`, which exists; blocks, so call it in a thread.
+def lay_down(plan: VolumesPlan) -> None:
+    """Make every copy and file of the plan below its scratch folder; blocks, so call it in a thread.
 
     Raises EnvironmentBroken, naming the path, when something cannot be read, is too much to copy, or cannot be given
     its owner.
     """
-    budget = _Budget(scratch.resolve())
+    budget = _Budget(plan.scratch.resolve())
     for source, target in plan.copies.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(source):

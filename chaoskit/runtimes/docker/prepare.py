@@ -68,13 +68,15 @@ def prepare(
     engine's names of the Compose networks.
     """
     compose = service.compose
-    hosts = [*compose.extra_hosts, *(caller.extra_hosts.items() if caller else ())]
+    # A link's names hide what the file says of them; another name may have several addresses.
+    linked = dict(caller.extra_hosts) if caller else {}
+    hosts = [*(one for one in compose.extra_hosts if one[0] not in linked), *linked.items()]
     names = names_of(system, service.name)
     made = {
         **options,
         # The engine's own checks would cost the measured phases processor time, and tell nobody anything.
         "healthcheck": {"test": ["NONE"]},
-        "extra_hosts": dict(hosts) or None,
+        "extra_hosts": [f"{name}:{address}" for name, address in hosts] or None,
     }
     numbers = range(1, compose.replicas + 1)
     recipes = tuple(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
-from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.compose_project import Volume
+from chaoskit.runtimes.docker.bind_copies import lay_down
 from chaoskit.runtimes.docker.engine import Engine
-from chaoskit.runtimes.docker.volumes_plan import VolumesPlan, Written
+from chaoskit.runtimes.docker.volumes_plan import VolumesPlan
 
 
 async def make(engine: Engine, plan: VolumesPlan, labels: Mapping[str, str]) -> None:
@@ -21,7 +18,12 @@ async def make(engine: Engine, plan: VolumesPlan, labels: Mapping[str, str]) -> 
         engine.do(f"make the volume {name}", partial(_volume, engine, name, volume, labels))
         for name, volume in plan.volumes.items()
     )
-    await asyncio.gather(asyncio.to_thread(_on_disk, plan), *volumes)
+    # The engine would make a missing external volume, in silence.
+    external = (
+        engine.do(f"find the external volume {name}", partial(engine.client.api.inspect_volume, name))
+        for name in plan.external
+    )
+    await asyncio.gather(asyncio.to_thread(lay_down, plan), *external, *volumes)
 
 
 def _volume(engine: Engine, name: str, volume: Volume, labels: Mapping[str, str]) -> None:
@@ -31,59 +33,3 @@ def _volume(engine: Engine, name: str, volume: Volume, labels: Mapping[str, str]
         driver_opts=dict(volume.driver_opts) or None,
         labels={**volume.labels, **labels},
     )
-
-
-def _on_disk(plan: VolumesPlan) -> None:
-    for source, copy in plan.copies.items():
-        if os.path.lexists(source):
-            _copy(Path(source), copy)
-    for folder in plan.folders:
-        folder.mkdir(parents=True, exist_ok=True)
-    for file in plan.files:
-        _write(file)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """With owners, modes and times: a service may look at any of them."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, symlinks=True, copy_function=_copy_file)
-            for folder, _, _ in os.walk(target):
-                _give(Path(folder), source / Path(folder).relative_to(target))
-        else:
-            _copy_file(str(source), str(target))
-    except (OSError, shutil.Error) as error:
-        raise EnvironmentBroken(
-            f"{source} is mounted to be written, so the run gets a copy of it, and it cannot be copied: {error}. "
-            "Mount it read-only, or give the service a named volume"
-        ) from error
-
-
-def _copy_file(source: str, target: str) -> str:
-    shutil.copy2(source, target, follow_symlinks=False)
-    _give(Path(target), Path(source))
-    return target
-
-
-def _give(target: Path, like: Path) -> None:
-    """To the owner that the original has; only root can."""
-    if os.geteuid() == 0:
-        found = like.lstat()
-        os.lchown(target, found.st_uid, found.st_gid)
-
-
-def _write(file: Written) -> None:
-    try:
-        file.path.parent.mkdir(parents=True, exist_ok=True)
-        if file.source is not None:
-            shutil.copyfile(file.source, file.path)
-        else:
-            file.path.write_text(file.content or "", encoding="utf-8")
-        if (file.uid, file.gid) != (0, 0) and os.geteuid() == 0:
-            os.chown(file.path, file.uid, file.gid)
-        file.path.chmod(file.mode)
-    except OSError as error:
-        raise EnvironmentBroken(
-            f"a secret or config cannot be made from {file.source or 'its text'}: {error}"
-        ) from error

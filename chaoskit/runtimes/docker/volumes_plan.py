@@ -50,7 +50,10 @@ class VolumesPlan:
     `folders` are made empty: binds whose source does not exist.
     """
 
+    scratch: Path
     volumes: Mapping[str, Volume] = field(default_factory=dict)
+    external: tuple[str, ...] = ()
+    """Volumes that exist already, by the engine's name."""
     copies: Mapping[str, Path] = field(default_factory=dict)
     folders: tuple[Path, ...] = ()
     files: tuple[Written, ...] = ()
@@ -67,13 +70,16 @@ def plan_volumes(system: System, prefix: str, scratch: Path) -> VolumesPlan:
     files: dict[tuple[str, str, str], Written] = {}
     mounts: dict[str, tuple[Placed, ...]] = {}
     used: dict[str, Volume] = {}
+    external: dict[str, None] = {}
     for name, service in system.services.items():
         placed = []
         for mount in service.compose.mounts:
             if mount.kind == "volume" and mount.source is not None:
                 volume = system.compose_project.volumes.get(mount.source, Volume())
                 engine_name = (volume.name or mount.source) if volume.external else f"{prefix}-{mount.source}"
-                if not volume.external:
+                if volume.external:
+                    external[engine_name] = None
+                else:
                     used[engine_name] = volume
                 placed.append(Placed(mount, engine_name))
             elif mount.kind == "bind" and mount.source is not None:
@@ -85,7 +91,7 @@ def plan_volumes(system: System, prefix: str, scratch: Path) -> VolumesPlan:
             for use in uses:
                 placed.append(_file(name, section, use, declared[use.source], scratch, files))
         mounts[name] = tuple(placed)
-    return VolumesPlan(used, copies, missing, tuple(files.values()), mounts)
+    return VolumesPlan(scratch, used, tuple(external), copies, missing, tuple(files.values()), mounts)
 
 
 def _copies(system: System, folder: Path) -> tuple[dict[str, Path], tuple[Path, ...]]:
