@@ -44,17 +44,18 @@ class JourneyUnderTest:
         self._estate = estate
         self._patience = patience
 
+    def __repr__(self) -> str:
+        return f"<journey {self.name}>"
+
     def attempt(self, **values: str) -> Attempt:
         """Play it once and wait for the answer, as long as the customer has patience.
 
         `values` stand in for what would be drawn: `attempt(amount="5.00 CNY")`.
         """
-        __tracebackhide__ = True
         return self._play(values)
 
     def again(self, attempt: Attempt) -> Attempt:
         """The same customer sends the very same request once more, under the same key."""
-        __tracebackhide__ = True
         return self._play({}, attempt)
 
     def _play(self, values: Mapping[str, str], before: Attempt | None = None) -> Attempt:
@@ -89,11 +90,13 @@ class RunningEstate:
         steps = [self._step(dict(one)) for one in prepare]
         self._preparations = asked.preparations_of(steps, loaded.system)
 
+    def __repr__(self) -> str:
+        return f"<{self.system.system} on {self.runtime}, {'running' if self.running else 'not started'}>"
+
     # -- what tests use --------------------------------------------------------------------------------
 
     def link(self, name: str) -> LinkUnderTest:
         """A declared link, like `gateway -> ledger`. Raises InputError with the links there are."""
-        __tracebackhide__ = True
         return LinkUnderTest(self, asked.link_of(name, self.system).name)
 
     def fault(
@@ -104,13 +107,11 @@ class RunningEstate:
         Raises InputError for one that does not exist, does not fit, or that this runtime cannot do. In the block
         EnvironmentBroken if nothing but the injector has seen its effect, unless `witnessed=False`.
         """
-        __tracebackhide__ = True
         step = self._step({"fault": name, "on": on, **parameters})
         return Broken(self, step, witnessed=witnessed)
 
     def journey(self, name: str, *, patience: str = PATIENCE) -> JourneyUnderTest:
         """A journey of the system; its customers wait for `patience`. Raises InputError with the journeys there are."""
-        __tracebackhide__ = True
         if name not in self.system.journeys:
             hint = nearest(name, self.system.journeys, "journeys")
             raise InputError(f"no journey is called {shown(name)}; {hint}")
@@ -118,13 +119,11 @@ class RunningEstate:
 
     def direct(self, service: str) -> Address:
         """Where the service itself listens now, past every proxy; after a restart it may be elsewhere."""
-        __tracebackhide__ = True
         name = asked.service_of(service, self.system)
         return self.do(_plain(lambda live: live.estate.direct(name)), 30)
 
     def sql(self, statement: str, *parameters: Any, on: str | None = None) -> list[dict[str, Any]]:
         """Rows of a statement, run directly on the primary of a database role (`on`; the only one by default)."""
-        __tracebackhide__ = True
         roles = self.system.roles
         name = next(iter(roles)) if on is None and len(roles) == 1 else on
         if name is None or name not in roles:
@@ -156,7 +155,6 @@ class RunningEstate:
 
     def log(self, service: str) -> str:
         """What the service has printed so far."""
-        __tracebackhide__ = True
         name = asked.service_of(service, self.system)
         path = self.do(_plain(lambda live: live.estate.log_path(name)), 30)
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
@@ -167,12 +165,19 @@ class RunningEstate:
     def running(self) -> bool:
         return self._live is not None
 
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """Faults that stand now."""
+        live = self._live
+        if live is None:
+            return ()
+        return tuple(f"{one.step.name} on {', '.join(one.step.on)}" for one in live.standing.values())
+
     def reset(self) -> Reset:
         """Bring it back to what it was, and read back that it is. What customers have written is kept.
 
         Raises EnvironmentBroken when it does not come back; `rebuild` then.
         """
-        __tracebackhide__ = True
         if self._live is None:
             return Reset()
         return self.do(restore, RESET_WITHIN_S)
@@ -195,7 +200,6 @@ class RunningEstate:
 
     def do(self, work: Work[T], within_s: float) -> T:
         """Run something on the estate's own loop and wait for it."""
-        __tracebackhide__ = True
         live, customers, loop = self._started()
         try:
             return loop.run(work(live, customers), within_s)

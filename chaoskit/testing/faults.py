@@ -37,13 +37,11 @@ class _Block:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        __tracebackhide__ = True
         return self.begin()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        __tracebackhide__ = True
         self.end()
 
     async def __aenter__(self) -> Self:
@@ -74,7 +72,6 @@ class Broken(_Block):
         """Break it. Raises EnvironmentBroken if it cannot be done, Unwitnessed if nobody has seen its effect; then it
         has been mended again.
         """
-        __tracebackhide__ = True
 
         async def work(live: Live, customers: object) -> Standing:
             asked.refuse_unprepared(self.step, live.plan)
@@ -93,7 +90,6 @@ class Broken(_Block):
 
     def end(self) -> None:
         """Mend it; harmless when that was done. Raises EnvironmentBroken if it cannot be undone."""
-        __tracebackhide__ = True
         step = self.step
 
         async def work(live: Live, customers: object) -> None:
@@ -112,7 +108,6 @@ class Laid(_Block):
 
     def begin(self) -> Self:
         """Lay it. Raises ValueError for attributes that Toxiproxy does not take."""
-        __tracebackhide__ = True
 
         async def work(live: Live, customers: object) -> None:
             live.touched = True
@@ -124,7 +119,6 @@ class Laid(_Block):
 
     def end(self) -> None:
         """Take it off; harmless when that was done."""
-        __tracebackhide__ = True
 
         async def work(live: Live, customers: object) -> None:
             await live.estate.links.remove_toxic(self._link, self.toxic.name)

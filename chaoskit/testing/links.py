@@ -22,29 +22,27 @@ class LinkUnderTest:
         self.name = name
         self._estate = estate
 
+    def __repr__(self) -> str:
+        return f"<link {self.name}>"
+
     def latency(self, latency: str, **parameters: Any) -> Broken:
         """`link.latency`: everything arrives later (jitter, direction)."""
-        __tracebackhide__ = True
         return self._fault("link.latency", latency=latency, **parameters)
 
     def bandwidth(self, rate: str, **parameters: Any) -> Broken:
         """`link.bandwidth`: so many bytes a second and no more (direction)."""
-        __tracebackhide__ = True
         return self._fault("link.bandwidth", rate=rate, **parameters)
 
     def cut(self, **parameters: Any) -> Broken:
         """`link.cut`: open connections are closed, new ones refused."""
-        __tracebackhide__ = True
         return self._fault("link.cut", **parameters)
 
     def timeout(self, **parameters: Any) -> Broken:
         """`link.timeout`: everything is dropped without a word (after, direction)."""
-        __tracebackhide__ = True
         return self._fault("link.timeout", **parameters)
 
     def reset(self, **parameters: Any) -> Broken:
         """`link.reset`: connections end by a TCP reset (after)."""
-        __tracebackhide__ = True
         return self._fault("link.reset", **parameters)
 
     def slicer(self, size: int, *, vary: int = 0, pause_us: int = 0, stream: Stream = "downstream") -> Laid:
@@ -74,5 +72,4 @@ class LinkUnderTest:
         return found
 
     def _fault(self, fault: str, *, witnessed: bool = True, **parameters: Any) -> Broken:
-        __tracebackhide__ = True
         return self._estate.fault(fault, self.name, witnessed=witnessed, **parameters)
