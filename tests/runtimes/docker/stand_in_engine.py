@@ -55,7 +55,7 @@ def engine(answers: Answers, path: Path | None = None) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"unix://{path}" if path else f"tcp://127.0.0.1:{server.server_address[1]}"
+        yield f"unix://{path}" if path else f"tcp://127.0.0.1:{server.socket.getsockname()[1]}"
     finally:
         done.set()
         server.shutdown()

@@ -14,7 +14,7 @@ from chaoskit.cli import doctor
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.system import Link, Service, System
 from chaoskit.runtimes.docker import preflight as module
-from chaoskit.runtimes.docker import proxies, reach
+from chaoskit.runtimes.docker import proxies
 from chaoskit.runtimes.docker.preflight import control_group_mounts, preflight
 from tests.runtimes.docker.stand_in_engine import engine, sound
 
@@ -162,7 +162,7 @@ def test_the_engines_process_is_of_another_pid_namespace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The kernel tells 0 for the pid of a peer that has none in our namespace.
-    monkeypatch.setattr(reach.struct, "unpack", lambda form, data: (0, 0, 0))
+    monkeypatch.setattr("struct.unpack", lambda form, data: (0, 0, 0))
     with engine(sound(), tmp_path / "s") as url:
         assert "chaoskit seems to be in a container itself" in refused(url, tmp_path)
 
@@ -216,7 +216,7 @@ def test_no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str, to
         def __init__(self, path: Path) -> None:
             self.free = 10**6 if (str(path) == "/") == (full == "engine") else 10**12
 
-    monkeypatch.setattr(module.shutil, "disk_usage", Disk)
+    monkeypatch.setattr("shutil.disk_usage", Disk)
     with engine(sound(), tmp_path / "s") as url:
         message = refused(url, tmp_path)
     assert f"{told}" in message
@@ -224,7 +224,7 @@ def test_no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str, to
 
 
 def test_missing_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.shutil, "which", lambda name, path: None if name == "iptables" else name)
+    monkeypatch.setattr("shutil.which", lambda name, path: None if name == "iptables" else name)
     with engine(sound(), tmp_path / "s") as url:
         message = refused(url, tmp_path)
     assert "not installed here: iptables" in message
