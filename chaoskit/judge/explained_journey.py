@@ -8,6 +8,7 @@ from chaoskit.judge.paper import Paper, doubt, listed, seconds
 from chaoskit.judge.wording import bounds, ceil_s, floor_s, share, span
 from chaoskit.metrics.arrivals import Arrival, arrivals_of, ok_series
 from chaoskit.metrics.availability import availability_of
+from chaoskit.metrics.intermittence import SURPRISE
 from chaoskit.metrics.reconciliation import sql
 from chaoskit.metrics.recovery import MINIMUM_SERVICE
 from chaoskit.model.measurement import Interval, JourneyMeasure, LossMeasure
@@ -40,7 +41,7 @@ def _rta(paper: Paper, journey: str) -> str:
             *_fault(paper, measure),
             *_ends(paper, measure, probes),
             *_criterion(paper, journey),
-            *_arithmetic(paper, measure, measure.rta, probes),
+            *_arithmetic(paper, measure, measure.rta, measure.doubt, probes),
         ]
     )
 
@@ -62,7 +63,7 @@ def _minimum(paper: Paper, journey: str) -> str:
         "of the load",
     ]
     if measure.clock is not None:
-        text += _arithmetic(paper, measure, measure.minimum_service, _probes(paper, journey))
+        text += _arithmetic(paper, measure, measure.minimum_service, (0, 0), _probes(paper, journey))
     return "\n".join(text)
 
 
@@ -218,17 +219,22 @@ def _criterion(paper: Paper, journey: str) -> list[str]:
 
 
 def _arithmetic(
-    paper: Paper, measure: JourneyMeasure, found: Interval, probes: Sequence[Arrival]
+    paper: Paper,
+    measure: JourneyMeasure,
+    found: Interval,
+    widened: tuple[int, int],
+    probes: Sequence[Arrival],
 ) -> list[str]:
     assert measure.clock is not None
-    f_lo = measure.clock.lo
-    f_hi = measure.clock.lo if measure.clock.hi is None else measure.clock.hi
-    last_failing = next((p for p in probes if p.intended == found.lo + f_hi), None)
-    text = []
+    f_lo, f_hi = measure.clock.lo, measure.clock.lo if measure.clock.hi is None else measure.clock.hi
+    earlier, later = widened
+    text = _widened(paper, earlier, later)
+    last_failing = next((p for p in probes if p.intended == found.lo + earlier + f_hi), None)
     if last_failing is not None:
+        less = f" − {seconds(earlier)}" if earlier else ""
         text.append(
-            f"  lower bound = a_k − f_hi = {paper.at(last_failing.intended)} − {paper.at(f_hi)} = {seconds(found.lo)}"
-            "  (a_k: the last probe that fails the criterion)"
+            f"  lower bound = a_k − f_hi{less} = {paper.at(last_failing.intended)} − {paper.at(f_hi)}{less} = "
+            f"{seconds(found.lo)}  (a_k: the last probe that fails the criterion)"
         )
     else:
         text.append(
@@ -239,12 +245,14 @@ def _arithmetic(
             *text,
             "  upper bound: none; the run ended before the criterion had held: more than the lower bound",
         ]
-    back = next((p for p in probes if p.sampled == found.hi + f_lo), None)
+    back = next((i for i, p in enumerate(probes) if p.sampled == found.hi + f_lo), None)
+    first = None if back is None else probes[max(0, back - later)]
+    what = f"the {later}. probe after a_l" if later else "a_l"
     text += [
-        f"  upper bound = a_l − f_lo = {paper.at(found.hi + f_lo)} − {paper.at(f_lo)} = {seconds(found.hi)}"
+        f"  upper bound = {what} − f_lo = {paper.at(found.hi + f_lo)} − {paper.at(f_lo)} = {seconds(found.hi)}"
         "  (a_l: when the first good probe of the run that held was made)",
         f"  printed rounded outward to 10 ms: {floor_s(found.lo):.2f} – {ceil_s(found.hi):.2f} s",
-        *doubt(found.hi == found.lo or (back is not None and back.good)),
+        *doubt(found.hi == found.lo or (first is not None and first.good)),
     ]
     if measure.modelled:
         total = Interval(lo=found.lo + measure.modelled, hi=found.hi + measure.modelled)
@@ -252,6 +260,16 @@ def _arithmetic(
             f"  with {span(measure.modelled)} of modelled human time, which the RTO is judged by: {bounds(total)}"
         )
     return text
+
+
+def _widened(paper: Paper, earlier: int, later: int) -> list[str]:
+    if not later:
+        return []
+    return [
+        "  bad probes came and went before the last one, which is only the last that was seen: the lower bound",
+        f"    goes down by how long the criterion's forgiven share takes to come together ({seconds(earlier)}), the",
+        f"    upper one up by as many probes as can all have been lucky ({later}: less likely than {share(SURPRISE)})",
+    ]
 
 
 def _run_it_yourself(paper: Paper, loss: LossMeasure, name: str) -> list[str]:

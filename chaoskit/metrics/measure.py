@@ -124,6 +124,7 @@ def _journey(
         clock=Interval(lo=volley.lo, hi=volley.hi) if volley else None,
         recovered_at=at,
         answered_at=recovery.answered_at,
+        doubt=(recovery.doubt.earlier, recovery.doubt.later),
         bad_again=recovery.bad_again,
         modelled=recovery.modelled,
         minimum_service=recovery.minimum_service,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from chaoskit.metrics.arrivals import Arrival, good_series, ok_series
 from chaoskit.metrics.clock_start import first_bad, starting_volley
 from chaoskit.metrics.criterion import Hold, LoadRule, search
+from chaoskit.metrics.intermittence import NO_DOUBT, Doubt, doubt
 from chaoskit.metrics.live import LiveRecovery, recovered_at
 from chaoskit.metrics.outages import outages_of
 from chaoskit.metrics.people import modelled_across, modelled_ns
@@ -60,6 +61,7 @@ class Recovery:
     modelled: int = 0
     minimum_modelled: int = 0
     invalid: tuple[str, ...] = ()
+    doubt: Doubt = NO_DOUBT
 
 
 def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
@@ -122,7 +124,7 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
         watched = max(0, probed.data_end - timeline.last_fault) / 1e9
         why = f"no probe was bad, but it was watched for only {watched:.1f} s after the last fault"
         return Recovery(rta=Interval(lo=0, hi=None), never_bad=True, invalid=(*invalid, why))
-    rta, found = _interval(probed, first, volley, hold)
+    rta, found, around = _interval(probed, first, volley, hold)
     at = None if found is None else probes[found].intended
     modelled = modelled_ns(timeline.decisions, timeline.responses, volley.lo, _answered(probed, found))
     return Recovery(
@@ -133,13 +135,16 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
         minimum_service=within_a_period,
         modelled=modelled,
         invalid=invalid,
+        doubt=around,
     )
 
 
 def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> Recovery:
     full = _hold(probed, timeline, probed.criterion.good_ratio, with_load=True)
-    rta, found = _interval(probed, bad, volley, full)
-    minimum, back = _interval(probed, bad, volley, _hold(probed, timeline, MINIMUM_SERVICE, with_load=False))
+    rta, found, around = _interval(probed, bad, volley, full)
+    minimum, back, _ = _interval(
+        probed, bad, volley, _hold(probed, timeline, MINIMUM_SERVICE, with_load=False)
+    )
     at = None if found is None else probed.probes[found].intended
     decided_by = probed.data_end if at is None else full.horizon(at)
     start = min(volley.lo, probed.probes[bad].intended) - probed.period
@@ -153,6 +158,7 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
         answered_at=_answered(probed, found),
         minimum_service=minimum,
         bad_again=again,
+        doubt=around,
         modelled=modelled_ns(timeline.decisions, timeline.responses, volley.lo, _answered(probed, found)),
         minimum_modelled=modelled_ns(
             timeline.decisions, timeline.responses, volley.lo, _answered(probed, back)
@@ -170,15 +176,21 @@ def _answered(probed: Probed, found: int | None) -> int | None:
     return None if found is None else probed.probes[found].decided
 
 
-def _interval(probed: Probed, bad: int, volley: Volley, hold: Hold) -> tuple[Interval, int | None]:
-    """The bounds of the recovery under `hold`, and the index of a_l; hi None: censored, more than lo."""
-    result = search(good_series(probed.probes), bad, probed.data_end, hold)
+def _interval(probed: Probed, bad: int, volley: Volley, hold: Hold) -> tuple[Interval, int | None, Doubt]:
+    """The bounds of the recovery under `hold`, the index of a_l, and the doubt; hi None: censored, more than lo."""
+    probes = probed.probes
+    result = search(good_series(probes), bad, probed.data_end, hold)
     # Every arrival before the first one that is not refuted fails the criterion: a_k is the last of them.
-    refuted = probed.probes[result.open - 1] if result.open > bad else probed.probes[bad]
-    lo = max(0, refuted.intended - volley.hi)
+    refuted = result.open - 1 if result.open > bad else bad
+    last_bad = next((i for i in range(refuted, bad - 1, -1) if not probes[i].good), bad)
+    # Minimum service forgives half of everything: it is a rough clock, and stays one.
+    around = doubt(probes[bad:], last_bad - bad, hold.w, 1 - hold.q) if hold.load is not None else NO_DOUBT
+    lo = max(0, probes[refuted].intended - around.earlier - volley.hi)
     if result.found is None:
-        return Interval(lo=lo, hi=None), None
-    return Interval(lo=lo, hi=max(lo, probed.probes[result.found].sampled - volley.lo)), result.found
+        return Interval(lo=lo, hi=None), None, around
+    # What lies beyond the last probe was not seen: the run that held is all that can be doubted.
+    last = min(result.found + around.later, len(probes) - 1)
+    return Interval(lo=lo, hi=max(lo, probes[last].sampled - volley.lo)), result.found, around
 
 
 def _hold(probed: Probed, timeline: Timeline, q: float, with_load: bool) -> Hold:

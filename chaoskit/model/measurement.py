@@ -80,6 +80,13 @@ class JourneyMeasure(Frozen):
         int | None,
         Field(description="when that arrival had its answer, CLOCK_MONOTONIC ns; it may have waited for it"),
     ] = None
+    doubt: Annotated[
+        tuple[int, int],
+        Field(
+            description="bad probes came and went before the recovery, so that its lower bound was lowered by so many "
+            "ns, and its upper bound taken from so many probes later (0, 0: a solid outage)"
+        ),
+    ] = (0, 0)
     bad_again: Annotated[int, Field(description="bad probes after the recovery had held its window")] = 0
     modelled: Annotated[
         int, Field(description="modelled human time on this journey's path to recovery and not lived, ns")

@@ -83,6 +83,16 @@ def test_lost_payments_are_listed_with_the_query_that_finds_them(tmp_path: Path)
     assert "ANTI JOIN" in text
 
 
+def test_bounds_widened_for_bad_probes_that_came_and_went_say_so(tmp_path: Path) -> None:
+    def good(t: int) -> bool:
+        return not KILL_LO <= t < BACK or (t // (300 * MS)) % 2 == 0
+
+    paper = paper_of(tmp_path / "run", RunBuilder().crash(good=good))
+    text = explain(paper, "transfer.rta")
+    assert "came and went" in text
+    assert "NOT ADD UP" not in text
+
+
 def test_recovery_that_never_came_is_more_than_its_lower_bound(tmp_path: Path) -> None:
     paper = paper_of(tmp_path / "run", RunBuilder().crash(good=lambda t: t < KILL_LO))
     text = explain(paper, "transfer.rta")

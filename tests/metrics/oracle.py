@@ -49,11 +49,35 @@ def recovery(
         if until > end:
             # It may still turn out to be the recovery, or not: all that is certain is what failed before it.
             if held(probes, i, min(until, end), window, q):
-                return max(0, probes[i - 1].at - fault[1]), None
+                earlier, _ = gamble(probes[bad[0] : i], window, q)
+                return max(0, probes[i - 1].at - earlier - fault[1]), None
             continue
         if held(probes, i, until, window, q):
-            return max(0, probes[i - 1].at - fault[1]), probes[i].at - fault[0]
-    return max(0, probes[-1].at - fault[1]), None
+            earlier, later = gamble(probes[bad[0] : i], window, q)
+            last = probes[min(i + later, len(probes) - 1)]
+            lo = max(0, probes[i - 1].at - earlier - fault[1])
+            return lo, max(lo, last.at - fault[0])
+    earlier, _ = gamble(probes[bad[0] :], window, q)
+    return max(0, probes[-1].at - earlier - fault[1]), None
+
+
+def gamble(probes: Sequence[Probe], window: int, q: float) -> tuple[int, int]:
+    """(ns the lower bound goes down, probes the upper one goes up) when the last bad probes came and went.
+
+    In the window that ends with the last bad probe, `share` of the probes were bad, in more than one row: the share
+    1 − q of a window has come together within (1 − q) · w / share; and a row of good probes is no surprise until its
+    chance, (1 − share) to the power of its length, is at most 5 %.
+    """
+    last = max(i for i, p in enumerate(probes) if not p.good)
+    inside = [p.good for p in probes[: last + 1] if p.at > probes[last].at - window]
+    rows = sum(not good and (i == 0 or inside[i - 1]) for i, good in enumerate(inside))
+    if rows < 2:
+        return 0, 0
+    share = inside.count(False) / len(inside)
+    length = 1
+    while (1 - share) ** length > 0.05 * (1 + 1e-12):
+        length += 1
+    return int((1 - q) * window / share), length
 
 
 @dataclass(frozen=True)

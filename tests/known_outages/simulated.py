@@ -1,0 +1,222 @@
+"""Known outages under simulated time: the same journals, events, files and judge, with a server that is a schedule.
+
+    schedule ──► probes and load as the measurers would have journalled them ──► run folder ──► judge ──► interval
+       └──────► truth ──────────────────────────────────────────────────────────────────────────────────► inside?
+
+Solid outages (clean, two in a row, a relapse within the hold, partial) have their truth on the schedule. For flapping
+and brown-out the truth is the criterion itself, applied to the schedule at a thousand arrivals a second by code that
+shares nothing with chaoskit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from chaoskit import evidence, metrics
+from tests.histories.builder import KILL_HI, KILL_LO, MS, PERIOD, SYSTEM, ZERO, RunBuilder, S, drill, plan_for
+
+SOLID = ("clean", "two in a row", "relapse", "partial")
+GAMBLES = ("flapping", "brown-out")
+KINDS = SOLID + GAMBLES
+HOLD, WINDOW, Q = 5 * S, 2 * S, 0.99
+DENSE = MS
+LATE_MAX = MS
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When the server is good. `truth`: when it has recovered, by the criterion; `fault`: the true instant."""
+
+    kind: str
+    fault: int
+    ends: tuple[int, ...]
+    good: Callable[[int], bool]
+
+    @property
+    def end(self) -> int:
+        return self.ends[-1]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One outage as scheduled and as measured, ns."""
+
+    kind: str
+    seed: int
+    truth: int
+    lo: int
+    hi: int | None
+    other: tuple[int, int | None] | None = None
+
+    @property
+    def contained(self) -> bool:
+        return self.lo <= self.truth and (self.hi is None or self.truth <= self.hi)
+
+    @property
+    def width(self) -> int | None:
+        return None if self.hi is None else self.hi - self.lo
+
+    @property
+    def narrow(self) -> bool:
+        """No wider than two periods, the fault's own interval and the lateness of two probes."""
+        return self.width is not None and self.width <= 2 * PERIOD + (KILL_HI - KILL_LO) + 2 * LATE_MAX
+
+
+def schedule(kind: str, random: Random) -> Schedule:
+    """A schedule of that kind, bad from a fault somewhere in the witnessed interval on."""
+    fault = random.randint(KILL_LO, KILL_HI)
+    first = fault + random.randint(300 * MS, 4 * S)
+    bad: list[tuple[int, int]] = [(fault, first)]
+    if kind == "two in a row":
+        # The second outage comes after the first recovery has held, and before the run's end: seen, but not its RTA.
+        start = first + HOLD + random.randint(300 * MS, 900 * MS)
+        bad.append((start, start + random.randint(250 * MS, 800 * MS)))
+    elif kind == "relapse":
+        start = first + random.randint(500 * MS, 4 * S)
+        bad.append((start, start + random.randint(250 * MS, 2 * S)))
+    elif kind == "flapping":
+        bad, at = [], fault
+        for _ in range(random.randint(3, 7)):
+            bad.append((at, at + random.randint(150 * MS, 900 * MS)))
+            at = bad[-1][1] + random.randint(150 * MS, 900 * MS)
+    elif kind == "brown-out":
+        chance, stop = random.uniform(0.15, 0.8), fault + random.randint(2 * S, 5 * S)
+        fate = np.random.default_rng(random.randrange(2**32)).random((stop - fault) // DENSE + 1) >= chance
+        return Schedule(
+            kind, fault, (stop,), lambda t: not fault <= t < stop or bool(fate[(t - fault) // DENSE])
+        )
+    return Schedule(
+        kind, fault, tuple(end for _, end in bad), lambda t: not any(lo <= t < hi for lo, hi in bad)
+    )
+
+
+def truth_of(made: Schedule) -> int:
+    """Nanoseconds from the fault to the recovery; for gambles by the criterion over dense arrivals."""
+    if made.kind in SOLID:
+        # A second outage that comes after the hold is another outage.
+        return next(end for end in made.ends if _held(made, end)) - made.fault
+    times_dense = np.arange(made.fault, made.end + HOLD + 2 * WINDOW, DENSE)
+    good = np.fromiter((made.good(int(t)) for t in times_dense), dtype=bool, count=len(times_dense))
+    total = np.concatenate([[0], np.cumsum(good)])
+    per_window = WINDOW // DENSE
+    full = total[per_window:] - total[:-per_window] >= Q * per_window - 1e-9
+    windows = (HOLD - WINDOW) // DENSE + 1
+    run = np.concatenate([[0], np.cumsum(full)])
+    holds = run[windows:] - run[:-windows] == windows
+    return int(np.flatnonzero(holds & good[: len(holds)])[0]) * DENSE
+
+
+def _held(made: Schedule, start: int) -> bool:
+    return all(made.good(t) for t in range(start, start + HOLD, 10 * MS))
+
+
+def trial(kind: str, seed: int, folder: Path) -> Trial:
+    """Build, write, measure and compare one run."""
+    random = Random(f"{kind} {seed}")
+    made = schedule(kind, random)
+    end = made.end + HOLD + 3 * S
+    builder = RunBuilder(plan=_plan())
+    builder.members = {}
+    for journey in ("transfer", "balance"):
+        good = made.good if kind != "partial" or journey == "transfer" else lambda t: True
+        for source, instants in (("prober", _periodic(random, end)), ("load", _poisson(random, end))):
+            for intended in instants:
+                late = random.randrange(LATE_MAX)
+                fine = good(intended + late)
+                builder.operation(source, journey, intended, late=late, **_answer(fine, random))
+    builder.usual_events()
+    builder.events = [
+        (max(t, end) if kind_ == "run.end" else t, kind_, data) for t, kind_, data in builder.events
+    ]
+    measured = metrics.measure(evidence.load_history(builder.write(folder)))
+    rta, other = measured.journeys["transfer"].rta, measured.journeys["balance"].rta
+    assert rta is not None, measured.journeys["transfer"].invalid
+    return Trial(
+        kind,
+        seed,
+        truth_of(made),
+        rta.lo,
+        rta.hi,
+        (other.lo, other.hi) if other and kind == "partial" else None,
+    )
+
+
+def _answer(fine: bool, random: Random) -> dict[str, Any]:
+    if fine:
+        return {"outcome": "ok", "took": random.randint(MS, 9 * MS)}
+    return random.choice(
+        (
+            {"outcome": "fail", "took": MS},
+            {"outcome": "unknown", "took": 2 * MS},
+            {"outcome": "unknown", "took": 1_200 * MS},
+        )
+    )
+
+
+def _periodic(random: Random, end: int) -> Sequence[int]:
+    return range(ZERO - 6 * S + random.randrange(PERIOD), end, PERIOD)
+
+
+def _poisson(random: Random, end: int) -> Sequence[int]:
+    found, at = [], ZERO - 6 * S
+    while (at := at + int(random.expovariate(20) * S)) < end:
+        found.append(at)
+    return found
+
+
+def _plan() -> Any:
+    asked = drill(objectives={"transfer": {"rto": "30s"}, "balance": {"rto": "30s"}}, checks=[])
+    system = {**SYSTEM, "books": {}, "journeys": {**SYSTEM["journeys"]}}
+    system["journeys"]["transfer"] = {k: v for k, v in SYSTEM["journeys"]["transfer"].items() if k != "books"}
+    return plan_for(asked, system)
+
+
+def run(count: int, folder: Path, kinds: Sequence[str] = KINDS, seed: int = 0) -> list[Trial]:
+    """`count` trials, the kinds in turn."""
+    return [trial(kinds[n % len(kinds)], seed + n, folder / f"trial-{n}") for n in range(count)]
+
+
+def table(trials: Sequence[Trial]) -> str:
+    """A row a kind: intervals that contain the truth, a lower bound on the coverage, widths."""
+    from chaoskit.metrics.comparison import miss_bound
+
+    rows = []
+    for kind in dict.fromkeys(trial.kind for trial in trials):
+        own = [one for one in trials if one.kind == kind]
+        inside = sum(one.contained for one in own)
+        widths = [one.width / MS for one in own if one.width is not None]
+        least = 1 - miss_bound(len(own) - inside, len(own), 0.95)
+        median, most = (f"{np.median(widths):.0f}", f"{max(widths):.0f}") if widths else ("–", "–")
+        rows.append(
+            [kind, f"{inside} of {len(own)}", f"{inside / len(own):.1%}", f"≥ {least:.1%}", median, most]
+        )
+    heads = ["outage", "truth inside", "coverage", "at 95 % confidence", "width ms, median", "most"]
+    return tabulate(rows, headers=heads, disable_numparse=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        trials = run(arguments.trials, Path(folder), seed=arguments.seed)
+    print(table(trials))
+    wrong = [one for one in trials if one.kind in SOLID and not one.contained]
+    for one in wrong:
+        print(f"WRONG: {one}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
