@@ -29,8 +29,10 @@ class LinkReset:
 
     Witness: a connection that was open on the link before the fault reads "connection reset by peer".
     Undo: the toxic is removed.
-    Fidelity on `local`: a real RST to both sides, idle connections included. (The Go Toxiproxy closes connections that
-    are already open in an orderly way instead: there, the fault stays unwitnessed.)
+    Fidelity on `local`: a real RST to both sides, idle connections included.
+    Fidelity on `docker`: a real RST to the caller, idle connections included; the callee sees an orderly end. The Go
+    Toxiproxy resets only what is new, so the kernel resets what is open (`ss -K`; where the host has no `ss`, or a
+    kernel without CONFIG_INET_DIAG_DESTROY, the fault fails by that name).
 
         timeline:
           - at: 0s

@@ -32,7 +32,7 @@ class LinkTimeout:
     and the fault stays unwitnessed.
     Undo: the toxics are removed, which closes the connections they lay on: bytes are missing from them.
     Fidelity on `local`: bytes are really dropped by the proxy on the caller's way; connecting itself succeeds, where a
-    packet filter would let it hang.
+    packet filter would let it hang. On `docker` the same.
 
         timeline:
           - at: 0s

@@ -5,17 +5,22 @@ Times: a lower bound is what is promised; upper bounds are only there so that a 
 
 from __future__ import annotations
 
+import secrets
 import socket
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from chaoskit.runtimes.docker.engine import Engine
+from chaoskit.runtimes.docker.toxiproxy_image import toxiproxy_image
 from chaoskit.toxiproxy.client import Toxiproxy
 from chaoskit.toxiproxy.errors import AlreadyExists, NotFound, RequestRefused, ServerStartError
 from chaoskit.toxiproxy.process import ServerProcess, find_real_server
@@ -36,10 +41,38 @@ ROOT = Path(__file__).resolve().parents[2]
 TICK_S = 0.005
 
 
-@pytest.fixture(scope="module", params=["embedded", "real"])
+@contextmanager
+def in_its_image() -> Iterator[Any]:
+    """The server as the docker runtime starts it, but on this machine's own network: on a free port of its own."""
+    engine = Engine()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        container = engine.client.containers.run(
+            toxiproxy_image(),
+            ["-host=127.0.0.1", f"-port={port}", "-proxy-metrics"],
+            name=f"chaoskit-test-{secrets.token_hex(4)}-contract",
+            network_mode="host",
+            detach=True,
+        )
+        try:
+            api = Toxiproxy("127.0.0.1", port)
+            api.wait_ready(20)
+            yield SimpleNamespace(api=api, host="127.0.0.1", port=port)
+        finally:
+            container.remove(force=True)
+    finally:
+        engine.close()
+
+
+@pytest.fixture(scope="module", params=["embedded", "real", pytest.param("image", marks=pytest.mark.docker)])
 def process(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     if request.param == "embedded":
         with ServerProcess.embedded() as server:
+            yield server
+        return
+    if request.param == "image":
+        with in_its_image() as server:
             yield server
         return
     try:
