@@ -67,9 +67,10 @@ class DockerEstate:
         self.limits, self.disks = self._means.limits, self._means.disks
         self.networks, self.clocks = self._means.networks, self._means.clocks
         tasks = frozenset(name for name, one in prepared.items() if one.task)
+        jobs = frozenset(name for name, one in prepared.items() if one.may_end)
         ports = {name: one.ports for name, one in prepared.items()}
         self._watch = Watch(
-            ground.engine, self.replicas, ports, tasks, links, ground.logs, self._means.started
+            ground.engine, self.replicas, ports, tasks, jobs, links, ground.logs, self._means.started
         )
         self._events = Events(ground.engine, ground.owner.selector, self._watch.hear)
         self._closing = False

@@ -38,6 +38,11 @@ class Prepared:
     revived: bool = False
 
     @property
+    def may_end(self) -> bool:
+        """Whether it may end well by itself: a job, which serves nobody."""
+        return self.task or not (self.ports or self.health or self.revived)
+
+    @property
     def within_s(self) -> float:
         """Its start limit."""
         return max(START_S, self.health.within_s + START_S if self.health else 0.0)
@@ -122,7 +127,7 @@ class DockerLifecycle:
         await asyncio.gather(*(self._start_one(prepared, replica) for replica in replicas))
         self.started[prepared.service].set()
         if prepared.task:
-            await asyncio.gather(*(self._until_done(replica) for replica in replicas))
+            await asyncio.gather(*(self._until_done(prepared, replica) for replica in replicas))
             return
         await asyncio.gather(*(self._until_ready(prepared, replica) for replica in replicas))
 
@@ -144,8 +149,11 @@ class DockerLifecycle:
         replica.ended.clear()
         await services.start_again(self._engine, replica)
 
-    async def _until_done(self, replica: Replica) -> None:
+    async def _until_done(self, prepared: Prepared, replica: Replica) -> None:
         await replica.ended.wait()
+        while replica.exit_code != 0 and prepared.revived:  # its restart policy has it try again
+            replica.ended.clear()
+            await replica.ended.wait()
         if replica.exit_code != 0:
             how = in_words(replica.exit_code, replica.out_of_memory)
             raise await self._broken(
@@ -177,6 +185,8 @@ class DockerLifecycle:
         finally:
             working.cancel()
             ended.cancel()
+        if prepared.may_end and replica.exit_code == 0:
+            return
         how = in_words(replica.exit_code, replica.out_of_memory)
         raise await self._broken(prepared.service, f"{prepared.service} ended ({how}) before it was ready")
 

@@ -38,7 +38,8 @@ class Callees(Protocol):
 class Watch:
     """Hears every event of the run's containers. `broken` says why nothing more can be known, if so.
 
-    `arrived` is told of a service of which a container runs, before it is reached over any link.
+    `tasks` listen nowhere; `may_end` are the services that may end well by themselves. `arrived` is told of a service of
+    which a container runs, before it is reached over any link.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Watch:
         replicas: Mapping[str, Sequence[Replica]],
         ports: Mapping[str, Sequence[int]],
         tasks: frozenset[str],
+        may_end: frozenset[str],
         links: Callees,
         logs: Logs,
         arrived: Callable[[str], Awaitable[None]],
@@ -56,9 +58,11 @@ class Watch:
         self._by_name = {one.recipe.name: one for several in replicas.values() for one in several}
         self._ports = ports
         self._tasks = tasks
+        self._may_end = may_end
         self._links = links
         self._logs = logs
         self._arrived = arrived
+        self._ended_at_s: dict[str, float] = {}
         self._arriving: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -91,8 +95,8 @@ class Watch:
         replica.exit_code = None
         replica.ended.clear()
         replica.listening.clear()
-        ago_s = (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - event.at_ns) / 1e9
-        self._logs.follow(replica.service, replica.id, time.time() - ago_s - 0.001)
+        # Not from the start's own time: the engine tells of it when the process may have written something already.
+        self._logs.follow(replica.service, replica.id, self._ended_at_s.get(replica.id))
         self._arriving[replica.id] = self._begin(self._arrive(replica))
 
     async def _arrive(self, replica: Replica) -> None:
@@ -110,9 +114,11 @@ class Watch:
         if (arriving := self._arriving.pop(replica.id, None)) is not None:
             arriving.cancel()
         replica.pid, replica.exit_code = 0, event.exit_code
+        ago_s = (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - event.at_ns) / 1e9
+        self._ended_at_s[replica.id] = time.time() - ago_s
         replica.listening.clear()
         replica.ended.set()
-        unasked = not replica.asked and not (replica.service in self._tasks and event.exit_code == 0)
+        unasked = not replica.asked and not (replica.service in self._may_end and event.exit_code == 0)
         if unasked:
             self._begin(self._tell(replica, event.at_ns, in_words(event.exit_code, replica.out_of_memory)))
         if replica.service in self._tasks or any(one.running for one in self._replicas[replica.service]):

@@ -143,6 +143,7 @@ async def test_services_wait_for_what_they_depend_on(tmp_path: Path, provision: 
             "depends_on": {"app2": {"condition": "service_healthy"}},
         },
         "app2": web(),
+        "job": idle(command=["true"]),
     }
     async with provision(plan_of(tmp_path / "it", services, volumes={"shared": {}})) as estate:
         began = {
@@ -153,7 +154,7 @@ async def test_services_wait_for_what_they_depend_on(tmp_path: Path, provision: 
             for name in services
         }
         assert began["app2"][0] < began["migration"][0] < began["migration"][1] < began["app"][0]
-        assert await estate.exits() == (), "a task that ended well has not crashed"
+        assert await estate.exits() == (), "a task, or a job, that ended well has not crashed"
 
 
 @pytest.mark.parametrize(
