@@ -1,4 +1,4 @@
-"""Every way a run on Docker may end: interrupted, aborted, killed, never started; nothing is left, the folder judges."""
+"""Every way a run on Docker may end: interrupted, aborted, killed, never started; nothing is left, and it judges."""
 
 from __future__ import annotations
 

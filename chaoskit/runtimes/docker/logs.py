@@ -31,8 +31,8 @@ class Logs:
         """The service's log."""
         return self._folder / f"{service}.log"
 
-    def follow(self, service: str, container: str, since_s: float) -> None:
-        """Append what the container writes from `since_s` (seconds since the epoch) on, until it ends."""
+    def follow(self, service: str, container: str, since_s: float | None) -> None:
+        """Append what the container writes from `since_s` (seconds since the epoch) on, or all of it, until it ends."""
         thread = threading.Thread(
             target=self._copy, args=(service, container, since_s), name=f"log of {service}", daemon=True
         )
@@ -44,7 +44,7 @@ class Logs:
         if (thread := self._following.get(container)) is not None:
             await asyncio.to_thread(thread.join, _LAST_WORDS_S)
 
-    def _copy(self, service: str, container: str, since_s: float) -> None:
+    def _copy(self, service: str, container: str, since_s: float | None) -> None:
         assert self._client is not None
         with open(self.path(service), "ab", buffering=0) as file:
             try:
