@@ -25,7 +25,7 @@ class LinkCut:
     Witness: at the address where the caller connects, a connection from before the fault has ended and a new one is
     refused.
     Undo: the link is enabled again, unless the callee was fenced or is itself down.
-    Fidelity on `local` and `docker`: a real TCP close and refusal by the proxy on the caller's way. On `docker` the
+    Fidelity on `local`: (and `docker`) a real TCP close and refusal by the proxy on the caller's way. On `docker` the
     witness asks the same listener from this host, through the proxy's own address.
 
         timeline:

@@ -38,7 +38,7 @@ class LinkLatency:
     any before; one late answer is proof from 300 ms on, a smaller latency takes up to five. A callee whose protocol
     is not known cannot be asked, and the fault stays unwitnessed.
     Undo: the toxics are removed; what they hold is delivered then.
-    Fidelity on `local` and `docker`: a real delay in the proxy on the caller's way; connecting itself is not delayed.
+    Fidelity on `local`: (and `docker`) a real delay in the proxy on the caller's way; connecting itself is not delayed.
 
         timeline:
           - at: 0s
