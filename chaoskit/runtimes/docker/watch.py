@@ -38,8 +38,8 @@ class Callees(Protocol):
 class Watch:
     """Hears every event of the run's containers. `broken` says why nothing more can be known, if so.
 
-    `tasks` listen nowhere; `may_end` are the services that may end well by themselves. `arrived` is told of a service of
-    which a container runs, before it is reached over any link.
+    `tasks` listen nowhere; `may_end` are the services that may end well by themselves. `arrived` is told of a
+    service of which a container runs, before it is reached over any link.
     """
 
     def __init__(
