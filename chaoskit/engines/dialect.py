@@ -10,22 +10,37 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.engines.http_line import HttpLine
 from chaoskit.engines.line import Answer, Line, NoLine, RawLine, connect
 from chaoskit.engines.postgresql_line import PostgresLine, StartupLine
+from chaoskit.engines.redis_line import RedisLine
 from chaoskit.model.estate import Address, Estate
 from chaoskit.model.system import DatabaseRole, Link, System
+
+_KNOCK_S = 0.002
+_KNOCK_MOST_S = 0.1
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to speak with one service: PostgreSQL as a role, HTTP for a path, or no more than TCP."""
+    """How to speak with one service: PostgreSQL as a role, HTTP for a path, Redis, or no more than TCP.
+
+    `port`: another one than the service's first.
+    """
 
     service: str
-    name: Literal["postgresql", "http", "tcp"]
+    name: Literal["postgresql", "http", "redis", "tcp"]
     role: DatabaseRole | None = None
     path: str = "/"
+    port: int | None = None
 
     @classmethod
     def of(cls, system: System, service: str) -> Dialect:
-        """PostgreSQL for a member of a database role, HTTP for a ready path or a journey's service, else TCP."""
+        """What `speaks:` says; else PostgreSQL for a member of a database role, HTTP for a ready path or a journey's
+        service, else TCP."""
+        if (spoken := system.speaks.get(service)) is not None:
+            if spoken.protocol == "http":
+                return cls(service, "http", path=spoken.path, port=spoken.port)
+            if spoken.protocol == "redis":
+                return cls(service, "redis", port=spoken.port)
+            return cls(service, "postgresql", role=system.roles[spoken.protocol], port=spoken.port)
         role = system.role_of(service)
         if role is not None:
             return cls(service, "postgresql", role=system.roles[role])
@@ -38,12 +53,15 @@ class Dialect:
 
     async def open(self, address: Address, within_s: float) -> Line:
         """A line that has been shown to be alive: asked once where the protocol allows it. Raises NoLine."""
+        address = Address(address.host, self.port or address.port)
         asked = monotonic_ns()
         line: Line
         if self.role is not None:
             line = await self._open_postgresql(address, self.role, within_s)
         elif self.name == "http":
             line = await HttpLine.open(address, self.path, self.service, within_s)
+        elif self.name == "redis":
+            line = await RedisLine.open(address, within_s)
         else:
             return await RawLine.open(address, within_s)
         try:
@@ -136,12 +154,15 @@ async def knock(address: Address, within_s: float) -> Answer:
 async def refused_by(address: Address, within_s: float) -> Answer:
     """Knock until the connection is refused; the last answer when that does not happen in time."""
     deadline = monotonic_ns() + int(within_s * 1e9)
+    pause_s = _KNOCK_S
     while True:
         left_s = max(0.001, (deadline - monotonic_ns()) / 1e9)
         answer = await knock(address, left_s)
         if answer.kind == "refused" or monotonic_ns() >= deadline:
             return answer
-        await asyncio.sleep(0.002)  # a listener closes without an event for those outside
+        await asyncio.sleep(pause_s)  # a listener closes without an event for those outside
+        # Each knock that is answered is a connection that the service has to deal with.
+        pause_s = min(_KNOCK_MOST_S, 1.2 * pause_s)
 
 
 async def until_silent(address: Address, within_s: float, silence_s: float = 0.15) -> Answer:

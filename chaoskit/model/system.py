@@ -124,6 +124,27 @@ class LocalService(Frozen):
     start_within: Annotated[Duration, Field(description="limit for becoming ready")] = Duration.parse("20s")
 
 
+class Spoken(Frozen):
+    """Which protocol a service speaks: `http` with a path, `redis`, or PostgreSQL's, as a database role logs in."""
+
+    protocol: str
+    port: int | None = None
+    path: str = "/"
+
+    @classmethod
+    def parse(cls, text: str) -> Spoken:
+        """`http`, `http:8080/health`, `redis`, `redis:6380`, or a role's name. Raises ValueError."""
+        where, slash, path = text.strip().partition("/")
+        protocol, colon, port = where.partition(":")
+        if not protocol or (colon and not (port.isdecimal() and 0 < int(port) < 65536)):
+            raise ValueError(
+                f"{text!r} is no protocol; write it like 'http:8080/health', 'redis' or a role's name"
+            )
+        if slash and protocol != "http":
+            raise ValueError(f"{text!r}: only http has a path")
+        return cls(protocol=protocol, port=int(port) if port else None, path="/" + path)
+
+
 class Variant(Frozen):
     """The same system with a Compose override file merged over it."""
 
@@ -166,6 +187,7 @@ class System(Frozen):
     sites: dict[str, tuple[str, ...]] = {}
     roles: dict[str, DatabaseRole] = {}
     links: tuple[Link, ...]
+    speaks: dict[str, Spoken] = {}
     population: Population | None = None
     journeys: dict[str, Journey]
     books: dict[str, Books] = {}

@@ -21,6 +21,7 @@ from chaoskit.model.system import (
     LocalService,
     Population,
     Runbook,
+    Spoken,
     Sql,
     System,
     Variant,
@@ -44,6 +45,21 @@ LinkText = Annotated[
     WithJsonSchema(
         {"type": "string", "pattern": r"^\s*[^\s>]+\s*->\s*[^\s>]+\s*$", "examples": ["gateway -> ledger"]}
     ),
+]
+
+
+def _spoken(value: Any) -> Spoken:
+    if not isinstance(value, str):
+        raise ValueError(
+            f"{shown(value)} is no protocol; write it like 'http:8080/health', 'redis' or a role's name"
+        )
+    return Spoken.parse(value)
+
+
+SpokenText = Annotated[
+    Spoken,
+    PlainValidator(_spoken),
+    WithJsonSchema({"type": "string", "examples": ["http:8080/health", "redis", "database"]}),
 ]
 
 
@@ -72,6 +88,13 @@ class SystemFile(Frozen):
             description="TCP dependencies that get a proxy, 'caller -> callee'; 'customers' calls from outside"
         ),
     ] = ()
+    speaks: Annotated[
+        dict[str, SpokenText],
+        Field(
+            description="what a service speaks where no role or journey says it, so that witnesses can ask it: http, "
+            "http:8080/health, redis, or the database role whose log-in it takes (a pooler, a load balancer)"
+        ),
+    ] = {}
     population: Annotated[
         Population | None, Field(description="the customers and accounts that exist before a drill begins")
     ] = None

@@ -82,7 +82,7 @@ def check_names(
 ) -> list[Problem]:
     """Problems with the names in a system file. Without a readable Compose file, services are taken on trust."""
     names = Names(system, places, link_index, left_out, services_known)
-    for check in (_sites, _roles, _links, _population, _journeys, _books, _runbooks, _local):
+    for check in (_sites, _roles, _links, _speaks, _population, _journeys, _books, _runbooks, _local):
         check(names)
     return names.problems
 
@@ -122,6 +122,13 @@ def _links(names: Names) -> None:
         if link.name in seen:
             names.say(loc, f"the link {shown(link.name)} is declared twice")
         seen.add(link.name)
+
+
+def _speaks(names: Names) -> None:
+    for name, spoken in names.system.speaks.items():
+        names.service(("speaks", name), name, key=True)
+        known = ["http", "redis", *names.system.roles]
+        names.one_of(("speaks", name), "protocol or role", spoken.protocol, known)
 
 
 def _population(names: Names) -> None:

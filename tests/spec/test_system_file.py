@@ -37,7 +37,11 @@ ONE_MISTAKE = [
     ("count: 10", "count: 0", "13:28: `count`: 0 is out of range: at least 1"),
     ("post: app/transfers", "post: transfers", "16:11: 'transfers' is no service/path"),
     ("post: app/transfers", "post: ap/transfers", "16:11: no service is called 'ap'"),
-    ("    post: app/transfers\n", "", "15:3: `transfer` needs exactly one of get, post, put, sql, class; it has 0"),
+    (
+        "    post: app/transfers\n",
+        "",
+        "15:3: `transfer` needs exactly one of get, post, put, sql, class; it has 0",
+    ),
     ("get: app/accounts/{account}\n", "get: app/accounts/{acount}\n", "25:10: '{acount}' is not drawn"),
     ('"{payer}"', '"{payr}"', "17:31: '{payr}' is not drawn"),
     ("payer: account", "payer: acount", "19:14: no pool is called 'acount'"),
