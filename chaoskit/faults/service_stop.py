@@ -62,8 +62,9 @@ class ServiceStop:
         await estate.links.mirror(target, "refused")
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
-        dead = await tree.witness_death(estate.processes, target, baseline, _WITHIN_S)
         stopping = _stopping.pop((estate.run, target), None)
+        patience_s = _AT_ONCE_S if stopping is None or stopping.done() else _WITHIN_S
+        dead = await tree.witness_death(estate.processes, target, baseline, patience_s)
         if stopping is not None and dead.seen:
             await stopping  # the runtime still has to note its end, and to take its links down
         return dead
