@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.runtimes.docker.second_engine import second_engine
+from tests.runtimes.docker.second_engine import add_bridge, flags_beside_another, remove_bridge, second_engine
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -114,15 +114,18 @@ def test_an_image_is_built_again_exactly_when_its_inputs_have_changed(tmp_path: 
 def own_engine() -> Iterator[dict[str, str]]:
     """The environment of a script that starts an engine of its own; it is ended whatever the test does."""
     folder = Path(tempfile.mkdtemp(prefix="chaoskit-engine-", dir="/tmp"))
+    bridge = f"ck{os.getpid()}s"
+    add_bridge(bridge)
     environment = {
         "DOCKER_HOST": f"unix://{folder}/docker.sock",
         "CHAOSKIT_DOCKERD_ROOT": str(folder),
-        "CHAOSKIT_DOCKERD_FLAGS": "--bridge=none --iptables=false --ip-forward=false --ip-masq=false",
+        "CHAOSKIT_DOCKERD_FLAGS": " ".join(flags_beside_another(bridge)),
     }
     try:
         yield environment
     finally:
         script("set-up-docker", "stop", **environment)
+        remove_bridge(bridge)
         for line in reversed(Path("/proc/mounts").read_text().splitlines()):
             if line.split()[1].startswith(f"{folder}/"):
                 subprocess.run(["umount", "--lazy", line.split()[1]], check=False)

@@ -54,8 +54,9 @@ def reach(url: str) -> Reached:
     """Raises Unreachable, naming the reason and the remedy, within two seconds."""
     deadline = time.monotonic() + _WITHIN_S
     parts = urlsplit(url)
+    peer = None
     if parts.scheme in ("unix", "http+unix"):
-        _look_at_socket(parts.path, _WITHIN_S / 2)
+        peer = _look_at_socket(parts.path, _WITHIN_S / 2)
     elif parts.scheme in ("tcp", "http") and parts.hostname:
         _refuse_other_machine(url, parts.hostname)
     else:
@@ -74,11 +75,18 @@ def reach(url: str) -> Reached:
         )
     info = _ask(engine, "/info", deadline)
     _refuse_foreign(url, info)
-    return Reached(engine, number, info, _gateway(engine, deadline))
+    gateway = _gateway(engine, deadline)
+    if _network_is_ours(peer, gateway) is False:
+        raise Unreachable(
+            "the engine's networks are not this machine's: chaoskit seems to be in a container, or the engine in "
+            "another network namespace",
+            HERE,
+        )
+    return Reached(engine, number, info, gateway)
 
 
-def _look_at_socket(path: str, within_s: float) -> None:
-    """The socket of an engine, by the kernel's word: is it there, may we, does somebody listen, and who."""
+def _look_at_socket(path: str, within_s: float) -> int:
+    """The socket of an engine, by the kernel's word: is it there, may we, does somebody listen. Returns who: a pid."""
     try:
         mode = Path(path).stat()
     except FileNotFoundError:
@@ -101,13 +109,14 @@ def _look_at_socket(path: str, within_s: float) -> None:
             ) from None
         except OSError as error:  # a full backlog: EAGAIN, or the time limit
             raise Unreachable(f"the Docker engine at {path} takes no connection: {error}", _hung()) from None
-        pid = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        pid: int = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
     if pid == 0:
         raise Unreachable(
             f"the engine behind {path} runs in another pid namespace: chaoskit seems to be in a container itself, "
             "from where containers' processes cannot be seen",
             HERE,
         )
+    return pid
 
 
 def _permission(path: str, mode: os.stat_result | None = None) -> str:
@@ -175,29 +184,38 @@ def _refuse_foreign(url: str, info: Mapping[str, Any]) -> None:
 
 
 def _gateway(engine: EngineSocket, deadline: float) -> str | None:
-    """The host's own address on the engine's default network: one that is not ours means another network stack."""
+    """The host's own address on the engine's default network; None when it has none."""
     try:
         network = engine.call("GET", "/networks/bridge", within_s=max(0.1, deadline - time.monotonic()))
-    except EngineRefused:  # an engine may have none
+    except EngineRefused:
         return None
     except EngineSilent as error:
         raise Unreachable(str(error), _hung()) from None
-    gateways = [each.get("Gateway") for each in (network.get("IPAM") or {}).get("Config") or ()]
-    gateway = next((each for each in gateways if each and ":" not in each), None)
+    for each in (network.get("IPAM") or {}).get("Config") or ():
+        subnet = ipaddress.ip_network(each.get("Subnet") or "::/0", strict=False)
+        if subnet.version == 4:
+            return str(each.get("Gateway") or subnet.network_address + 1)
+    return None
+
+
+def _network_is_ours(peer: int | None, gateway: str | None) -> bool | None:
+    """By the network namespace of who listens on the engine's socket; where that is closed, by the gateway's address.
+
+    None when neither can be told.
+    """
+    if peer is not None:
+        try:
+            return os.readlink(f"/proc/{peer}/ns/net") == os.readlink("/proc/self/ns/net")  # noqa: PTH115 - no path
+        except OSError:  # another user's
+            pass
     if gateway is None:
         return None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((gateway, 0))
         except OSError as error:
-            if error.errno != errno.EADDRNOTAVAIL:
-                raise
-            raise Unreachable(
-                f"the engine's networks are not this machine's ({gateway} is no address here): chaoskit seems to be in "
-                "a container, or the engine in another network namespace",
-                HERE,
-            ) from None
-    return str(gateway)
+            return False if error.errno == errno.EADDRNOTAVAIL else None
+    return True
 
 
 def _numbers(text: str) -> tuple[int, ...]:

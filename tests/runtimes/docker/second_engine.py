@@ -1,7 +1,8 @@
 """A Docker Engine of the test's own, beside the one that others use: to be killed and started again.
 
-It keeps everything in one folder, has no default bridge and leaves the packet filter alone, but for one rule that lets
-its networks' own traffic pass where the first engine's policy drops what it does not know.
+It keeps everything in one folder and has a default bridge of its own: with `--bridge=none` an engine removes docker0,
+whosever that is. It leaves the packet filter alone, but for one rule that lets its networks' own traffic pass where the
+first engine's policy drops what it does not know.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class SecondEngine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.url = f"unix://{folder}/docker.sock"
+        self._bridge = f"ck{os.getpid()}e"
         pool = _POOL.format(os.getpid() % 64 * 4)
         self._rule = ["FORWARD", "-s", pool, "-d", pool, "-j", "ACCEPT"]
         self._flags = [
@@ -39,10 +41,11 @@ class SecondEngine:
             f"--exec-root={folder}/exec",
             f"--pidfile={folder}/docker.pid",
             f"--default-address-pool=base={pool},size=26",
-            *("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"),
+            *flags_beside_another(self._bridge),
         ]
         self._process: subprocess.Popen[bytes] | None = None
-        _packet_filter("-I", *self._rule)
+        add_bridge(self._bridge)
+        _root("iptables", "-w", "5", "-I", *self._rule)
 
     def start(self) -> None:
         """Start it and wait until it answers; AssertionError with its last words if it does not."""
@@ -102,7 +105,8 @@ class SecondEngine:
     def close(self) -> None:
         """End it and all that it ran, and remove its folder with what is mounted there."""
         self.stop()
-        _packet_filter("-D", *self._rule)
+        _root("iptables", "-w", "5", "-D", *self._rule)
+        remove_bridge(self._bridge)
         for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -142,12 +146,25 @@ class SecondEngine:
         return "containerd" in names
 
 
-def _packet_filter(*words: str) -> None:
-    subprocess.run(
-        ["iptables", "-w", "5", words[0], *words[1:]],
-        check=True,
-        env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
-    )
+def flags_beside_another(bridge: str) -> tuple[str, ...]:
+    """Flags of dockerd with which it leaves alone what another engine has made."""
+    return (f"--bridge={bridge}", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
+
+
+def add_bridge(name: str) -> None:
+    """A bridge for an engine's default network, with an address that nobody else has."""
+    _root("ip", "link", "add", name, "type", "bridge")
+    _root("ip", "address", "add", f"198.19.{os.getpid() % 256}.1/28", "dev", name)
+    _root("ip", "link", "set", name, "up")
+
+
+def remove_bridge(name: str) -> None:
+    """It goes with its address."""
+    _root("ip", "link", "delete", name)
+
+
+def _root(*words: str) -> None:
+    subprocess.run(words, check=True, env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
 
 
 @contextmanager

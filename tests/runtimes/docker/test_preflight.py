@@ -139,11 +139,19 @@ def test_an_engine_elsewhere(tmp_path: Path, parts: dict[str, Any], told: str) -
 
 
 def test_chaoskit_in_a_container_without_the_hosts_network(tmp_path: Path) -> None:
-    answers = {**sound(), "/v1.41/networks/bridge": (200, {"IPAM": {"Config": [{"Gateway": "192.0.2.1"}]}})}
-    with engine(answers, tmp_path / "s") as url:
+    # By the gateway's address, as for who may not look at the engine's process.
+    answers = {**sound(), "/v1.41/networks/bridge": (200, {"IPAM": {"Config": [{"Subnet": "192.0.2.0/24"}]}})}
+    with engine(answers) as url:
         message = refused(url, tmp_path)
     assert "chaoskit seems to be in a container" in message
     assert "--pid=host --network=host" in message
+
+
+def test_the_engine_in_another_network_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = iter(["net:[1]", "net:[2]"])
+    with engine(sound(), tmp_path / "s") as url:
+        monkeypatch.setattr(os, "readlink", lambda path: next(names))
+        assert "networks are not this machine's" in refused(url, tmp_path)
 
 
 def test_chaoskit_in_a_container_without_the_hosts_processes(tmp_path: Path) -> None:
