@@ -43,7 +43,8 @@ class LinkBandwidth:
     a long text, HTTP for many answers at once. A callee that cannot be asked for enough, or a rate that the line did
     not reach before, leaves the fault unwitnessed.
     Undo: the toxics are removed; what they hold is delivered at once.
-    Fidelity on `local`: (and `docker`) a real limit in the proxy on the caller's way, per connection as a shaper per flow would do.
+    Fidelity on `local`: (and `docker`) a real limit in the proxy on the caller's way, per connection as a shaper per
+    flow would do.
 
         timeline:
           - at: 0s
