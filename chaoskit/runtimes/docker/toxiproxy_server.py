@@ -111,7 +111,7 @@ class ToxiproxyServer:
 
         `unblock` is called, again and again, while the server is slow to answer. Raises EnvironmentBroken.
         """
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             await self._until_ready()
             generation = self._generation
             client = Toxiproxy(self.host, API_PORT, _CALL_S)
@@ -119,8 +119,10 @@ class ToxiproxyServer:
                 return await self._unblocked(lambda client=client: action(client), unblock)  # type: ignore[misc]
             except (ServerUnreachable, ChangeNotTaken, RequestRefused) as error:
                 failed = error
-                if self._generation == generation:
-                    await self._heal(generation, f"a change failed: {error}")
+                # The first time, a busy machine may be all there is to it.
+                why = await self._ailment() or (f"a change failed: {error}" if attempt else None)
+                if why is not None:
+                    await self._heal(generation, why)
         raise EnvironmentBroken(f"the proxy of {self._network}, started anew, still fails: {failed}")
 
     # -- looking after it -----------------------------------------------------------------------------
@@ -139,11 +141,14 @@ class ToxiproxyServer:
     async def _ailment(self) -> str | None:
         """None while all is well. A busy machine gets a second look; a stopped or dead server does not."""
         for _ in range(2):
+            begun_ns = monotonic_ns()
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._get("/proxies")
                 return None
             except TimeoutError:
+                if monotonic_ns() - begun_ns > 2 * _LOOK_S * 1e9:
+                    return None  # it was this process that slept; the next look is soon
                 ailing = self._state_of_process()
                 if ailing is None and await self._answers_version():
                     ailing = "its control plane hangs"
