@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chaoskit.runtimes.docker.engine_socket import EngineSocket
 from chaoskit.runtimes.docker.ownership import Owner
+from chaoskit.runtimes.docker.scratch import remove_scratch
 from chaoskit.runtimes.record import read_record, settle_leases, write_durably
 
 _FOLDER = "docker"
-_TRIES = 20
-_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -55,16 +54,10 @@ class JanitorRecord:
             self.path.unlink(missing_ok=True)
 
     def remove_scratch(self) -> list[str]:
-        """Remove the scratch folder; its containers are gone. Returns what would not go."""
+        """Remove the scratch folder; the run's containers are gone. Returns what would not go."""
         if not self.scratch:
             return []
-        scratch = Path(self.scratch)
-        for _ in range(_TRIES):
-            shutil.rmtree(scratch, ignore_errors=True)
-            if not scratch.exists():
-                return []
-            time.sleep(_PAUSE_S)
-        return [f"folder {scratch}"]
+        return remove_scratch(EngineSocket(self.engine), Path(self.scratch), self.owner.labels)
 
     def settle(self) -> None:
         """Settle the leases of a dead conductor and remove its state folder.

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from chaoskit.runtimes.docker import scratch
 from chaoskit.runtimes.docker.engine_socket import EngineRefused, EngineSocket, engine_url
 from chaoskit.runtimes.docker.janitor_record import records
 from chaoskit.runtimes.docker.ownership import Owner
@@ -112,6 +113,25 @@ def test_whatever_state_it_is_in_it_goes_and_nothing_else_does(bench: Bench) -> 
     assert not [name for name in (*anonymous, data) if bench.is_there("volumes", name)]
     assert bench.is_there("volumes", before)
     assert bench.look(other)["State"]["Running"]
+
+
+def test_what_containers_wrote_as_root_goes_though_nobody_here_is_root(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = Owner.this(bench.prefix, "/nowhere/runs/x")
+    folder = tmp_path / "scratch"
+    (folder / "binds" / "deep").mkdir(parents=True)
+    (folder / "binds" / "deep" / "file").write_text("of root")
+    monkeypatch.setattr(scratch.shutil, "rmtree", lambda *_, **__: None)  # as for who may not
+    assert scratch.remove_scratch(bench.engine, folder, owner.labels) == []
+    assert not folder.exists()
+    assert labelled(bench.engine, owner.selector) == []
+    folder.mkdir()
+    (folder / "file").write_text("of root")
+    monkeypatch.setattr(scratch, "IMAGE", "no-such-image:chaoskit")
+    (left,) = scratch.remove_scratch(bench.engine, folder, owner.labels)
+    assert "no-such-image" in left
+    assert "as root" in left
 
 
 def test_a_conductor_killed_on_the_real_engine(
