@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import http.client
 import secrets
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +27,7 @@ from chaoskit.model.member import Fault, Witness
 from chaoskit.model.parameters import build
 from chaoskit.model.preparation import ClockPreparation, DiskPreparation, Preparation
 from chaoskit.model.system import Link, LocalService, Service, System
+from chaoskit.runtimes.docker.disks import make_disk
 from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.hand import Hand
 from chaoskit.runtimes.docker.means import CAPABILITIES, DockerMeans
@@ -250,7 +254,7 @@ def test_there_and_back(case: Case, pen: Any, runner: asyncio.Runner) -> None:
         finally:
             for _ in range(2):
                 await undo_from_disk(lease, pen)
-        assert pen.answers("web")
+        await pen.until(lambda: pen.answers("web"))
         if case[0] == "clock.skew":
             while abs((await read_clock("web", pen, 2.0)).offset_ns or 0) > 2 * 10**9:
                 assert monotonic_ns() < (witness.seen_ns or 0) + 10 * 10**9
@@ -328,3 +332,47 @@ def test_a_disk_keeps_its_data_while_its_container_is_started_anew(pen: Pen, run
         (folder() / "kept").unlink()
 
     runner.run(main())
+
+
+MAKES_A_DISK = """
+import time
+from chaoskit.model.preparation import DiskPreparation
+from chaoskit.runtimes.docker.disks import make_disk
+disk = make_disk(DiskPreparation(service="web", path="/x", size=16 << 20))
+print(disk.device, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_disk_goes_with_the_process_that_made_it_however_that_ends() -> None:
+    with subprocess.Popen([sys.executable, "-c", MAKES_A_DISK], stdout=subprocess.PIPE, text=True) as maker:
+        assert maker.stdout is not None
+        device = maker.stdout.readline().strip()
+        backing = Path("/sys/block") / Path(device).name / "loop" / "backing_file"
+        assert "chaoskit web:/x" in backing.read_text()
+        maker.kill()
+    deadline = monotonic_ns() + 10 * 10**9
+    while backing.exists() and "chaoskit web:/x" in backing.read_text():
+        assert monotonic_ns() < deadline
+        time.sleep(0.01)
+
+
+def test_who_cannot_be_parted_and_what_cannot_be_made_is_refused() -> None:
+    for others, words in ((("nobody",), "no service"), (("web",), "from itself")):
+        with pytest.raises(ValueError, match=words):
+            build(registry.member("faults", "network.partition"), {"from": list(others)}).prepare(
+                "web", system()
+            )
+    for parameters, words in (
+        ({"ahead": "1h", "behind": "1h"}, "either"),
+        ({}, "either"),
+        ({"ahead": "1s"}, "too small"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            make(("clock.skew", parameters))
+    with pytest.raises(ValueError, match="from 16MB"):
+        make(("disk.full", {"path": DISK, "size": "1MB"}))
+    with pytest.raises(ValueError, match="whole blocks"):
+        make(("disk.slow", {"path": DISK, "size": "32MB", "rate": "1KB"}))
+    with pytest.raises(EnvironmentBroken, match="ask for half at most"):
+        make_disk(DiskPreparation(service="web", path=DISK, size=1 << 60))
