@@ -45,7 +45,9 @@ class Prepared:
     @property
     def within_s(self) -> float:
         """Its start limit."""
-        return max(START_S, self.health.within_s + START_S if self.health else 0.0)
+        if self.health is None:
+            return START_S
+        return START_S + self.health.within_s + self.health.timeout_s
 
 
 class DockerLifecycle:

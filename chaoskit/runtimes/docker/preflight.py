@@ -27,6 +27,7 @@ _ENGINE_BYTES_MIN = 10**9
 _RUN_BYTES_MIN = 500 * 10**6
 _REGISTRY_S = 1.5
 _LISTING_S = 2.0
+_ONE_S = 0.7
 _HEARD_S = 0.8
 _ASKED_AT_ONCE = 8
 _CARRY = "docs/air-gapped.md says how images are carried over"
@@ -65,8 +66,12 @@ def _processes(reached: Reached) -> Iterator[Finding]:
     """A running container's first process must be in our /proc, in that container's control group."""
     for container in reached.engine.call("GET", "/containers/json", {"limit": "3"}):
         try:
-            state = reached.engine.call("GET", f"/containers/{container['Id']}/json")["State"]
+            state = reached.engine.call("GET", f"/containers/{container['Id']}/json", within_s=_ONE_S)[
+                "State"
+            ]
         except EngineRefused:  # gone meanwhile
+            continue
+        except EngineSilent:  # a container that is just being removed keeps whoever asks for it waiting
             continue
         if not state.get("Running"):
             continue

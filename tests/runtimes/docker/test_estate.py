@@ -14,6 +14,7 @@ import pytest
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.lease import MirrorUndo, ProcessRef, Undo
+from chaoskit.runtimes.docker import health
 from chaoskit.runtimes.docker.engine import engine_url
 from chaoskit.runtimes.docker.estate import DockerEstate
 from tests.runtimes.docker.conftest import Provision, eventually, in_a_loop
@@ -96,6 +97,7 @@ async def test_a_crash_is_an_exit_and_a_restart_brings_the_links_back(
         pid = estate.containers("back")[0].pid
         os.kill(pid, signal.SIGKILL)  # nobody's fault: a crash
         await eventually(lambda: estate.replicas["back"][0].ended.is_set())
+        await eventually(lambda: _has_exits(estate))
         (crash,) = await estate.exits()
         assert (crash.service, crash.status) == ("back", "killed by SIGKILL")
         assert await get(link) == 503
@@ -125,6 +127,10 @@ async def test_a_killed_service_is_revived_by_its_restart_policy(
         await eventually(lambda: estate.replicas["back"][0].ended.is_set())
         await estate.lifecycle.start("back")
         assert inspected(estate, "back")["HostConfig"]["RestartPolicy"]["Name"] == "always"
+
+
+async def _has_exits(estate: DockerEstate) -> bool:
+    return bool(await estate.exits())
 
 
 async def _anew(estate: DockerEstate, before: tuple[ProcessRef, ...]) -> bool:
@@ -177,8 +183,13 @@ async def test_services_wait_for_what_they_depend_on(tmp_path: Path, provision: 
 )
 @in_a_loop
 async def test_what_does_not_come_up_says_why_and_leaves_nothing(
-    tmp_path: Path, provision: Provision, service: dict[str, Any], words: list[str]
+    tmp_path: Path,
+    provision: Provision,
+    monkeypatch: pytest.MonkeyPatch,
+    service: dict[str, Any],
+    words: list[str],
 ) -> None:
+    monkeypatch.setattr(health, "LEAST_S", 1.0)
     service.setdefault("expose", ["8080"])
     with pytest.raises(EnvironmentBroken) as told:
         async with provision(plan_of(tmp_path / "it", {"app": service})):
