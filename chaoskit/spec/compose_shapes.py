@@ -12,7 +12,7 @@ from chaoskit.spec.places import shown
 Shape = Callable[[Sited], Sited]
 _PORTS_MAX = 1000
 _PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_DRIVE = re.compile(r"[A-Za-z]:\\")
 
 
 def shape(service: Sited, shapes: dict[str, Shape], problems: list[Problem]) -> Sited:

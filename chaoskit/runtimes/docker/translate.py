@@ -13,7 +13,7 @@ from typing import Any
 from docker.types import LogConfig, Ulimit
 from docker.types import Mount as EngineMount
 
-from chaoskit.model.compose import BlkioDevice, ComposeService, Resources
+from chaoskit.model.compose import BlkioDevice, ComposeService, Mount, Resources
 from chaoskit.model.system import Service
 from chaoskit.runtimes.docker.volumes_plan import Placed
 
@@ -126,12 +126,17 @@ def _resources(said: Resources) -> dict[str, Any]:
 
 def _mounts(said: ComposeService, context: Context) -> dict[str, Any]:
     mounts, binds = [], []
+    memory = {one.target: one.options for one in said.tmpfs}
     for one in context.mounts:
         mount = one.mount
         if mount.kind == "bind" and mount.selinux:
             # The mounts of the API know no SELinux labels; the older binds do.
             words = [mount.selinux, *(["ro"] if mount.read_only else []), *filter(None, [mount.propagation])]
             binds.append(f"{one.source}:{mount.target}:{','.join(words)}")
+            continue
+        if mount.kind == "tmpfs":
+            # Not as a mount: `volumes_from` of a container with one fails in some engines ("no such volume").
+            memory[mount.target] = _memory(mount)
             continue
         mounts.append(
             EngineMount(
@@ -142,17 +147,22 @@ def _mounts(said: ComposeService, context: Context) -> dict[str, Any]:
                 propagation=mount.propagation if mount.kind == "bind" else None,
                 no_copy=mount.nocopy if mount.kind == "volume" else False,
                 labels=dict(context.labels) if mount.kind == "volume" and one.source is None else None,
-                tmpfs_size=mount.size,
-                tmpfs_mode=mount.mode,
             )
         )
     taken = [f"{context.containers[name]}:{'ro' if only else 'rw'}" for name, only in said.volumes_from]
     return {
         "mounts": mounts or None,
         "volumes": binds or None,
-        "tmpfs": {one.target: one.options for one in said.tmpfs} or None,
+        "tmpfs": memory or None,
         "volumes_from": taken or None,
     }
+
+
+def _memory(mount: Mount) -> str:
+    """The options of a tmpfs as mount(8) takes them."""
+    size = f"size={mount.size}" if mount.size is not None else ""
+    mode = f"mode={mount.mode:o}" if mount.mode is not None else ""
+    return ",".join(filter(None, ("ro" if mount.read_only else "", size, mode)))
 
 
 def _shared(mode: str | None, context: Context) -> str | None:
