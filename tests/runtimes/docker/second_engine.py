@@ -34,13 +34,13 @@ class SecondEngine:
         self.url = f"unix://{folder}/docker.sock"
         self._bridge = f"ck{os.getpid()}e"
         pool = _POOL.format(os.getpid() % 64 * 4)
+        self._pool = f"--default-address-pool=base={pool},size=26"
         self._rule = ["FORWARD", "-s", pool, "-d", pool, "-j", "ACCEPT"]
         self._flags = [
             f"--host={self.url}",
             f"--data-root={folder}/data",
             f"--exec-root={folder}/exec",
             f"--pidfile={folder}/docker.pid",
-            f"--default-address-pool=base={pool},size=26",
             *flags_beside_another(self._bridge),
         ]
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,9 +50,11 @@ class SecondEngine:
     def start(self) -> None:
         """Start it and wait until it answers; AssertionError with its last words if it does not."""
         self._forget_the_dead()
+        # With address pools of its own an engine that starts again removes docker0, whosever that is.
+        pool = [] if (self.folder / "data").exists() else [self._pool]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["dockerd", *self._flags],
+                ["dockerd", *self._flags, *pool],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
