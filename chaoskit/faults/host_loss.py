@@ -34,8 +34,8 @@ class HostLoss:
     it at once, and before that when `respond: restart-service` starts it, as if on another host.
     Fidelity on `local`: the silence is made by the links' proxies, which also hold back the end of the connections that
     were open, so that they hang as they would; connecting succeeds, where a lost machine would let it hang.
-    Fidelity on `docker`: the packet filter makes the silence, so that connecting hangs as well; besides, the container's
-    own network drops every packet before its processes die.
+    Fidelity on `docker`: the packet filter makes the silence, so that connecting hangs as well; besides, the
+    container's own network drops every packet before its processes die.
 
         timeline:
           - at: 0s

@@ -180,4 +180,5 @@ def _send(line: socket.socket) -> bool:
 
 def _unacknowledged(line: socket.socket) -> bool:
     """Whether the kernel still holds what was sent (tcp(7), SIOCOUTQ): the other side has not acknowledged it."""
-    return struct.unpack("i", fcntl.ioctl(line, termios.TIOCOUTQ, bytes(4)))[0] > 0
+    held: tuple[int] = struct.unpack("i", fcntl.ioctl(line, termios.TIOCOUTQ, bytes(4)))
+    return held[0] > 0

@@ -20,6 +20,7 @@ from chaoskit import pipeline, registry
 from chaoskit.engines.dialect import knock
 from chaoskit.engines.line import RawLine
 from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.engines.session import EngineError
 from chaoskit.model.member import Look
 from chaoskit.model.parameters import build
 from chaoskit.runtimes.docker.estate import DockerEstate
@@ -91,7 +92,7 @@ def system() -> dict[str, Any]:
     }
 
 
-def compose() -> dict[str, Any]:
+def compose(restart: str) -> dict[str, Any]:
     serve = (
         "import http.server as h; h.test(h.SimpleHTTPRequestHandler, h.ThreadingHTTPServer, 'HTTP/1.1', 8000)"
     )
@@ -107,7 +108,7 @@ def compose() -> dict[str, Any]:
         **database(PRIMARY_CONNINFO=CONNECTION),
         "depends_on": {"db": {"condition": "service_healthy"}},
     }
-    return {"services": {"web": web, "db": database(), "db-standby": standby}}
+    return {"services": {"web": web, "db": {**database(), "restart": restart}, "db-standby": standby}}
 
 
 @dataclass
@@ -121,7 +122,8 @@ class Stage:
         return self.runner.run(work)
 
 
-def stages(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stages(folder: Path, patch: pytest.MonkeyPatch, restart: str = "no") -> Iterator[Stage]:
+    """`restart`: the policy of the primary."""
     patch.setenv("CHAOSKIT_STATE_DIR", str(folder / "state"))
     for name, text in (("roles/roles.sql", ROLES), ("site/ready", "ready " * 20)):
         (folder / name).parent.mkdir()
@@ -134,7 +136,7 @@ def stages(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Stage]:
         "timeline": [{"at": "0s", "fault": "process.kill", "on": "web"}],
         "objectives": {"look": {"rto": "1m"}},
     }
-    for name, document in (("compose", compose()), ("system", system()), ("drill", drill)):
+    for name, document in (("compose", compose(restart)), ("system", system()), ("drill", drill)):
         (folder / f"{name}.yaml").write_text(json.dumps(document), encoding="utf-8")
     plan = pipeline.make_plan(load(folder / "drill.yaml", registry), "docker")
     run = f"test-{os.getpid()}-contract-{next(_numbers)}"
@@ -157,6 +159,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """For a test that does not."""
     yield from stages(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def reviving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """For a test that does not leave it whole, with a primary that its restart policy brings back."""
+    yield from stages(tmp_path, monkeypatch, "always")
 
 
 async def until_answered(estate: DockerEstate) -> None:
@@ -256,3 +264,33 @@ def test_the_standby_is_promoted_and_the_old_primary_fenced(how: str, fresh: Sta
         assert await PostgreSQL(estate.direct("db-standby"), role).writable(5)
 
     fresh.run(main())
+
+
+def test_a_primary_that_comes_back_after_the_promotion_stays_behind_its_fence(reviving: Stage) -> None:
+    """A kill is a crash to the engine: it starts the old primary again, which believes that it is the primary."""
+    estate = reviving.estate
+
+    async def main() -> None:
+        role = estate.plan.system.roles["database"]
+        before = await estate.processes.tree("db")
+        lease, witness, begun = await inflict(("process.kill", "db", {}), estate)
+        proven(witness, begun)
+        await build(registry.member("responses", "promote-standby"), {}).run(["db-standby"], Context(estate))
+        old = PostgreSQL(estate.direct("db"), role)
+        async with asyncio.timeout(30):
+            while not await writes(old):  # noqa: ASYNC110 - its recovery ends without an event for those outside
+                await asyncio.sleep(0.05)
+        assert not set(before) & set(await estate.processes.tree("db"))
+        await undo_from_disk(lease, estate)
+        assert await PostgreSQL(estate.direct("db-standby"), role).writable(5)
+        for link in ("web -> db", "db-standby -> db"):
+            assert (await knock(estate.links.address(link), 1)).kind == "refused"
+
+    reviving.run(main())
+
+
+async def writes(server: PostgreSQL) -> bool:
+    try:
+        return await server.writable(2)
+    except EngineError:
+        return False

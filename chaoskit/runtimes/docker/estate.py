@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -74,6 +75,7 @@ class DockerEstate:
         )
         self._events = Events(ground.engine, ground.owner.selector, self._watch.hear)
         self._closing = False
+        self._killed: tuple[Exit, ...] = ()
 
     async def listen(self) -> None:
         """Begin to hear of containers; before the first of them is made."""
@@ -122,7 +124,7 @@ class DockerEstate:
         return await self._ground.jobs.spawn(name, argv, self.log_path(name), stdin)
 
     async def exits(self) -> tuple[Exit, ...]:
-        """Containers that have ended unasked so far.
+        """Containers that have ended unasked so far, and processes in them that the kernel killed for want of memory.
 
         Raises EnvironmentBroken when the engine tells no more: what is seen from then on is not the system's doing.
         """
@@ -139,7 +141,12 @@ class DockerEstate:
         for broken in (self._ground.janitor.broken, self.links.broken):
             if broken is not None:
                 raise EnvironmentBroken(broken)
-        return tuple(self._watch.exits)
+        # Without root the kernel's log is a command away: then only when the engine says that there is something.
+        if os.geteuid() == 0 or any(
+            one.out_of_memory for several in self.replicas.values() for one in several
+        ):
+            self._killed = await self._means.out_of_memory()
+        return (*self._watch.exits, *self._killed)
 
     async def undo(self, undo: Undo) -> None:
         """Interpret undo data; safe to repeat. No step brings a fenced service's links back."""

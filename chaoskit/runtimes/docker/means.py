@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaoskit.model.estate import Exit
 from chaoskit.model.lease import ClockUndo, DiskUndo, LimitUndo, MeansUndo, PartitionUndo
 from chaoskit.runtimes.docker.clocks import DockerClocks
 from chaoskit.runtimes.docker.disks import DockerDisks
@@ -52,6 +53,16 @@ class DockerMeans:
         """A container of the service has been started: what lies on the service lies on it too."""
         self._processes.groups(service)  # learnt while it runs: its processes are counted when they are gone
         await self.networks.started(service)
+
+    async def out_of_memory(self) -> tuple[Exit, ...]:
+        """What the kernel has killed, by service and by the look that found it: containers may live on without it."""
+        found: dict[tuple[str, int], list[str]] = {}
+        for kill in await self.limits.oom_kills():
+            found.setdefault((kill.service, kill.at_ns), []).append(str(kill))
+        return tuple(
+            Exit(service, at_ns, f"out of memory: the kernel killed its {', '.join(names)}", ())
+            for (service, at_ns), names in found.items()
+        )
 
     def close(self) -> None:
         """Let go of everything that this process holds."""

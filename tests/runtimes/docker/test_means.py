@@ -278,6 +278,9 @@ def test_memory_is_taken_until_the_kernel_kills_and_its_log_names_whom(
         assert witness.seen, witness.how
         assert "out of memory: the kernel killed python3 (pid " in witness.how
         assert [kill.service for kill in await pen.limits.oom_kills()][:1] == ["web"]
+        exits = await pen.means.out_of_memory()
+        assert {one.service for one in exits} == {"web"}
+        assert "out of memory: the kernel killed its python3 (pid " in exits[0].status
         await pen.until(lambda: pen.answers("web"))
         assert pen.limits.memory("web").limit is None
 
