@@ -283,7 +283,7 @@ class Bench:
 
     async def traffic(self) -> Mapping[str, LinkBytes]:
         moved = self.proxy.api.traffic()
-        return {name: LinkBytes(one.upstream, one.downstream) for name, one in moved.items()}
+        return {name: LinkBytes(one.upstream_bytes, one.downstream_bytes) for name, one in moved.items()}
 
 
 def _repoint(proxy: ServerProcess, name: str, upstream: str) -> None:

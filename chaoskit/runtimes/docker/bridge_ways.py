@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,7 @@ class BridgeWays:
         api = self._engine.client.api
         bridges = []
         for network in networks:
-            seen: Any = await self._engine.do(
-                f"inspect {network}", lambda network=network: api.inspect_network(network)
-            )
+            seen: Any = await self._engine.do(f"inspect {network}", partial(api.inspect_network, network))
             if seen.get("Internal"):
                 name = (seen.get("Options") or {}).get("com.docker.network.bridge.name")
                 bridges.append(name or f"br-{seen['Id'][:12]}")

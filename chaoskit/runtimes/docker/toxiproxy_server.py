@@ -68,7 +68,7 @@ class ToxiproxyServer:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="toxiproxy")
         self._healing = asyncio.Lock()
         self._ready = asyncio.Event()
-        self._generation = 0
+        self._generation = self._started = 0
         self._good_ns = 0
         self._lost: str | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -235,7 +235,10 @@ class ToxiproxyServer:
             "network_mode": f"container:{self._holder.id}",
             "command": ["-host=0.0.0.0", f"-port={API_PORT}"],
         }
-        self._server = Replica("the links", Recipe(self.name, self._image, self._labels, (), options))
+        # A name of its own for each: the one before may be a while in going.
+        name = f"{self.name}-{self._started}" if self._started else self.name
+        self._started += 1
+        self._server = Replica("the links", Recipe(name, self._image, self._labels, (), options))
         await services.create_and_start(self._engine, self._server)
         await self._in_thread(self._fill)
 

@@ -135,7 +135,7 @@ class Bench:
         await services.look(self.engine, one)
         address = Address(next(iter(one.addresses.values())), 7000)
         async with asyncio.timeout(20):
-            while not await accepts(address):
+            while not await accepts(address):  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0.02)
         await self.links.listens(service)
 
@@ -227,7 +227,7 @@ def _replica(
 
 
 def _remove(engine: Engine, prefix: str) -> None:
-    filters = {"label": f"chaoskit.test={prefix}"}
+    filters: dict[str, Any] = {"label": f"chaoskit.test={prefix}"}
     for container in engine.client.containers.list(all=True, filters=filters):
         with contextlib.suppress(Exception):  # somebody else's test has killed it
             container.remove(force=True, v=True)

@@ -10,7 +10,7 @@ from tests.runtimes.docker.links_bench import system
 
 LINKS = ("customers -> web", "customers -> admin", "web -> db", "web -> cache", "admin -> db", "db -> cache")
 NAMES = ("web", "admin", "db", "cache")
-ONE = dict.fromkeys(NAMES, ("default",))
+ONE: dict[str, tuple[str, ...]] = dict.fromkeys(NAMES, ("default",))
 
 
 def layout(networks: dict[str, tuple[str, ...]] = ONE, **ports: tuple[int, ...]) -> LinkLayout:

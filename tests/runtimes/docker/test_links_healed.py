@@ -23,7 +23,7 @@ LATENCY = Toxic("slow", "latency", "downstream", {"latency": 400, "jitter": 0})
 
 async def healed(here: Bench, before: int, within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
-        while len(here.links.restarts()) <= before:
+        while len(here.links.restarts()) <= before:  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.01)
 
 
@@ -120,7 +120,7 @@ def test_without_its_network_there_is_nothing_to_heal_and_the_links_say_so() -> 
             await asyncio.to_thread(here.engine.client.api.remove_container, holder, force=True)
             os.kill(here.server().pid, signal.SIGKILL)
             async with asyncio.timeout(20):
-                while here.links.broken is None:
+                while here.links.broken is None:  # noqa: ASYNC110 - nothing announces it
                     await asyncio.sleep(0.02)
             with pytest.raises(EnvironmentBroken, match="cannot be started anew"):
                 await here.links.enable("web -> db", False)
