@@ -31,6 +31,8 @@ class Engine:
     def __init__(self, url: str | None = None, *, call_s: float = _CALL_S) -> None:
         """Raises EngineSilent when nothing answers at `url`."""
         self.url = url or engine_url()
+        # Else Testcontainers takes the command line's context, and puts that there for all of this process.
+        os.environ.setdefault("DOCKER_HOST", self.url)
         self.call_s = call_s
         self._under_way: set[Future[Any]] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="engine")

@@ -12,6 +12,7 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.compose_project import Network
 from chaoskit.model.system import System
 from chaoskit.runtimes.docker.engine import Engine
+from chaoskit.runtimes.docker.engine_socket import EngineRefused
 from chaoskit.runtimes.docker.prepare import networks_of
 
 
@@ -47,12 +48,16 @@ class Networks:
             self._names[name] = (network.name or name) if external else f"{self._prefix}-{name}"
         for name, network in declared.items():
             if network.external:
-                await self._engine.do(
-                    f"find the external network {self._names[name]}",
-                    partial(self._engine.client.api.inspect_network, self._names[name]),
-                )
+                await self._find(self._names[name])
             else:  # one after the other: the engine holds a lock while it makes a network
                 await self._engine.do(f"make the network {name}", partial(self._make, name, network))
+
+    async def _find(self, name: str) -> None:
+        look = partial(self._engine.client.api.inspect_network, name)
+        try:
+            await self._engine.do(f"find the external network {name}", look)
+        except EngineRefused as error:
+            raise EnvironmentBroken(f"{error}; make it: docker network create {name}") from error
 
     def _make(self, name: str, network: Network) -> None:
         try:

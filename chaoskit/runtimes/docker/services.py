@@ -19,6 +19,8 @@ SERVICE = "chaoskit.service"
 
 # chaoskit has a janitor of its own; this one's image is not to be had everywhere.
 testcontainers_config.ryuk_disabled = True
+# The engine is DOCKER_HOST's or this machine's, whatever ~/.testcontainers.properties says.
+testcontainers_config.tc_properties.pop("tc.host", None)
 
 
 @dataclass(frozen=True)

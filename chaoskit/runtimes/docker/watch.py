@@ -143,9 +143,8 @@ class Watch:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None and not self._closing:
-            if not isinstance(error, EnvironmentBroken | OSError):
-                raise error
-            self.broken = self.broken or str(error)
+            ours = isinstance(error, EnvironmentBroken)
+            self.broken = self.broken or (str(error) if ours else f"{type(error).__name__}: {error}")
 
 
 async def until_listening(replica: Replica, ports: Sequence[int]) -> None:
