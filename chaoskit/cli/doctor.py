@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
-from chaoskit.errors import EnvironmentBroken
+from chaoskit.errors import EnvironmentBroken, InputError
 from chaoskit.run_folder import state_directory
 from chaoskit.runtimes.finding import Finding
 
@@ -26,11 +25,13 @@ _PYTEST_MIN, _PYTEST_BELOW = (8, 4), (10,)
 _SERVER_WITHIN_S = 20.0
 
 
-def examine(runtime: Literal["local", "docker"] = "local") -> int:
+def examine(runtime: str = "local") -> int:
     """Print a line for each thing looked at; 3 if a drill could not run on `runtime`, else 0.
 
-    What the other runtime lacks is a note.
+    What the other runtime lacks is a note. Raises InputError for a runtime that there is not.
     """
+    if runtime not in ("local", "docker"):
+        raise InputError(f"--runtime {runtime}: no such runtime; known: local, docker")
     findings = []
     for look in (_system, _python, _pidfd, _proc, _state, _scratch, _shared_memory, _slot):
         findings += _looked(look)
