@@ -11,6 +11,7 @@ from chaoskit.model.system import System
 from chaoskit.runtimes.docker.engine import engine_url
 from chaoskit.runtimes.docker.engine_socket import EngineSocket
 from chaoskit.runtimes.docker.images import name_of
+from chaoskit.runtimes.docker.link_fidelity import seen_by
 
 _ANSWER_S = 1.0
 _VERSION_LABELS = ("org.opencontainers.image.version", "org.label-schema.version")
@@ -29,7 +30,9 @@ def describe(system: System) -> Iterable[Fidelity]:
             except EnvironmentBroken as error:
                 answers = getattr(error, "status", None) == 404
         which = known.get(image, "")
-        yield Fidelity(service=name, kind="real", what=f"a container of the image {image}{which}")
+        seen = seen_by(system, name)
+        told = f"a container of the image {image}{which}" + (f"; {seen}" if seen else "")
+        yield Fidelity(service=name, kind="real", what=told)
 
 
 def _which(image: Mapping[str, Any]) -> str:
