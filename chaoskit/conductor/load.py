@@ -26,7 +26,7 @@ def build(task: MeasurerTask, clock: Clock) -> tuple[dict[str, Lane], Iterator[A
     lanes = {}
     for name in task.rates:
         journey = task.journeys[name]
-        host = f"{journey.service}:{targets.address(name).port}"
+        host = f"{journey.service}:{journey.port or targets.address(name).port}"
         maker = RequestMaker(name, journey, journey.draw, task.population, identity, host, keep=True)
         again = journey.books is not None and not journey.reads
         lanes[name] = Lane(journey, maker, targets.of(name), task.late_max.ns, again)

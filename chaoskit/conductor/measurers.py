@@ -11,7 +11,7 @@ from typing import Literal
 from chaoskit.clock import Clock
 from chaoskit.conductor.recorder import Recorder
 from chaoskit.conductor.task import MeasurerTask
-from chaoskit.model.estate import Estate, Helper
+from chaoskit.model.estate import Address, Estate, Helper
 from chaoskit.model.plan import Plan
 from chaoskit.model.system import CUSTOMERS, Link
 
@@ -26,17 +26,19 @@ def journal_of(folder: Path, source: Source) -> Path:
 
 
 def targets(plan: Plan, estate: Estate) -> dict[str, tuple[str, int]]:
-    """Where customers reach each service: their declared link to it, or the service itself."""
+    """Where customers reach each service, and each service:port that a journey names: their declared link to it, or the
+    service itself."""
     linked = {link.callee for link in plan.system.links if link.caller == CUSTOMERS}
-    services = {journey.service for journey in plan.system.journeys.values()}
+    journeys = plan.system.journeys.values()
+    services = {journey.service for journey in journeys}
     found = {}
     for service in sorted(services):
-        address = (
-            estate.links.address(Link(caller=CUSTOMERS, callee=service).name)
-            if service in linked
-            else estate.direct(service)
-        )
+        link = Link(caller=CUSTOMERS, callee=service).name
+        address = estate.links.address(link) if service in linked else estate.direct(service)
         found[service] = (address.host, address.port)
+        for port in sorted({one.port for one in journeys if one.service == service and one.port is not None}):
+            at = estate.links.address(link, port) if service in linked else Address(address.host, port)
+            found[f"{service}:{port}"] = (at.host, at.port)
     return found
 
 

@@ -28,7 +28,7 @@ def build(task: MeasurerTask, clock: Clock) -> tuple[dict[str, Lane], Iterator[A
     lanes = {}
     for probe in task.probes:
         journey = task.journeys[probe.journey]
-        host = f"{journey.service}:{targets.address(probe.journey).port}"
+        host = f"{journey.service}:{journey.port or targets.address(probe.journey).port}"
         draw = {**journey.draw, **journey.probe.draw}
         maker = RequestMaker(probe.journey, journey, draw, task.population, identity, host, keep=False)
         lanes[probe.journey] = Lane(journey, maker, targets.of(probe.journey), probe.every.ns, again=False)

@@ -24,8 +24,8 @@ class Targets:
     def address(self, name: str) -> Address:
         """Where a journey's customers connect: its own port where it names one, else the service's first."""
         journey = self._task.journeys[name]
-        host, port = self._task.targets[journey.service]
-        return Address(host, journey.port or port)
+        known = self._task.targets
+        return Address(*known.get(f"{journey.service}:{journey.port}", known[journey.service]))
 
     def of(self, name: str) -> Target:
         """The target of a journey."""

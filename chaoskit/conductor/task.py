@@ -47,7 +47,9 @@ class MeasurerTask(Frozen):
     ] = ""
     targets: Annotated[
         dict[str, tuple[str, int]],
-        Field(description="service → (host, port) of the customers' link to it, or of the service itself"),
+        Field(
+            description="service, or service:port → (host, port) of the customers' link to it, or of the service itself"
+        ),
     ]
     start_at_ns: Annotated[
         int,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from chaoskit.clock import monotonic_ns
@@ -53,7 +53,8 @@ class Dialect:
 
     async def open(self, address: Address, within_s: float) -> Line:
         """A line that has been shown to be alive: asked once where the protocol allows it. Raises NoLine."""
-        address = Address(address.host, self.port or address.port)
+        if self.port is not None:
+            address = Address(address.host, self.port)
         asked = monotonic_ns()
         line: Line
         if self.role is not None:
@@ -137,7 +138,11 @@ async def take_position(dialect: Dialect, address: Address, asks: int = 5, withi
 async def position_on(link: str, estate: Estate, asks: int) -> Position:
     """A position on a link, where its caller connects."""
     dialect = Dialect.of(estate.plan.system, Link.parse(link).callee)
-    return await take_position(dialect, estate.links.address(link), asks)
+    if dialect.port is None:
+        return await take_position(dialect, estate.links.address(link), asks)
+    # A link's listener need not have the callee's port.
+    address = estate.links.address(link, dialect.port)
+    return await take_position(replace(dialect, port=None), address, asks)
 
 
 async def knock(address: Address, within_s: float) -> Answer:

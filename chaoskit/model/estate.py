@@ -117,7 +117,7 @@ class Lifecycle(Protocol):
 class Links(Protocol):
     """Capability `links`: the proxied connections between services."""
 
-    def address(self, link: str) -> Address:
+    def address(self, link: str, port: int | None = None) -> Address:
         """Where this process reaches the very listener that the link's caller connects to."""
         ...
 

@@ -22,6 +22,9 @@ class ProxiedLinks(ABC):
     def __init__(self, links: Iterable[Link], ports: Mapping[str, tuple[int, ...]]) -> None:
         """`ports` of each callee, the main one first."""
         self._states = {link.name: LinkState(link, proxies_of(link, ports[link.callee])) for link in links}
+        self._ports = {
+            link.name: tuple(ports[link.callee]) for link in (s.link for s in self._states.values())
+        }
         self._created = asyncio.Event()
 
     @abstractmethod
@@ -36,9 +39,14 @@ class ProxiedLinks(ABC):
     def _listeners(self, link: str) -> tuple[Address, ...]:
         """Where the link can be reached from this host, by the callee's ports."""
 
-    def address(self, link: str) -> Address:
-        """Where this process reaches the link's main port: the listener that its caller connects to."""
-        return self._listeners(link)[0]
+    def address(self, link: str, port: int | None = None) -> Address:
+        """Where this process reaches a port of the link's callee, the main one unless given: the listener that its
+        caller connects to. Raises EnvironmentBroken for a port that the link does not have."""
+        ports = self._ports[link]
+        if port is not None and port not in ports:
+            known = ", ".join(map(str, ports))
+            raise EnvironmentBroken(f"{link}: has no port {port}; known: {known}. Name it under `expose:`")
+        return self._listeners(link)[0 if port is None else ports.index(port)]
 
     def restarts(self) -> tuple[ProxyRestart, ...]:
         """How often a server had to be started anew, and when."""

@@ -152,7 +152,7 @@ class FakeLinks:
         self._names = [link.name for link in plan.system.links]
         self._looks = 0
 
-    def address(self, link: str) -> Address:
+    def address(self, link: str, port: int | None = None) -> Address:
         return Address("127.0.0.1", 1)
 
     async def enable(self, link: str, enabled: bool) -> None:
@@ -177,7 +177,9 @@ class FakeLinks:
         self._looks += 1
         carried = {name: self.world.bytes_per_look.get(name, (100, 200)) for name in self._names}
         return {
-            name: LinkBytes(up * self._looks, down * self._looks, self.world.direct.get(name, 0) * self._looks)
+            name: LinkBytes(
+                up * self._looks, down * self._looks, self.world.direct.get(name, 0) * self._looks
+            )
             for name, (up, down) in carried.items()
         }
 

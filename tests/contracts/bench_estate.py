@@ -227,7 +227,7 @@ class Bench:
 
     # --- Links --------------------------------------------------------------------------------------------------
 
-    def address(self, link: str) -> Address:
+    def address(self, link: str, port: int | None = None) -> Address:
         return self.listens[link]
 
     async def enable(self, link: str, enabled: bool) -> None:
