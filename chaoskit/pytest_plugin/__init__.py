@@ -169,4 +169,4 @@ def estate(
         return of_mark(request)
     except ChaoskitError as error:
         mistake = error
-    refuse(mistake)
+    return refuse(mistake)

@@ -62,8 +62,9 @@ class Estates:
                 continue
             try:
                 done = estate.reset()
-            except ChaoskitError as error:
-                yield f"{estate.system.system} did not come back, so the next test gets a new one: {error}"
+            except Exception as error:  # noqa: BLE001 - whatever it is, no test may get an estate that is not whole
+                why = str(error) if isinstance(error, ChaoskitError) else f"{type(error).__name__}: {error}"
+                yield f"{estate.system.system} did not come back, so the next test gets a new one: {why}"
                 estate.rebuild()
             else:
                 if not done.was_clean:

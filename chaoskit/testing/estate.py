@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -31,6 +32,7 @@ START_WITHIN_S = 600.0
 CLOSE_WITHIN_S = 90.0
 RESET_WITHIN_S = 240.0
 CONNECT_S = 10
+_AGAIN_S = 0.05
 PATIENCE = "10s"
 T = TypeVar("T")
 Work = Callable[[Live, Customers], Coroutine[Any, Any, T]]
@@ -57,6 +59,18 @@ class JourneyUnderTest:
     def again(self, attempt: Attempt) -> Attempt:
         """The same customer sends the very same request once more, under the same key."""
         return self._play({}, attempt)
+
+    def until_good(self, within: str = "30s", **values: str) -> Attempt:
+        """Play it again and again until one attempt is good (ok, within the journey's own limit); returns that one.
+
+        Raises TimeoutError with the last attempt when none has been good `within` that time.
+        """
+        deadline = time.monotonic() + Duration.parse(within).s
+        while not (last := self._play(values)).good:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no good {self.name} within {within}; the last: {last}")
+            time.sleep(_AGAIN_S)
+        return last
 
     def _play(self, values: Mapping[str, str], before: Attempt | None = None) -> Attempt:
         within_s = self._patience.s

@@ -52,10 +52,10 @@ async def restore(live: Live, customers: Customers) -> Reset:
     left = [f"{one.step.name} on {', '.join(one.step.on)}" for one in live.standing.values()]
     for standing in list(live.standing.values()):
         await live.end(standing.step)
-    exits = (await live.estate.exits())[live.seen_exits :]
     await _thaw(live)
     restarted = await live.revive(live.begun_alive)
-    live.seen_exits = len(await live.estate.exits())
+    exits = (await live.estate.exits())[live.seen_exits :]
+    live.seen_exits += len(exits)
     found = await _clear_links(live)
     crashed = tuple(f"{one.service} ({one.status})" for one in exits if one.service in restarted)
     if live.touched or restarted or found:
