@@ -10,19 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaoskit.errors import Problem
+from chaoskit.errors import InputError, Problem
 from chaoskit.model.compose import ComposeService, Dependency, NetworkUse
 from chaoskit.model.compose_project import ComposeProject, Network
 from chaoskit.model.system import Service
 from chaoskit.quantity import Duration
 from chaoskit.spec.compose_env_file import read_env_file
+from chaoskit.spec.compose_environment import keys
 from chaoskit.spec.compose_files import Files, Sections
-from chaoskit.spec.compose_parts import keys
 from chaoskit.spec.compose_sections import read_sections
 from chaoskit.spec.compose_service import places, read_service
-from chaoskit.spec.compose_tree import Sited, entries
+from chaoskit.spec.compose_tree import TAGS, Sited, entries
 from chaoskit.spec.compose_variables import BadVariable, Variables
 from chaoskit.spec.places import Places, nearest, shown
+from chaoskit.spec.source import read
 
 BRIDGE = "engine-bridge"
 """Key of the network that services with `network_mode: bridge` are on: the run's own, as two runs would meet there."""
@@ -61,7 +62,7 @@ def load_compose(path: Path, override: Path | None, environ: Mapping[str, str]) 
     """
     compose = Compose()
     known = _environment(path.parent / ".env", environ, compose)
-    name = known.get("COMPOSE_PROJECT_NAME") or _project_name(path.resolve().parent.name)
+    name = known.get("COMPOSE_PROJECT_NAME") or _project_name(path, known)
     files = Files(compose.problems)
     sections = files.project(
         [path, *([override] if override else [])], path.parent, {"COMPOSE_PROJECT_NAME": name, **known}
@@ -69,8 +70,6 @@ def load_compose(path: Path, override: Path | None, environ: Mapping[str, str]) 
     compose.sections = {section: entries(found) for section, found in sections.items()}
     if not compose.sections["services"] and not compose.problems:
         compose.problems.append(Places.of_file(path).problem((), "the Compose file declares no services"))
-    if files.names and files.names[0].value is not None and "COMPOSE_PROJECT_NAME" not in known:
-        name = files.names[0].text if not isinstance(files.names[0].value, dict | list) else name
     compose.project = read_sections(name, compose.sections, compose.problems)
     read = {}
     for service, item in compose.sections["services"].items():
@@ -91,8 +90,15 @@ def _environment(path: Path, environ: Mapping[str, str], compose: Compose) -> di
         return dict(environ)
 
 
-def _project_name(folder: str) -> str:
-    return re.sub(r"[^a-z0-9_-]", "", folder.lower()).lstrip("_-")
+def _project_name(path: Path, environ: Mapping[str, str]) -> str:
+    """The file's `name`, else its folder's: variables may use it, so it is looked up before all else is read."""
+    try:
+        name = read(path, "Compose file", TAGS).data.get("name")
+        if isinstance(name, str) and name:
+            return Variables(environ).fill(name)
+    except (InputError, BadVariable):
+        pass  # told when the file is read for good
+    return re.sub(r"[^a-z0-9_-]", "", path.resolve().parent.name.lower()).lstrip("_-")
 
 
 # -- services -----------------------------------------------------------------------------------------

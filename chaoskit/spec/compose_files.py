@@ -7,6 +7,7 @@ override.yaml ──────────┘                                 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from chaoskit.errors import InputError, Problem
 from chaoskit.spec.compose_env_file import read_env_file
 from chaoskit.spec.compose_merge import merged
 from chaoskit.spec.compose_shapes import OTHERS, SERVICE, listed, shape
-from chaoskit.spec.compose_tree import TAGS, Misfit, Origin, Sited, collected, sited
+from chaoskit.spec.compose_tree import RESET, TAGS, Misfit, Origin, Sited, collected, sited
 from chaoskit.spec.compose_variables import BadVariable, Variables
 from chaoskit.spec.places import nearest, shown
 from chaoskit.spec.source import read
@@ -33,8 +34,6 @@ class Files:
     problems: list[Problem] = field(default_factory=list)
     unset: set[str] = field(default_factory=set)
     """Variables that had neither a value nor a default."""
-    names: list[Sited] = field(default_factory=list)
-    """Every `name:` met, that of the first file first."""
     read: dict[tuple[Path, Path], Sections] = field(default_factory=dict)
     roots: dict[Path, Sited] = field(default_factory=dict)
 
@@ -46,7 +45,10 @@ class Files:
         whole: Sections = {section: {} for section in SECTIONS}
         for path in paths:
             one = self._file(path, folder, variables, whole["services"], depth)
+            root = self.roots.get(path)
             for section in SECTIONS:
+                if root is not None and section in root.mapping and root.mapping[section].tag in TAGS:
+                    whole[section].clear()
                 self._over(whole[section], one[section])
         return whole
 
@@ -193,10 +195,8 @@ class Files:
                 hint = nearest(key, TOP, "known")
                 message = f"a Compose file has no key `{shown(key)[1:-1]}`"
                 self.problems.append(one.problem(message, hint, key=True))
-        if "name" in root.mapping:
-            self.names.append(root.mapping["name"])
         for section in SECTIONS:
-            if section in root.mapping:
+            if section in root.mapping and root.mapping[section].tag != RESET:
                 found[section].update(self._section(section, root.mapping[section]))
         return found
 
@@ -205,6 +205,9 @@ class Files:
         found = {}
         nothing: dict[str, Sited] = {}
         for name, one in collected(section, self.problems, lambda: item.mapping, nothing).items():
+            if not re.fullmatch(r"[a-zA-Z0-9._-]+", name) and not name.startswith("x-"):
+                message = f"{shown(name)} is no name; letters, digits, `.`, `_` and `-` make one"
+                self.problems.append(one.problem(message, key=True))
             if section == "services" and one.value is None and not one.tag:
                 self.problems.append(one.problem(f"`{name}`: null is no mapping"))
             if one.value is not None and not isinstance(one.value, dict):

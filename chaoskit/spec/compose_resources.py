@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from chaoskit.model.compose import BlkioDevice, Resources, Restart, RestartName, Ulimit
 from chaoskit.spec import compose_values as values
-from chaoskit.spec.compose_parts import keys
+from chaoskit.spec.compose_environment import keys
 from chaoskit.spec.compose_tree import Misfit, Sited
 from chaoskit.spec.places import shown
 

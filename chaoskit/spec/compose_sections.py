@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from chaoskit.errors import Problem
 from chaoskit.model.compose_project import ComposeProject, FileSource, Network, Pool, Volume
 from chaoskit.spec import compose_values as values
-from chaoskit.spec.compose_parts import keys, path
+from chaoskit.spec.compose_environment import keys, path
 from chaoskit.spec.compose_tree import Misfit, Sited, entries
 
 _T = TypeVar("_T")

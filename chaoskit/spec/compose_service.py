@@ -7,6 +7,7 @@ from typing import Any
 
 from chaoskit.errors import Problem
 from chaoskit.model.compose import ComposeService, NetworkUse
+from chaoskit.spec import compose_environment as environment
 from chaoskit.spec import compose_parts as parts
 from chaoskit.spec import compose_resources as resources
 from chaoskit.spec import compose_values as values
@@ -36,7 +37,7 @@ READERS: dict[str, Reader] = {
     **_all(values.several(parts.port), "ports expose"),
     "cgroup": values.one_of("host", "private"),
     "build": parts.build,
-    "environment": parts.environment,
+    "environment": environment.environment,
     "volumes": values.several(parts.mount),
     "tmpfs": values.several(parts.tmpfs),
     "volumes_from": values.several(parts.volumes_from),
@@ -95,8 +96,11 @@ def read_service(item: Sited, problems: list[Problem]) -> ComposeService:
                 problems.append(error.problem(key))
     for key, more in (
         ("deploy", lambda: resources.read(item.mapping)),
-        ("env_file", lambda: {"environment": parts.env_files(item.mapping, made.get("environment", {}))}),
-        ("label_file", lambda: {"labels": parts.label_files(item.mapping, made.get("labels", {}))}),
+        (
+            "env_file",
+            lambda: {"environment": environment.env_files(item.mapping, made.get("environment", {}))},
+        ),
+        ("label_file", lambda: {"labels": environment.label_files(item.mapping, made.get("labels", {}))}),
     ):
         try:
             made.update(more())

@@ -13,6 +13,7 @@ from chaoskit.model.system import Link, System
 from chaoskit.planner.container_changes import changes
 from chaoskit.planner.containers import refuse_containers
 from chaoskit.spec import Loaded, compose_resources, compose_service
+from chaoskit.spec.compose_environment import keys
 from chaoskit.spec.compose_file import Compose, load_compose
 
 FILES = sorted((Path(__file__).parent / "compose_files").glob("*.yaml"))
@@ -158,3 +159,22 @@ def test_every_key_of_the_specification_is_read_refused_or_said_to_be_left(tmp_p
     )
     groups: list[Any] = [read_keys, set(compose_service.ASIDE), set(compose_service.REFUSED)]
     assert len(set().union(*groups)) == sum(map(len, groups)) == len(compose_service.KNOWN)
+
+
+# The keys of a service in the Compose specification's JSON Schema.
+SPECIFIED = keys(
+    """
+annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name cpu_count
+cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec depends_on deploy
+develop device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file environment expose extends
+external_links extra_hosts gpus group_add healthcheck hostname image init ipc isolation label_file labels links logging
+mac_address mem_limit mem_reservation mem_swappiness memswap_limit models network_mode networks oom_kill_disable
+oom_score_adj pid pids_limit platform ports post_start pre_stop privileged profiles provider pull_policy
+pull_refresh_after read_only restart runtime scale secrets security_opt shm_size stdin_open stop_grace_period
+stop_signal storage_opt sysctls tmpfs tty ulimits use_api_socket user userns_mode uts volumes volumes_from working_dir
+"""
+)
+
+
+def test_every_key_of_the_schema_is_known() -> None:
+    assert SPECIFIED == compose_service.KNOWN
