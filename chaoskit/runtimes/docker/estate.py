@@ -133,7 +133,9 @@ class DockerEstate:
         if self._watch.broken is not None:
             raise EnvironmentBroken(self._watch.broken)
         if self._events.ended.is_set():
-            raise EnvironmentBroken("the Docker Engine has stopped telling of its containers; has it ended?")
+            raise EnvironmentBroken(
+                f"the Docker Engine has stopped telling of its containers ({self._events.why}); has it ended?"
+            )
         if self._ground.supervision.ended.is_set():
             raise EnvironmentBroken(
                 f"the run's supervisor has ended; see {self.folder / 'logs/supervisor.log'}"

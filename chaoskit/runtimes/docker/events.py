@@ -28,7 +28,7 @@ class ContainerEvent:
 
 
 class Events:
-    """Started before anything is made, so that nothing is missed. `ended` is set when the stream has broken off."""
+    """Started before anything is made: nothing is missed. `ended` is set when the stream breaks off, `why` says how."""
 
     def __init__(
         self, engine: Engine, selector: Iterable[str], hear: Callable[[ContainerEvent], None]
@@ -40,6 +40,7 @@ class Events:
         self._stream: Any = None
         self._closing = False
         self.ended = asyncio.Event()
+        self.why = "the stream has come to its end"
 
     async def start(self) -> None:
         """Returns once the engine has begun to tell. Raises EngineSilent or EngineRefused."""
@@ -56,8 +57,8 @@ class Events:
             for message in self._stream:
                 if (event := _event(message)) is not None:
                     loop.call_soon_threadsafe(self._hear, event)
-        except Exception:  # noqa: BLE001 - however it breaks off, `ended` says that nothing more will be heard
-            pass
+        except Exception as error:  # noqa: BLE001 - however it breaks off, `ended` says that nothing more will be heard
+            self.why = f"{type(error).__name__}: {error}"
         try:
             loop.call_soon_threadsafe(self.ended.set)
         except RuntimeError:  # the loop has been closed: nobody listens any more
