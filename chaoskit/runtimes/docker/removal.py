@@ -26,6 +26,11 @@ _AT_ONCE = 8
 _PAUSE_S = 0.05
 _GONE = (404, 409)  # 409: somebody else is removing it, or it is still in use; the next look shows which
 
+_MISCOUNTED = (
+    "; if nothing is connected to it, the engine has lost count: after a restart of the engine it goes with the "
+    "next sweep"
+)
+
 Kind = Literal["container", "network", "volume"]
 
 
@@ -65,17 +70,20 @@ def remove_all(
     quiet_s: float,
     within_s: float,
     silent_s: float | None = None,
+    stuck_s: float = 10.0,
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[str]:
     """Remove all that `look` finds, until it has found nothing for `quiet_s`; returns what is left after `within_s`.
 
     `tell` hears a line for each round that found something. Raises EnvironmentBroken when the engine has not
-    answered for `silent_s` (else `within_s`); what it refuses to remove is tried again.
+    answered for `silent_s` (else `within_s`); what it refuses to remove is tried again until
+    nothing has changed for `stuck_s`: the engine has defects of its own.
     """
     answered = time.monotonic()
     deadline = answered + within_s
     silent_s = within_s if silent_s is None else silent_s
     empty_since: float | None = None
+    before, changed = frozenset[Found](), answered
     while True:
         now = time.monotonic()
         try:
@@ -91,7 +99,9 @@ def remove_all(
         answered = time.monotonic()
         if found:
             tell("; ".join([f"found {', '.join(map(str, found))}", *refused]))
-            if now > deadline:
+            if before != (before := frozenset(found)):
+                changed = answered
+            if now > deadline or answered - changed > stuck_s:
                 return [*map(str, found), *refused]
             empty_since = None
         elif empty_since is None:
@@ -127,7 +137,7 @@ def _said(one: Callable[[EngineSocket, Found], None], engine: EngineSocket, foun
     except EngineSilent:
         raise
     except EngineRefused as error:
-        return "" if error.status in _GONE else str(error)
+        return "" if error.status in _GONE and _MISCOUNTED not in str(error) else str(error)
     return ""
 
 
@@ -147,7 +157,10 @@ def _remove_network(engine: EngineSocket, found: Found) -> None:
         for container in engine.call("GET", f"/networks/{found.id}").get("Containers") or {}:
             body = {"Container": container, "Force": True}
             engine.call("POST", f"/networks/{found.id}/disconnect", body=body)
-        engine.call("DELETE", f"/networks/{found.id}")
+        try:
+            engine.call("DELETE", f"/networks/{found.id}")
+        except EngineRefused as still:
+            raise EngineRefused(still.status, f"{still}{_MISCOUNTED}") from None
 
 
 def _remove_volume(engine: EngineSocket, found: Found) -> None:

@@ -17,6 +17,8 @@ from chaoskit.runtimes.docker.ownership import RUN, Owner
 from chaoskit.runtimes.docker.removal import QUIET_S, Found, labelled, remove_all
 
 _REMOVE_S = 30.0
+_STUCK_S = 1.0
+"""How long what the engine will not remove keeps a run from starting: the next sweep tries again."""
 
 
 def sweep(engine_url: str, state_dir: Path | None = None) -> list[str]:
@@ -32,11 +34,18 @@ def sweep(engine_url: str, state_dir: Path | None = None) -> list[str]:
     if dead:
         # A request of a run that has just died may still be on its way; one that left no record here died elsewhere.
         quiet_s = QUIET_S if abandoned else 0.0
-        left = remove_all(engine, partial(_of, dead, engine), quiet_s=quiet_s, within_s=_REMOVE_S)
-    if not left:
-        for record in abandoned:
+        left = remove_all(
+            engine, partial(_of, dead, engine), quiet_s=quiet_s, within_s=_REMOVE_S, stuck_s=_STUCK_S
+        )
+    still = {_owner(each) for each in _of(dead, engine)} if left else set()
+    for record in abandoned:
+        if record.owner not in still:
             left += finish(record)
-    told = {owner: _removed([each for each in found if _owner(each) == owner]) for owner in dead if owner}
+    told = {
+        owner: _in_words([each for each in found if _owner(each) == owner], removed=owner not in still)
+        for owner in dead
+        if owner
+    }
     return [
         *(f"{owner.run}: {what}" for owner, what in sorted(told.items(), key=lambda pair: pair[0].run)),
         *(f"left: {one}" for one in left),
@@ -70,10 +79,12 @@ def _is_dead(owner: Owner | None) -> bool:
     return owner is not None and owner.standing() == "dead"
 
 
-def _removed(objects: list[Found]) -> str:
+def _in_words(objects: list[Found], removed: bool) -> str:
     counts = Counter(each.kind for each in objects)
     parts = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()]
-    return f"removed {', '.join(parts)}" if parts else "ended and removed what it had left"
+    if not parts:
+        return "ended and removed what it had left"
+    return f"{'removed' if removed else 'has left, not all of which could be removed:'} {', '.join(parts)}"
 
 
 def _foreign(found: Iterable[Found]) -> list[str]:

@@ -70,6 +70,8 @@ class FakeEngine:
             time.sleep(0.01)
         time.sleep(self.delay_s.get(body["Name"] if body else name or "", 0.0))
         with self._lock:
+            if method == "GET" and name not in (None, "json"):
+                return 200, {"Containers": {}}
             if method == "GET":
                 return 200, self._listing(kind, json.loads(parse_qs(parts.query)["filters"][0])["label"])
             if method == "POST" and (name == "create" or verb == "create"):

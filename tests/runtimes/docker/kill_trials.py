@@ -32,7 +32,7 @@ from queue import SimpleQueue
 from tabulate import tabulate
 
 from chaoskit import pipeline, registry, spec
-from chaoskit.runtimes.docker.engine_socket import EngineSocket, engine_url
+from chaoskit.runtimes.docker.engine_socket import EngineSilent, EngineSocket, engine_url
 from chaoskit.runtimes.docker.ownership import RUN
 from chaoskit.runtimes.docker.removal import labelled
 from chaoskit.runtimes.process_table import look
@@ -78,7 +78,10 @@ class Ground:
 
     def left(self, run: str) -> list[str]:
         """Everything of the run that is still there, on the engine and on this machine."""
-        found = [str(each) for each in labelled(EngineSocket(engine_url()), [f"{RUN}={run}"])]
+        try:
+            found = [str(each) for each in labelled(EngineSocket(engine_url()), [f"{RUN}={run}"])]
+        except EngineSilent as error:  # then nobody knows
+            found = [str(error)]
         found += processes_of(run, self.temporary(run))
         with contextlib.suppress(FileNotFoundError):
             found += [f"file {path}" for path in self.temporary(run).iterdir()]

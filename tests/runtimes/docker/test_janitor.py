@@ -265,6 +265,21 @@ def test_what_the_engine_will_not_remove_is_named(
     assert engine.names() == []
 
 
+def test_a_network_that_the_engine_miscounts_holds_nobody_up(engine: FakeEngine, state: Path) -> None:
+    """It has happened: no container is connected to it, and the engine says that it is in use."""
+    with victim(engine, state, "mine") as one, victim(engine, state, "other") as other:
+        kill_janitor(one)
+        kill_janitor(other)
+        engine.refuse["mine-net"] = 403
+        lines = sweep(engine.url)
+        assert "other: removed 2 containers, 1 network, 1 volume" in lines
+        assert any("mine-net" in line and "after a restart of the engine" in line for line in lines), lines
+        assert [record.owner.run for record in records()] == ["mine"]
+        engine.refuse.clear()
+        assert sweep(engine.url) == ["mine: removed 1 network"]
+    assert (engine.names(), records()) == ([], [])
+
+
 def test_without_its_engine_heal_says_what_may_be_left_and_clean_forgets(
     engine: FakeEngine, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
