@@ -81,11 +81,15 @@ _REMOVE = "take it away in an override file (`!reset null`), or leave the servic
 def _modes(name: str, service: Service, item: Sited, loaded: Loaded) -> Iterator[Problem]:
     said = service.compose
     mode = said.network_mode or ""
+    linked = [one for one in loaded.system.links if name in (one.caller, one.callee)]
     if mode == "host":
         why = "two runs at once would meet on the host's ports, and no link can be put between"
         yield _at(item, "network_mode").problem(f"`{name}`: `network_mode: host`: {why}", _REMOVE)
+    elif mode == "none":
+        if linked:
+            message = f"`{name}` has no network, so the link `{linked[0].name}` has no place"
+            yield _at(item, "network_mode").problem(message, "give it `networks`, or take the link out")
     elif mode.startswith("service:"):
-        linked = [one for one in loaded.system.links if name in (one.caller, one.callee)]
         if linked:
             message = (
                 f"`{name}` shares the network of another service, so the link `{linked[0].name}` has no place"
@@ -93,7 +97,7 @@ def _modes(name: str, service: Service, item: Sited, loaded: Loaded) -> Iterator
             yield _at(item, "network_mode").problem(
                 message, f"declare the link of `{mode.partition(':')[2]}` instead"
             )
-    elif mode not in ("", "none"):
+    elif mode:
         message = f"`{name}`: `network_mode: {mode}` leads out of the file"
         yield _at(item, "network_mode").problem(message, "none, bridge, service:<name>, or `networks`")
     for key in ("pid", "ipc"):

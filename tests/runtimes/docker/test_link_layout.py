@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from chaoskit import pipeline
 from chaoskit.errors import InputError
 from chaoskit.runtimes.docker.link_layout import LinkLayout, lay_out
+from chaoskit.spec import load
 from tests.runtimes.docker.links_bench import system
 
 LINKS = ("customers -> web", "customers -> admin", "web -> db", "web -> cache", "admin -> db", "db -> cache")
@@ -88,3 +93,16 @@ def test_a_service_without_a_network_of_its_own_is_refused_by_name() -> None:
 def test_a_callee_without_a_port_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="no port of cache is known"):
         layout(cache=())
+
+
+@pytest.mark.parametrize("mode", ["none", "service:front", "host"])
+def test_while_planning_it_is_refused_with_its_line(mode: str, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    shutil.copytree(Path(__file__).parent / "small", folder)
+    compose = folder / "compose.yaml"
+    text = compose.read_text(encoding="utf-8").replace("  back:\n", f"  back:\n    network_mode: {mode}\n")
+    compose.write_text(text.replace("    depends_on: [back]\n", ""), encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        pipeline.make_plan(load(folder / "drill.yaml"), "docker")
+    assert "compose.yaml:3:" in str(refused.value)
+    assert "link" in str(refused.value)
