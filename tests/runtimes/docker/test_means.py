@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import os
 import secrets
 import subprocess
 import sys
@@ -379,3 +380,40 @@ def test_who_cannot_be_parted_and_what_cannot_be_made_is_refused() -> None:
         make(("disk.slow", {"path": DISK, "size": "32MB", "rate": "1KB"}))
     with pytest.raises(EnvironmentBroken, match="ask for half at most"):
         make_disk(DiskPreparation(service="web", path=DISK, size=1 << 60))
+
+
+def test_without_root_the_hand_does_it(
+    pen: Pen, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the hand is root all the same; what is shown is that everything goes through it."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    async def main() -> None:
+        await pen.until(lambda: pen.answers("aside"))
+        stopped = await pen.processes.freeze("aside")
+        assert stopped
+        await pen.until(lambda: {pen.processes.state(one) for one in stopped} == {"stopped"})
+        await pen.processes.wake(stopped)
+        await pen.until(lambda: {pen.processes.state(one) for one in stopped} == {"running"})
+        before = await pen.processes.tree("aside")
+        assert set(await pen.processes.kill("aside")) == set(before)
+        await pen.until(lambda: all(pen.processes.state(one) == "gone" for one in before))
+        await pen.until(lambda: pen.answers("aside"))
+        await pen.limits.limit_memory("aside", 1 << 29)
+        assert pen.limits.memory("aside").limit == 1 << 29
+        await pen.limits.lift("aside", "memory")
+        assert pen.limits.memory("aside").limit is None
+        await pen.limits.oom_kills()
+        route = (await pen.networks.routes("aside", ("front",)))[0]
+        with pytest.raises(PermissionError):
+            await pen.networks.connect(route, 2)
+        await pen.networks.part("aside", ("front",), "chaoskit-by-hand")
+        with pytest.raises(TimeoutError):
+            await pen.networks.connect(route, 0.3)
+        await pen.networks.join("aside", ("front",), "chaoskit-by-hand")
+        with pytest.raises(PermissionError):
+            await pen.networks.connect(route, 2)
+
+    runner.run(main())
+    with pytest.raises(EnvironmentBroken, match="run chaoskit as root"):
+        make_disk(DiskPreparation(service="web", path=DISK, size=32 << 20))
