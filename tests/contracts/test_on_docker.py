@@ -54,7 +54,7 @@ CONNECTION = "host=db port=5432 user=replicator password=replicator-test-only ap
 HEALTH = {
     "test": ["CMD", "pg_isready", "--quiet", "--host=127.0.0.1", "--username=postgres"],
     "interval": "200ms",
-    "retries": 100,
+    "retries": 600,
 }
 _numbers = itertools.count()
 
