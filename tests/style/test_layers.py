@@ -104,7 +104,7 @@ def test_only_the_command_line_and_pytest_import_the_pipeline() -> None:
     offences = [
         f"{path.relative_to(ROOT)}:{line}"
         for path in modules()
-        if layer(path) not in ("cli", "pytest_plugin", "pipeline")
+        if layer(path) not in ("cli", "pytest_plugin", "pipeline", "proof", "series")
         for line, imported in chaoskit_imports(path)
         if imported.startswith("chaoskit.pipeline")
     ]
