@@ -12,6 +12,7 @@ from typing import Any
 
 from chaoskit import registry
 from chaoskit.cli.catalogue import manual_pages
+from chaoskit.cli.compose_reference import compose_page
 from chaoskit.evidence.schema import result_schema
 from chaoskit.model.measurement import Measurements
 from chaoskit.spec import schema
@@ -31,6 +32,7 @@ def generated_files() -> dict[str, str]:
         "docs/reference/drill.md": _page("The drill file", drill),
         "docs/reference/system.md": _page("The system file", system),
         "docs/reference/catalogue.md": _catalogue(),
+        "docs/reference/compose.md": _GENERATED + compose_page(),
     }
 
 

@@ -61,9 +61,9 @@ _RENAMED = {"volumes": "mounts"}
 _TOGETHER = frozenset((*resources.KEYS, "deploy", "scale", "env_file", "label_file"))
 """Keys that are read with others."""
 ASIDE = {
-    "attach": "only says what `docker compose up` prints",
-    "develop": "only serves `docker compose watch`",
-    "pull_refresh_after": "images are pulled only when they are missing",
+    "attach": "says what `docker compose up` prints",
+    "develop": "serves `docker compose watch`",
+    "pull_refresh_after": "is for images that are pulled again, which a run does not do",
 }
 """Keys that mean nothing to a run, and why."""
 REFUSED = {

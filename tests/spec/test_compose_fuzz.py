@@ -39,6 +39,23 @@ WORDS = [
     "x=y",
 ]
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.sampled_from(WORDS), st.text(max_size=8))
+KINDS: list[Any] = [
+    None,
+    True,
+    7,
+    -1,
+    2.5,
+    "",
+    "a",
+    [],
+    ["a"],
+    [{}],
+    [None],
+    [["a"]],
+    {},
+    {"a": None},
+    {"a": {"b": []}},
+]
 KEYS = st.sampled_from(
     sorted(KNOWN | {"source", "target", "type", "test", "resources", "limits", "config", "external"})
 )
@@ -105,21 +122,5 @@ def test_any_service_over_any_other(tmp_path: Path, service: dict[str, Any], oth
 
 @pytest.mark.parametrize("key", sorted(KNOWN))
 def test_every_key_takes_or_refuses_each_kind_of_value(tmp_path: Path, key: str) -> None:
-    for value in (
-        None,
-        True,
-        7,
-        -1,
-        2.5,
-        "",
-        "a",
-        [],
-        ["a"],
-        [{}],
-        [None],
-        [["a"]],
-        {},
-        {"a": None},
-        {"a": {"b": []}},
-    ):
+    for value in KINDS:
         survives(tmp_path, yaml.safe_dump({"services": {"a": {"image": "x", key: value}}}))

@@ -45,7 +45,7 @@ def service(folder: Path, base: dict[str, Any], other: str) -> ComposeService:
         ({"cap_drop": ["A"]}, "    cap_drop: !reset []\n", "cap_drop", ()),
         ({"image": "y"}, "    image: !reset null\n", "image", None),
         ({"user": "a"}, "    user: null\n", "user", "a"),
-        ({"extra_hosts": ["a:::1"]}, "    extra_hosts: {b: 2.2.2.2}\n", "extra_hosts", (("a", "::1"), ("b", "2.2.2.2"))),
+        ({"extra_hosts": ["a:::1"]}, "    extra_hosts: [b=::2]\n", "extra_hosts", (("a", "::1"), ("b", "::2"))),
         ({"profiles": []}, "    container_name: x\n", "container_name", "x"),
     ],
 )  # fmt: skip
