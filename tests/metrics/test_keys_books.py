@@ -12,7 +12,7 @@ from chaoskit.metrics.reconciliation import BooksUnreadable, counts, ledger, sql
 
 
 def told(folder: Path, outcomes: dict[str, str], amount: int | None = None) -> Path:
-    lines = [
+    lines: list[dict[str, object]] = [
         {
             "key": key,
             "journey": "order",
