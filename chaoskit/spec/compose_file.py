@@ -118,10 +118,12 @@ def _select(compose: Compose, read: Mapping[str, ComposeService], environ: Mappi
     for name, service in kept.items():
         service = _with_implied(service)
         for other, dependency in list(service.depends_on.items()):
-            if other not in kept and other in read and not dependency.required:
+            if other not in kept and not dependency.required:
                 rest = {key: one for key, one in service.depends_on.items() if key != other}
                 service = service.model_copy(update={"depends_on": rest})
-                compose.notes.append(f"{name}: does not wait for {other}, which is left out and not required")
+                compose.notes.append(
+                    f"{name}: does not wait for {other}, which is not there and not required"
+                )
         compose.services[name] = _service(name, service, compose.written[name])
 
 

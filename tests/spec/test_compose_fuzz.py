@@ -65,7 +65,7 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 # One long-lived folder is written over again and again: hypothesis and pytest's tmp_path do not mix.
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def survives(folder: Path, text: str) -> None:

@@ -174,3 +174,23 @@ def test_env_files(tmp_path: Path) -> None:
         path.write_text(text, "utf-8")
         with pytest.raises(BadVariable, match=says):
             read_env_file(path)
+
+
+def test_services_that_are_left_out_and_those_that_need_them(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("""
+services:
+  a: {image: x, depends_on: {b: {condition: service_started, required: false}, none: {condition: service_started}}}
+  b: {image: x, profiles: [tools]}
+  none: {image: x, scale: 0}
+  c: {image: x, network_mode: bridge, links: [a], depends_on: {gone: {condition: service_started, required: false}}}
+""")
+    found = load_compose(tmp_path / "a.yaml", None, {})
+    assert ["`a` depends on 'none': no such service" in one.message for one in found.problems] == [True]
+    assert list(found.services) == ["a", "c"]
+    assert found.services["c"].depends_on == {"a": "service_started"}
+    assert found.services["c"].compose.network_mode is None
+    assert "engine-bridge" in found.project.networks
+    assert [one for one in found.notes if "does not wait for b" in one or "wants 0 containers" in one] == [
+        "none: left out, the Compose file wants 0 containers of it",
+        "a: does not wait for b, which is not there and not required",
+    ]
