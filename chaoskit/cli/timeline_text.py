@@ -110,6 +110,9 @@ def _said_of_the_run(kind: str, data: Mapping[str, Any]) -> str:
     match kind:
         case "estate.ready":
             return f"the system is ready after {float(data['seconds']):.1f} s"
+        case "slot.waiting":
+            others = f", and {data['before']} before this one" if data["before"] else ""
+            return f"waiting for {data['whom']} to finish measuring{others}"
         case "steady.ok":
             return f"the steady state holds {data['at']} the faults"
         case "steady.failed":

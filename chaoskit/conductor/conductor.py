@@ -28,7 +28,7 @@ from chaoskit.conductor.measurers import Measurers
 from chaoskit.conductor.observation import Observation
 from chaoskit.conductor.recorder import Listener, Onlooker, Recorder
 from chaoskit.conductor.recovery_watch import RecoveryWatch
-from chaoskit.conductor.stage import Controls, Registry, Stage
+from chaoskit.conductor.stage import Controls, Queued, Registry, Stage
 from chaoskit.conductor.timeline import Timeline
 from chaoskit.conductor.watchers import CrashWatch, watch_end, watch_guard, watch_measurers
 from chaoskit.errors import ChaoskitError
@@ -163,8 +163,14 @@ class _Run:
 
     async def _take_slot(self) -> None:
         with self._recorder.phase("slot"):
-            await self._own.slot.__aenter__()
+            slot = self._own.slot
+            if isinstance(slot, Queued):
+                slot.tell = self._waiting
+            await slot.__aenter__()
             self._slot_held = True
+
+    def _waiting(self, whom: str, before: int) -> None:
+        self._recorder.record("slot.waiting", whom=whom, before=before)
 
     async def _measure(self) -> None:
         own, estate = self._own, self._estate

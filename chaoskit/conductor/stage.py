@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from chaoskit.clock import Clock
 from chaoskit.conductor.ending import Ending
@@ -23,6 +23,13 @@ class Registry(Protocol):
     def members(self, kind: Kind) -> Mapping[str, type[Any]]: ...
 
     def member(self, kind: Kind, name: str) -> type[Any]: ...
+
+
+@runtime_checkable
+class Queued(Protocol):
+    """A slot that says, while one waits, who holds it and how many others wait before."""
+
+    tell: Callable[[str, int], None] | None
 
 
 @dataclass(frozen=True)

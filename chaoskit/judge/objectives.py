@@ -100,9 +100,10 @@ def _minimum(journey: str, limit: Duration, measure: JourneyMeasure | None) -> V
     assert measure is not None
     if measure.minimum_service is None:
         return verdict(name, "unknown", "minimum service was not measured", objective=str(limit))
-    return _timed(
+    timed = _timed(
         name, "back at minimum service", limit, measure, measure.minimum_service, measure.minimum_modelled
     )
+    return timed.model_copy(update={"reason": f"{timed.reason}, within {limit} asked for"})
 
 
 def _timed(
@@ -148,7 +149,7 @@ def _success(journey: str, limit: Percent, measure: JourneyMeasure | None) -> Ve
             exercised=False,
         )
     outcome = "pass" if measure.good_ratio >= limit.ratio - 1e-12 else "fail"
-    reason = f"{share(measure.good_ratio)} good ({measure.good} of {measure.scheduled} operations)"
+    reason = f"{share(measure.good_ratio)} good ({measure.good} of {measure.scheduled} operations), {limit} asked for"
     return verdict(name, outcome, reason, objective=str(limit), measured=share(measure.good_ratio))
 
 
@@ -177,6 +178,8 @@ def _lost(journey: str, most: int, loss: LossMeasure | None) -> Verdict:
         if operation.amount is not None:
             sums[operation.currency] = sums.get(operation.currency, 0) + operation.amount
     reason = f"{len(lost)} of {loss.acknowledged_by_journey[journey]} acknowledged operations lost"
+    if most:
+        reason += f", {most} allowed"
     if sums:
         reason += ": " + ", ".join(money(amount, currency) for currency, amount in sums.items())
     return verdict(
@@ -207,7 +210,7 @@ def _rpo(journey: str, limit: Duration, loss: LossMeasure | None) -> Verdict:
         return verdict(
             name, "unknown", "operations were lost, but by no fault that was recorded", objective=str(limit)
         )
-    reason = f"the oldest loss lies {bounds(point)} before the fault"
+    reason = f"the oldest loss lies {bounds(point)} before the fault, {limit} asked for"
     return verdict(
         name,
         within(point, limit.ns),
