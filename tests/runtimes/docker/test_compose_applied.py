@@ -157,7 +157,8 @@ async def test_the_engine_gets_what_the_file_says(tmp_path: Path, provision: Pro
         assert any("known-as" in network["Aliases"] for network in networks.values())
 
         shell = (
-            "cat /read/file /write/file /run/secrets/plain /etc/owned /etc/said; ls -ld /missing /etc/owned /mem;"
+            "exec 2>&1; cat /read/file /write/file /run/secrets/plain /etc/owned /etc/said;"
+            "ls -ld /missing /etc/owned /mem;"
             "echo after > /write/file; touch /read/x; true"
         )
         said = await inside(estate, "nasty", "sh", "-c", shell)
