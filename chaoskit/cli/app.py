@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, Optional, ParamSpec
+from typing import Annotated, Literal, Optional
 
 import typer
 
+from chaoskit.cli import ended_runs  # noqa: F401 - its commands register themselves
+from chaoskit.cli.typed import EXIT_INTERRUPTED, app, command
 from chaoskit.errors import ChaoskitError, EnvironmentBroken
 from chaoskit.model.plain_text import harmless, one_line
 
-P = ParamSpec("P")
 EXIT_WRONG_INPUT = 2
 EXIT_UNKNOWN = 3
-EXIT_INTERRUPTED = 130
 
-app = typer.Typer(
-    name="chaoskit",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Disaster-recovery drills for banks: break a system under customer load, measure the recovery, judge it.\n\n"
-    "Exit codes: 0 pass (or exactly as expected), 1 an objective or check failed, 2 wrong files or command line, "
-    "3 unknown, 4 aborted, 130 interrupted (and healed).",
-)
 
 Drill = Annotated[Path, typer.Argument(metavar="DRILL", help="a drill file", show_default=False)]
 RuntimeName = Annotated[str, typer.Option("--runtime", help="where the system runs: local, or docker")]
@@ -56,21 +45,6 @@ def run_app(arguments: list[str]) -> int:
         print(harmless(crash_line(error, arguments)), file=sys.stderr)
         return EXIT_UNKNOWN
     return 0
-
-
-def command(function: Callable[P, int]) -> Callable[P, None]:
-    """Make a command of a function that returns an exit code; Ctrl-C ends it with 130, whoever catches what."""
-
-    @functools.wraps(function)
-    def ending(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            code = function(*args, **kwargs)
-        except KeyboardInterrupt:
-            code = EXIT_INTERRUPTED
-        raise typer.Exit(code)
-
-    app.command()(ending)
-    return ending
 
 
 def _print_version(wanted: bool) -> None:
@@ -230,7 +204,3 @@ def _say(work: Callable[[], list[str]], nothing: str) -> int:
         ) from error
     print("\n".join(map(harmless, lines)) if lines else nothing)
     return 0
-
-
-# Last, because these commands are registered with what is defined above.
-from chaoskit.cli import ended_runs  # noqa: E402, F401

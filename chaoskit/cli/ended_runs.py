@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from chaoskit.cli.app import command
+from chaoskit.cli.typed import command
 
 
 @command

@@ -7,13 +7,14 @@ from pathlib import Path
 from chaoskit import evidence, metrics
 from chaoskit.cli.running import load_result
 from chaoskit.judge import explanation
+from chaoskit.judge.paper import Paper
 from chaoskit.model.plain_text import one_line
 
 
 def explain_run(folder: Path, name: str | None) -> int:
     """Print one explanation, or what can be asked for; the history is measured anew for it."""
     history = evidence.load_history(folder)
-    paper = explanation.Paper(history, metrics.measure(history), load_result(folder))
+    paper = Paper(history, metrics.measure(history), load_result(folder))
     text = "\n".join(explanation.names(paper)) if name is None else explanation.explain(paper, name)
     for line in text.splitlines():
         print(" " * (len(line) - len(line.lstrip())) + one_line(line.lstrip()))

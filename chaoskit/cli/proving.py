@@ -50,6 +50,6 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> int:
         print(f"\nno recovery was left out: {nothing}")
     made = len(rows) == len(controls) + 1
     proved = good and made and not stopped
-    told = f"{sum(row[0] == 'ok' for row in rows)} of {len(controls) + 1} runs came out as they must"
-    print(f"\n{name}: {'proven' if proved else 'not proven'}: {told}")
+    count = f"{sum(row[0] == 'ok' for row in rows)} of {len(controls) + 1} runs came out as they must"
+    print(f"\n{name}: {'proven' if proved else 'not proven'}: {count}")
     return 130 if stopped else 0 if proved else 1
