@@ -54,7 +54,9 @@ class Desk:
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
-        return {**kept, "CHAOSKIT_STATE_DIR": str(self.state), **(more or {})}
+        # No engine: what other tests have left there for their own healing is none of this desk's business.
+        engine = f"unix://{self.folder / 'no-engine.sock'}"
+        return {**kept, "CHAOSKIT_STATE_DIR": str(self.state), "DOCKER_HOST": engine, **(more or {})}
 
     def popen(
         self,
