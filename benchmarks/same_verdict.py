@@ -73,7 +73,10 @@ def read(path: Path) -> Sample:
         tuple(sorted((one["name"], one["outcome"]) for one in result["verdicts"])),
         bounds,
         len(losses[0]["lost"]) if losses else None,
-        tuple(f"{one['service']}: {one['kind']}, {one['what']}" for one in result["fidelity"]),
+        tuple(
+            f"{one['service']}: {one['kind']}, {one['what']}, {one.get('version', 'no version')}"
+            for one in result["fidelity"]
+        ),
     )
 
 

@@ -30,6 +30,7 @@ from chaoskit.conductor.recorder import Listener, Onlooker, Recorder
 from chaoskit.conductor.recovery_watch import RecoveryWatch
 from chaoskit.conductor.stage import Controls, Queued, Registry, Stage
 from chaoskit.conductor.timeline import Timeline
+from chaoskit.conductor.versions import record_versions
 from chaoskit.conductor.watchers import CrashWatch, watch_end, watch_guard, watch_measurers
 from chaoskit.errors import ChaoskitError
 from chaoskit.model.estate import Estate
@@ -160,6 +161,7 @@ class _Run:
         with self._recorder.phase("provision"):
             self._estate = await self._own.provision()
         self._recorder.record("estate.ready", seconds=round((self._own.clock() - begun) / 1e9, 3))
+        await record_versions(self._estate, self._recorder)
 
     async def _take_slot(self) -> None:
         with self._recorder.phase("slot"):

@@ -89,6 +89,11 @@ class PostgreSQL:
         await session(self.address, self._keys(), lambda connection: _one(connection, "SELECT 1"), within_s)
         return self.clock() - begun
 
+    async def version(self, within_s: float) -> str:
+        """`PostgreSQL 18.6`, as the running server says. Raises EngineError."""
+        said = await session(self.address, self._keys(), lambda c: _one(c, "SHOW server_version"), within_s)
+        return f"PostgreSQL {str(said).split()[0]}"
+
     async def wall_clock_ns(self, within_s: float = 2.0) -> int:
         """What time it believes it is, ns since 1970. Raises EngineError."""
         query = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"

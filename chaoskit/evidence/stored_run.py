@@ -38,8 +38,14 @@ class StoredRun:
 
     @property
     def fidelity(self) -> tuple[tuple[str, str, str], ...]:
-        """(service, kind, what), in order."""
-        return tuple(sorted((one.service, one.kind, one.what) for one in self.plan.fidelity))
+        """(service, kind, what, the running server's own version among it), in order."""
+        said = {one.get("service"): one.get("version") for one in self.result.fidelity}
+        return tuple(
+            sorted(
+                (one.service, one.kind, ", ".join(filter(None, (said.get(one.service), one.what))))
+                for one in self.plan.fidelity
+            )
+        )
 
     @property
     def plan_digest(self) -> str:

@@ -71,7 +71,7 @@ def judge(
         scorecard=tuple(dict(row) for row in scorecard_of(asked, plan, measurements, verdicts)),
         machine_s=_machine_s(measurements),
         modelled_s=_modelled_ns(measurements) / 1e9,
-        fidelity=tuple(one.model_dump(mode="json") for one in plan.fidelity),
+        fidelity=_fidelity(history),
         notes=_notes(history, measurements, drill),
         wall_s=_wall_s(history.events),
     )
@@ -235,3 +235,16 @@ def _wall_s(events: Sequence[Event]) -> dict[str, float]:
         elif name in begun:
             spent[name] = round(spent.get(name, 0.0) + (event.t - begun.pop(name)) / 1e9, 2)
     return spent
+
+
+def _fidelity(history: History) -> tuple[dict[str, str], ...]:
+    """What stood for each service, with the version that the running server named."""
+    said = {
+        event.data["service"]: event.data["version"]
+        for event in history.events
+        if event.kind == "service.version" and event.data.get("version")
+    }
+    return tuple(
+        one.model_copy(update={"version": said.get(one.service)}).model_dump(mode="json", exclude_none=True)
+        for one in history.plan.fidelity
+    )

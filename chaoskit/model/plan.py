@@ -85,6 +85,9 @@ class Fidelity(Frozen):
     service: str
     kind: Literal["real", "stand-in", "embedded"]
     what: str
+    version: Annotated[
+        str | None, Field(description="the running server's own word; in a result, for database members")
+    ] = None
 
 
 class Plan(Frozen):

@@ -79,7 +79,10 @@ class Result(Frozen):
         ),
     ] = 0.0
     fidelity: Annotated[
-        tuple[dict[str, str], ...], Field(description="service, kind (real, stand-in, embedded), what")
+        tuple[dict[str, str], ...],
+        Field(
+            description="service, kind (real, stand-in, embedded), what, version (the running server's own word)"
+        ),
     ] = ()
     notes: Annotated[
         tuple[str, ...], Field(description="what was changed, shortened or modelled on purpose")

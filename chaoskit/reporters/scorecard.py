@@ -82,11 +82,13 @@ class Scorecard:
 
     def _fidelity(self, result: Result) -> Iterable[str]:
         """Services with the same stand-in share a line."""
-        services: dict[tuple[str, str], list[str]] = {}
+        services: dict[tuple[str, str, str], list[str]] = {}
         for one in result.fidelity:
-            services.setdefault((one.get("kind", ""), one.get("what", "")), []).append(one.get("service", ""))
-        for (kind, what), names in services.items():
-            yield f"  · {one_line(', '.join(names))}: {one_line(kind)}, {one_line(what)}"
+            stands = (one.get("kind", ""), one.get("what", ""), one.get("version", ""))
+            services.setdefault(stands, []).append(one.get("service", ""))
+        for (kind, what, version), names in services.items():
+            said = f"; it says it is {one_line(version)}" if version else ""
+            yield f"  · {one_line(', '.join(names))}: {one_line(kind)}, {one_line(what)}{said}"
 
 
 def _titled(title: str, lines: Iterable[str]) -> str:

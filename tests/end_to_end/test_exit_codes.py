@@ -21,7 +21,11 @@ def test_0_pass(workplace: Workplace) -> None:
     done = workplace.run(workplace.drill())
     assert done.code == 0, done.both
     assert "short: pass" in done.out
-    assert workplace.result()["outcome"] == "pass"
+    result = workplace.result()
+    assert result["outcome"] == "pass"
+    versions = {one["service"]: one.get("version") for one in result["fidelity"]}
+    assert versions["ledger-db"] == versions["ledger-db-standby"]
+    assert str(versions["ledger-db"]).startswith("PostgreSQL 18."), "as the image of the docker runtime"
 
 
 def test_0_exactly_as_expected_and_the_true_verdict_is_kept(workplace: Workplace, edited: Edited) -> None:

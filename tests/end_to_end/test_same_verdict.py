@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import same_verdict
 from benchmarks.same_verdict import Sample, differences
+from chaoskit.runtimes.local.pg_install import wheel
 
 FAILS = {
     "ledger-primary-crash": set[str](),
@@ -29,7 +30,8 @@ def test_each_once_on_docker(drill: str, tmp_path: Path, monkeypatch: pytest.Mon
     if drill == "ledger-primary-crash-unwatched":
         assert run.rta_s is not None
         assert 10 < run.rta_s[1] < 30, "missed by less than three times"
-    assert any("PostgreSQL 18" in what or "postgres:18" in what for what in run.fidelity)
+    told = [one.rpartition(", ")[2] for one in run.fidelity if one.startswith("ledger-db")]
+    assert told == [f"PostgreSQL {wheel().version.rpartition('.')[0]}"] * 2, "as the local runtime has it"
 
 
 @pytest.mark.slow
