@@ -45,7 +45,10 @@ def listening(of: int | None = None) -> tuple[Listener, ...]:
     found = []
     folder = "/proc/net" if of is None else f"/proc/{of}/net"
     for name in ("tcp", "tcp6"):
-        with suppress(FileNotFoundError, ProcessLookupError), open(f"{folder}/{name}", encoding="ascii") as file:
+        with (
+            suppress(FileNotFoundError, ProcessLookupError),
+            open(f"{folder}/{name}", encoding="ascii") as file,
+        ):
             for line in file.readlines()[1:]:
                 fields = line.split()
                 if fields[3] == _LISTEN:

@@ -165,7 +165,9 @@ def test_sixty_links_start_in_seconds() -> None:
             assert (await knock(here.links.address("caller7 -> callee7"), 2)).kind == "refused"
         return took
 
-    assert asyncio.run(main()) < 15.0  # a hang is a failure; how fast it is on a quiet machine is for a benchmark
+    assert (
+        asyncio.run(main()) < 15.0
+    )  # a hang is a failure; how fast it is on a quiet machine is for a benchmark
 
 
 def test_without_root_the_agent_is_the_hand(here: Bench, running: Running) -> None:
