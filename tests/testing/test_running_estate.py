@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from chaoskit import registry
+from chaoskit import planner, registry
 from chaoskit.errors import EnvironmentBroken, InputError
 from chaoskit.model.member import Witness
 from chaoskit.runtimes.local.runtime import LocalRuntime
 from chaoskit.spec.alone import load_alone
-from chaoskit.testing import RunningEstate, Unwitnessed
+from chaoskit.testing import RunningEstate, Unwitnessed, asked
 from chaoskit.toxiproxy.client import Toxiproxy
 from tests.testing import shop
 
@@ -233,3 +233,16 @@ def test_a_file_with_mistakes(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("customers -> web", "customers -> wed"))
     with pytest.raises(InputError, match=r"system.yaml:3:.*'wed'"):
         load_alone(path)
+
+
+def test_a_fault_that_needs_preparation_says_how_to_ask(tmp_path: Path) -> None:
+    everything = frozenset({"processes", "clocks", "links"})
+    loaded = load_alone(shop.write(tmp_path))
+    step = asked.step_of(1, "clock.skew", "web", {"ahead": "1h"}, loaded.system, "docker", everything)
+    plan = planner.plan(loaded, LocalRuntime(), registry)
+    with pytest.raises(
+        InputError, match=r"prepare=\[\{'fault': 'clock.skew', 'on': 'web', 'ahead': '1h'\}\]"
+    ):
+        asked.refuse_unprepared(step, plan)
+    prepared = plan.model_copy(update={"preparations": asked.preparations_of([step], loaded.system)})
+    asked.refuse_unprepared(step, prepared)
