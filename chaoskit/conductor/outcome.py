@@ -46,6 +46,8 @@ def _columns(read: Read, row: Mapping[str, Any]) -> tuple[str | None, dict[str, 
     wanted = {name: column for name, column in (("value", read.value), ("position", read.position)) if column}
     found = {name: row[column] for name, column in wanted.items() if column in row}
     absent = [column for column in wanted.values() if column not in row]
+    if read.age is not None and row.get(read.age) is not None:
+        found["age"] = row[read.age]
     return (f"read: no row with a column {absent[0]!r}" if absent else None), found
 
 
@@ -66,4 +68,6 @@ def _read(read: Read, body: bytes) -> tuple[str | None, dict[str, Any]]:
                 return f"read: no field {path!r} in the answer", found
             value = value[step]
         found[name] = value
-    return None, found
+    # Only an answer that admits to be stale has an age.
+    age = document.get(read.age) if read.age is not None and isinstance(document, dict) else None
+    return None, found if age is None else {**found, "age": age}

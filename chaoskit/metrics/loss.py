@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from chaoskit.metrics.reads import read_violations
 from chaoskit.metrics.reconciliation import BooksUnreadable, counts, ledger, sql, violations
 from chaoskit.metrics.surviving import survivor_of
 from chaoskit.model.history import BooksSnapshot
@@ -23,13 +24,14 @@ def measure_books(
     fault: Interval | None,
     after: int | None,
     unsure: Mapping[str, str],
+    reads: Path | None = None,
 ) -> tuple[LossMeasure, BooksMeasure]:
     """Loss and reconciliation of one set of books.
 
     `unsure`: members that may accept writes or not.
     `operations`: file of the operations that belong to these books; `asked`: of all operations. `fault`:
     [f_lo, f_hi] of the volley that hurt first; `after`: from when on the database was surely one again (the
-    last response was done).
+    last response was done). `reads`: file of what was read from these books (`metrics.reads`).
     """
     survivor, writable, problems = survivor_of(books, snapshots, unsure)
     if survivor is None:
@@ -40,12 +42,14 @@ def measure_books(
     try:
         with ledger(operations, survivor.folder, asked) as base:
             loss = _loss(base, books, survivor.member, fault, after, problems)
+            since = 0 if not loss.lost else NEVER if after is None else after
+            untrue, judged = read_violations(base, reads, since) if reads is not None else ((), 0)
             return loss, BooksMeasure(
                 books=books,
                 survivor=survivor.member,
                 writable=writable,
-                counts=counts(base),
-                violations=violations(base),
+                counts={**counts(base), "reads": judged},
+                violations=(*violations(base), *untrue),
                 problems=problems,
             )
     except (BooksUnreadable, OSError) as error:

@@ -12,6 +12,7 @@ from chaoskit.metrics.detection import measure_clocks
 from chaoskit.metrics.exercised import measure_fault
 from chaoskit.metrics.loss import measure_books
 from chaoskit.metrics.operations_file import write_lines
+from chaoskit.metrics.reads import write_reads
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
 from chaoskit.metrics.surviving import unsure_members
 from chaoskit.metrics.timeline import Timeline, read_timeline
@@ -186,6 +187,8 @@ def _books(
         for books in wanted:
             own = Path(scratch) / "own.jsonl"
             write_lines((o for o in history.operations if journeys.get(o.journey) == books), own)
+            reads = Path(scratch) / "reads.jsonl"
+            write_reads(history.operations, history.plan.system, books, reads)
             loss, measures[books] = measure_books(
                 books,
                 history.books,
@@ -194,6 +197,7 @@ def _books(
                 clocks.started,
                 max(answered, default=None),
                 unsure_members(books, history.events),
+                reads,
             )
             looked = tuple(
                 e.n for e in history.events if e.kind == "collect.snapshot" and e.data.get("books") == books

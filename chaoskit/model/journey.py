@@ -65,7 +65,23 @@ class Read(Frozen):
         str | None, Field(description="field of the answer, or column, that holds the value read")
     ] = None
     position: Annotated[
-        str | None, Field(description="field of the answer that says as of when it is true")
+        str | None,
+        Field(
+            description="field of the answer that says as of when it is true: the last entry that the value includes"
+        ),
+    ] = None
+    age: Annotated[
+        str | None,
+        Field(
+            description="field of the answer that is a number of seconds when the answer admits to be stale"
+        ),
+    ] = None
+    of: Annotated[
+        str | None,
+        Field(description="drawn value that says whose account was read; default: the only one drawn"),
+    ] = None
+    books: Annotated[
+        str | None, Field(description="books it must agree with; default: the only ones there are")
     ] = None
 
 

@@ -161,6 +161,8 @@ class RunBuilder:
         late: int = 0,
         amount: int = 100,
         posted: bool | None = None,
+        values: dict[str, str] | None = None,
+        read: dict[str, Any] | None = None,
     ) -> str:
         """One operation in a journal; outcome None: sent and never answered, "missed": never sent."""
         self._next += 1
@@ -175,7 +177,7 @@ class RunBuilder:
         woke = intended + late
         intent = {"r": "intent", "id": self._next, **about, "woke": woke, "payload_hash": None}
         intent |= {"amount": amount if moves else None, "currency": "CNY" if moves else None}
-        intent["values"] = {"payer": payer, "payee": payee} if moves else {}
+        intent["values"] = values or ({"payer": payer, "payee": payee} if moves else {})
         journal.append(intent)
         if outcome is not None:
             done = {
@@ -184,7 +186,7 @@ class RunBuilder:
                 "outcome": outcome,
                 "status": 201,
                 "error": None,
-                "read": {},
+                "read": read or {},
             }
             journal.append({"r": "done", "id": self._next, **done})
         if moves and (posted if posted is not None else outcome == "ok" and attempt == 1 and not tap):

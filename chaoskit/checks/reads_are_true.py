@@ -1,0 +1,45 @@
+"""reads-are-true: what a customer is shown is true, and no older than what he was told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chaoskit.metrics.reads import RULES
+from chaoskit.model.history import History
+from chaoskit.model.measurement import Measurements
+from chaoskit.model.verdict import Verdict
+from chaoskit.registry import register
+
+
+@register("checks", "reads-are-true")
+@dataclass(frozen=True)
+class ReadsAreTrue:
+    """Was every customer shown the truth?
+
+    A balance must not be older than the last write to that account which had been acknowledged when it was asked for,
+    unless the answer says how old it is; and it must be the opening balance and the entries up to the position it
+    claims. Judged are the journeys whose `read:` records a `position`, against the surviving ledger.
+
+    fail: every such read is listed by its key. unknown: there is no surviving ledger, or it was still changing. Not
+    exercised: no account was read after it had been written.
+    """
+
+    def judge(self, history: History, measurements: Measurements) -> Verdict:
+        """One verdict over all books."""
+        name = "reads-are-true"
+        books = measurements.books.values()
+        events = tuple(e.n for e in history.events if e.kind == "collect.snapshot")
+        if problems := tuple(p for b in books for p in b.problems):
+            return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
+        if broken := [v for b in books for v in b.broken(*RULES)]:
+            reason = "untrue: " + ", ".join(f"{v.count} × {v.rule}" for v in broken)
+            cases = tuple(case for v in broken for case in v.cases)
+            return Verdict(name=name, outcome="fail", reason=reason, events=events, details=cases)
+        judged = sum(b.counts.get("reads", 0) for b in books)
+        if not judged:
+            why = "not exercised: no account was read, with its position, after it had been written"
+            return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
+        reason = (
+            f"{judged} reads of accounts that had been written before are true and none is older than that"
+        )
+        return Verdict(name=name, outcome="pass", reason=reason, events=events)

@@ -1,0 +1,121 @@
+"""Reads against the books: was what a customer was shown true, and no older than what he had been told was done?
+
+acknowledged writes ─┐ running maximum of the account's entry, by when they were acknowledged
+                     ├──► reads/stale.sql  a read that was sent later and is as of an earlier entry
+reads ───────────────┤
+entries, openings ───┴──► reads/wrong.sql  a balance that is not opening + entries up to its position
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from pydantic_core import to_json
+
+from chaoskit.metrics.reconciliation import CASES_MAX, scalar, sql
+from chaoskit.model.history import Operation
+from chaoskit.model.journey import Read
+from chaoskit.model.measurement import Violation
+from chaoskit.model.system import System
+
+RULES = ("stale-read", "wrong-read")
+_COLUMNS = {
+    "key": "VARCHAR",
+    "journey": "VARCHAR",
+    "account": "VARCHAR",
+    "sent": "BIGINT",
+    "done": "BIGINT",
+    "position": "BIGINT",
+    "value": "HUGEINT",
+    "age": "BIGINT",
+}
+
+
+def judged_reads(system: System) -> dict[str, str]:
+    """Journeys whose reads can be judged → the books they are judged against: those that record a position."""
+    alone = next(iter(system.books)) if len(system.books) == 1 else None
+    found = {}
+    for name, journey in system.journeys.items():
+        books = journey.read.books or alone
+        if journey.read.position is not None and books is not None and account_of(system, name) is not None:
+            found[name] = books
+    return found
+
+
+def account_of(system: System, journey: str) -> str | None:
+    """The drawn value that says whose account a journey reads: as declared, else the only one that it draws."""
+    spec = system.journeys[journey]
+    return spec.read.of or (next(iter(spec.draw)) if len(spec.draw) == 1 else None)
+
+
+def write_reads(operations: Iterable[Operation], system: System, books: str, target: Path) -> None:
+    """One JSON line for each acknowledged read of these books; a position that is no number is left out."""
+    wanted = {name: system.journeys[name].read for name, own in judged_reads(system).items() if own == books}
+    with target.open("wb") as file:
+        for operation in operations:
+            spec = wanted.get(operation.journey)
+            if spec is None or operation.outcome != "ok" or operation.sent is None or operation.done is None:
+                continue
+            row = _row(operation, spec, account_of(system, operation.journey))
+            if row is not None:
+                file.write(to_json(row) + b"\n")
+
+
+def _row(operation: Operation, spec: Read, account: str | None) -> Mapping[str, Any] | None:
+    whose = operation.values.get(account or "")
+    position = operation.read.get("position")
+    if whose is None or isinstance(position, bool) or not isinstance(position, int | None):
+        return None
+    age = operation.read.get("age") if spec.age is not None else None
+    return {
+        "key": operation.key,
+        "journey": operation.journey,
+        "account": whose,
+        "sent": operation.sent,
+        "done": operation.done,
+        # Before its first entry an account is as of nothing.
+        "position": position or 0,
+        "value": _minor(operation.read.get("value")),
+        "age": int(age * 1e9) if isinstance(age, int | float) and not isinstance(age, bool) else None,
+    }
+
+
+def _minor(value: Any) -> int | None:
+    """An amount with two decimals in minor units; None for what is no such amount."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        minor = Decimal(str(value)) * 100
+    except InvalidOperation:
+        return None
+    return int(minor) if minor.is_finite() and minor == minor.to_integral_value() else None
+
+
+def read_violations(
+    base: duckdb.DuckDBPyConnection, reads: Path, since: int
+) -> tuple[tuple[Violation, ...], int]:
+    """(violations, reads that could have been stale: those of accounts that had been written before).
+
+    `since`: reads sent before it (ns) are not held against the books' numbers. After a loss entries are given numbers
+    anew, and what an old number meant cannot be known.
+    """
+    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in _COLUMNS.items())
+    place = "'" + str(reads).replace("'", "''") + "'"
+    base.execute(
+        f"CREATE OR REPLACE TABLE reads AS SELECT * FROM read_json({place}, format = 'newline_delimited', "
+        f"columns = {{{columns}}})"
+    )
+    base.execute(sql("reads/written"))
+    found = []
+    base.execute(f"CREATE OR REPLACE TEMP TABLE numbered AS SELECT {since}::BIGINT AS since")
+    for rule, name in zip(RULES, ("reads/stale", "reads/wrong"), strict=True):
+        base.execute(f"CREATE OR REPLACE TEMP TABLE found AS {sql(name)}")
+        if count := scalar(base, "SELECT count(*) FROM found"):
+            cases = base.execute("SELECT detail FROM found LIMIT ?", [CASES_MAX]).fetchall()
+            found.append(Violation(rule=rule, count=count, cases=tuple(str(row[0]) for row in cases)))
+    judged = scalar(base, sql("reads/judged"))
+    return tuple(found), judged

@@ -1,0 +1,168 @@
+"""Reads that are older than what the customer knows, or not what the books say, are found; true ones are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoskit import pipeline
+from chaoskit.metrics.reads import account_of, judged_reads
+from chaoskit.model.verdict import Verdict
+from tests.histories.builder import BACK, END, MS, SYSTEM, ZERO, Posting, RunBuilder, S, drill, plan_for
+
+READ = {"value": "balance", "position": "position", "age": "stale_for"}
+OPENING = 10**6
+
+
+def system(**read: Any) -> dict[str, Any]:
+    journeys = {
+        **SYSTEM["journeys"],
+        "balance": {
+            **SYSTEM["journeys"]["balance"],
+            "draw": {"account": "account"},
+            "read": {**READ, **read},
+        },
+    }
+    population = {"pools": {"account": {"count": 5, "format": "A{n}"}}}
+    return {**SYSTEM, "journeys": journeys, "population": population}
+
+
+class Told:
+    """A run whose last transfers and reads are written by hand."""
+
+    def __init__(self) -> None:
+        asked = drill(checks=["reads-are-true"], objectives={"transfer": {"rto": "30s"}})
+        self.builder = RunBuilder(plan=plan_for(asked, system())).crash()
+        self.at = END - 2 * S
+
+    def transfer(self, payer: str, amount: int = 100) -> int:
+        """An acknowledged transfer 20 ms long; the id of the payer's entry."""
+        self.at += 40 * MS
+        parties = {"payer": payer, "payee": "B6"}
+        key = self.builder.operation("load", "transfer", self.at, amount=amount, posted=False, values=parties)
+        self.builder.postings.append(Posting(90_000 + len(self.builder.postings), key, payer, "B6", amount))
+        return 2 * len(self.builder.postings) - 1
+
+    def shown(self, account: str, entry: int) -> int:
+        """What the account held as of an entry, minor units."""
+        legs = self.builder.legs()
+        return OPENING + sum(e["amount"] for e in legs if e["account"] == account and e["entry_id"] <= entry)
+
+    def read(self, account: str, position: int | None, minor: int | None = None, **more: Any) -> str:
+        """A read that begins 20 ms after whatever came before has ended."""
+        self.at += 40 * MS
+        value = None if minor is None else f"{minor // 100}.{minor % 100:02d}"
+        return self.builder.operation(
+            "load",
+            "balance",
+            self.at,
+            took=4 * MS,
+            values={"account": account},
+            read={"value": value, "position": position, **more},
+        )
+
+    def judged(self, folder: Path) -> Verdict:
+        run = pipeline.judge_folder(self.builder.write(folder / "run"))
+        return next(one for one in run.result.verdicts if one.name == "reads-are-true")
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def test_reads_that_know_the_last_write_are_true(told: Told, tmp_path: Path) -> None:
+    entry = told.transfer("A1")
+    told.read("A1", entry, told.shown("A1", entry))
+    later = told.transfer("A1")
+    told.read("A1", later, told.shown("A1", later))
+    verdict = told.judged(tmp_path)
+    assert verdict.outcome == "pass", verdict
+    assert verdict.reason.startswith("2 reads")
+
+
+def test_read_that_is_older_than_an_acknowledged_write_is_named_by_its_key(
+    told: Told, tmp_path: Path
+) -> None:
+    entry = told.transfer("A1")
+    told.transfer("A1")
+    key = told.read("A1", entry, told.shown("A1", entry))
+    verdict = told.judged(tmp_path)
+    assert verdict.outcome == "fail"
+    assert "1 × stale-read" in verdict.reason
+    assert key in verdict.details[0]
+
+
+def test_read_that_says_how_old_it_is_owes_only_what_was_known_then(told: Told, tmp_path: Path) -> None:
+    entry = told.transfer("A1")
+    told.transfer("A1")
+    told.read("A1", entry, told.shown("A1", entry), age=1.0)
+    assert told.judged(tmp_path).outcome == "pass"
+
+
+def test_age_that_is_smaller_than_the_staleness_is_no_excuse(told: Told, tmp_path: Path) -> None:
+    entry = told.transfer("A1")
+    told.transfer("A1")
+    told.read("A1", entry, told.shown("A1", entry), age=0.001)
+    assert told.judged(tmp_path).outcome == "fail"
+
+
+def test_write_that_was_under_way_need_not_be_seen(told: Told, tmp_path: Path) -> None:
+    entry = told.transfer("A1")
+    told.read("A1", entry, told.shown("A1", entry))
+    told.at -= 39 * MS  # the next one begins before that read, and ends after it began
+    told.transfer("A1")
+    assert told.judged(tmp_path).outcome == "pass"
+
+
+def test_balance_that_the_entries_do_not_make_is_wrong(told: Told, tmp_path: Path) -> None:
+    entry = told.transfer("A1")
+    key = told.read("A1", entry, told.shown("A1", entry) + 1)
+    verdict = told.judged(tmp_path)
+    assert verdict.outcome == "fail"
+    assert "1 × wrong-read" in verdict.reason
+    assert key in verdict.details[0]
+
+
+def test_account_that_claims_no_entry_after_one_was_acknowledged_is_stale(told: Told, tmp_path: Path) -> None:
+    told.transfer("A1")
+    told.read("A1", None, OPENING)
+    assert "stale-read" in told.judged(tmp_path).reason
+
+
+def test_without_a_read_after_a_write_nothing_was_judged(told: Told, tmp_path: Path) -> None:
+    verdict = told.judged(tmp_path)
+    assert verdict.outcome == "unknown"
+    assert not verdict.exercised
+
+
+def test_which_journeys_can_be_judged() -> None:
+    made = plan_for(drill(), system()).system
+    assert judged_reads(made) == {"balance": "ledger"}
+    assert account_of(made, "balance") == "account"
+    assert judged_reads(plan_for(drill()).system) == {}
+
+
+def test_number_that_was_lost_and_given_again_is_not_held_against_a_read_before_the_loss(
+    told: Told, tmp_path: Path
+) -> None:
+    entry = 2 * len(told.builder.postings[:3]) - 1
+    leg = told.builder.legs()[entry - 1]
+    told.at = ZERO - 500 * MS
+    told.read(leg["account"], entry, told.shown(leg["account"], entry) + 777)
+    told.at = BACK + S
+    seen = told.transfer("A1")
+    told.read("A1", seen, told.shown("A1", seen))
+    assert "wrong-read" in told.judged(tmp_path / "kept").reason
+
+    lost = Told()
+    lost.at = ZERO - 500 * MS
+    lost.read(leg["account"], entry, lost.shown(leg["account"], entry) + 777)
+    lost.at = BACK + S
+    seen = lost.transfer("A1")
+    lost.read("A1", seen, lost.shown("A1", seen))
+    gone = next(p for p in lost.builder.postings if p.key.startswith("l-transfer") and p.transaction_id > 3)
+    gone.key = "somebody-else"
+    assert "wrong-read" not in lost.judged(tmp_path / "lost").reason
