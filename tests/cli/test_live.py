@@ -51,6 +51,8 @@ def test_a_run_read_aloud(plan: Plan) -> None:
         event(0, "run.begin"),
         event(0, "phase", name="provision", state="begin"),
         event(2, "estate.ready", seconds=2.04),
+        event(2, "slot.waiting", whom="run other (pid 7)", before=1),
+        event(2, "slot.waiting", whom="run third (pid 9)", before=0),
         event(2, "phase", name="steady", state="begin"),
         event(7, "steady.ok", at="before"),
         event(7, "phase", name="steady", state="end"),
@@ -73,6 +75,8 @@ def test_a_run_read_aloud(plan: Plan) -> None:
     assert lines == [
         "   0.00 s  starting the system",
         "   2.00 s  the system is ready after 2.0 s",
+        "   2.00 s  waiting for run other (pid 7) to finish measuring, and 1 before this one",
+        "   2.00 s  waiting for run third (pid 9) to finish measuring",
         "   2.00 s  steady state: customers arrive, nothing is broken yet",
         "   7.00 s  the steady state holds before the faults",
         "  +0.00 s  the drill's clock starts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -224,6 +224,7 @@ def play(
     provision_s: float = 1.0,
     slot_s: float = 0.0,
     cancel_s: float | None = None,
+    queued: AbstractAsyncContextManager[Any] | None = None,
 ) -> Played:
     """Conduct `plan` in virtual time; `meddle(world, stop)` runs beside it."""
 
@@ -256,7 +257,7 @@ def play(
             run_folder,
             state,
             provision,
-            slot(),
+            queued or slot(),
             heard.append,
             clock=loop.clock,
             controls=controls or Controls(),

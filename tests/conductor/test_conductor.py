@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,20 @@ def test_events_that_can_no_longer_be_written_end_the_run_and_everything_is_undo
         play(tmp_path, plan_of(slow, deadline=seconds(100)), fill)
     assert "undo toxic.remove" in worlds[0].done
     assert worlds[0].done[-1] == "close"
+
+
+def test_for_whom_one_waits_is_recorded(tmp_path: Path) -> None:
+    class Queue(AbstractAsyncContextManager[None]):
+        tell: Any = None
+
+        async def __aenter__(self) -> None:
+            self.tell("run other (pid 7)", 1)
+
+        async def __aexit__(self, *how: object) -> None:
+            pass
+
+    played = play(tmp_path, plan_of(fault()), queued=Queue())
+    assert played.one("slot.waiting") == {"whom": "run other (pid 7)", "before": 1}
 
 
 def test_a_stop_while_waiting_for_the_slot(tmp_path: Path) -> None:
