@@ -16,6 +16,7 @@ from typing import Any
 from chaoskit import planner, registry, run_folder
 from chaoskit.clock import boot_id, monotonic_ns
 from chaoskit.conductor import actors
+from chaoskit.conductor.detection import probe_for
 from chaoskit.conductor.ending import Ending
 from chaoskit.conductor.leases import LeaseBook
 from chaoskit.conductor.observation import Observation
@@ -28,6 +29,8 @@ from chaoskit.model.member import ResponseFailed, Witness
 from chaoskit.model.plan import Plan, PlannedStep
 from chaoskit.model.preparation import Preparation
 from chaoskit.spec import Loaded
+
+LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ class Standing:
 
 @dataclass
 class Live:
-    """`begun_alive` are the services that had a process when the estate was ready: they have one after a reset."""
+    """`begun_alive` are the services that had a process when the estate was ready: they have one after a reset.
+
+    `begun_answering` are those that answered a look in the protocol they are taken to speak: they do again.
+    """
 
     plan: Plan
     estate: Estate
@@ -53,6 +59,7 @@ class Live:
     recorder: Recorder
     heard: dict[tuple[str, str], Witness]
     begun_alive: tuple[str, ...] = ()
+    begun_answering: tuple[str, ...] = ()
     standing: dict[str, Standing] = field(default_factory=dict)
     touched: bool = False
     seen_exits: int = 0
@@ -111,6 +118,15 @@ class Live:
         """The service's processes that live, stopped ones included."""
         tree = await self.estate.processes.tree(service)
         return [one for one in tree if self.estate.processes.state(one) != "gone"]
+
+    async def look(self, service: str) -> str | None:
+        """Ask the service directly, in its own protocol; None if it answers, else why not."""
+        try:
+            probe = probe_for(self.stage.registry, self.plan.system, service)
+            look = await probe.look(service, self.estate, LOOK_S)
+        except (EnvironmentBroken, OSError) as error:
+            return str(error)
+        return None if look.ok else look.detail
 
     async def close(self) -> None:
         """End everything of it and prove that it is gone. Raises EnvironmentBroken naming what is left."""
@@ -179,6 +195,10 @@ async def start(
     stage = Stage(plan, estate, registry, recorder, monotonic_ns, LeaseBook(state), ending, Observation(()))
     live = Live(plan, estate, stage, recorder, heard)
     live.begun_alive = tuple([name for name in plan.system.services if await live.processes(name)])
+    looks = await asyncio.gather(*(live.look(name) for name in live.begun_alive))
+    live.begun_answering = tuple(
+        name for name, why in zip(live.begun_alive, looks, strict=True) if why is None
+    )
     return live
 
 

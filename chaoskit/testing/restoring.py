@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chaoskit.conductor.detection import probe_for
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.lease import SignalUndo, Undo
 from chaoskit.runtimes.population import until_streaming
@@ -17,7 +16,7 @@ from chaoskit.testing.customers import Customers
 from chaoskit.testing.live import Live
 
 WELL_WITHIN_S = 30.0
-_LOOK_S = 1.0
+_READ_S = 1.0
 _LOOK_AGAIN_S = 0.05
 
 
@@ -95,7 +94,7 @@ async def _until_well(live: Live, customers: Customers) -> None:
     last: dict[str, str] = {}
     try:
         async with asyncio.timeout(WELL_WITHIN_S):
-            await asyncio.gather(*(_answers(live, service, last) for service in live.begun_alive))
+            await asyncio.gather(*(_answers(live, service, last) for service in live.begun_answering))
             await asyncio.gather(*(_served(customers, name, last) for name in _readers(live)))
     except TimeoutError:
         told = "; ".join(f"{who}: {why}" for who, why in last.items())
@@ -106,21 +105,11 @@ async def _until_well(live: Live, customers: Customers) -> None:
 
 
 async def _answers(live: Live, service: str, last: dict[str, str]) -> None:
-    """Return when the service answers its own protocol, directly. One without a known port is only alive."""
-    probe = probe_for(live.stage.registry, live.plan.system, service)
-    while True:
-        try:
-            look = await probe.look(service, live.estate, _LOOK_S)
-        except EnvironmentBroken:
-            return
-        except OSError as error:
-            last[service] = str(error)
-        else:
-            if look.ok:
-                last.pop(service, None)
-                return
-            last[service] = look.detail
+    """Return when the service answers its own protocol, directly."""
+    while (why := await live.look(service)) is not None:
+        last[service] = why
         await asyncio.sleep(_LOOK_AGAIN_S)
+    last.pop(service, None)
 
 
 def _readers(live: Live) -> Mapping[str, object]:
@@ -131,7 +120,7 @@ def _readers(live: Live) -> Mapping[str, object]:
 async def _served(customers: Customers, journey: str, last: dict[str, str]) -> None:
     """Return when a customer who only reads is served well."""
     while True:
-        answer = await customers.attempt(journey, _LOOK_S, {})
+        answer = await customers.attempt(journey, _READ_S, {})
         if answer.ok:
             last.pop(journey, None)
             return
