@@ -28,7 +28,8 @@ def survivor_of(
     alive = [snapshot for snapshot in own if snapshot.writable and not snapshot.in_recovery]
     names = tuple(sorted(snapshot.member for snapshot in alive))
     if not own:
-        return None, names, (f"the books {books} were not collected",)
+        told = "; ".join(f"{member}: {unsure[member]}" for member in sorted(unsure))
+        return None, names, (f"the books {books} were not collected" + (f" ({told})" if told else ""),)
     if len(alive) > 1:
         return None, names, (f"split brain: {' and '.join(names)} both accept writes to the books {books}",)
     standbys = {snapshot.member for snapshot in own if snapshot.in_recovery}

@@ -172,6 +172,15 @@ def test_a_live_member_that_does_not_say_whether_it_accepts_writes_is_no_survivo
     )
 
 
+def test_books_that_nobody_could_read_say_why(tmp_path: Path) -> None:
+    """A wrong password is mended by whoever reads of it; the record alone is looked at by nobody."""
+    builder = RunBuilder()
+    builder.members = {}
+    why = 'db:5432: FATAL: password authentication failed for user "postgres"'
+    builder.event(END + S, "collect.absent", books="ledger", member="db", why=why, unsure=True)
+    assert loss_of(builder.crash(), tmp_path).problems == (f"the books ledger were not collected (db: {why})",)
+
+
 def test_a_standby_that_hangs_in_a_write_is_none_all_the_same(tmp_path: Path) -> None:
     builder = RunBuilder()
     builder.members["db"] = {"writable": False, "in_recovery": True, "identical": True}
