@@ -178,7 +178,9 @@ def test_books_that_nobody_could_read_say_why(tmp_path: Path) -> None:
     builder.members = {}
     why = 'db:5432: FATAL: password authentication failed for user "postgres"'
     builder.event(END + S, "collect.absent", books="ledger", member="db", why=why, unsure=True)
-    assert loss_of(builder.crash(), tmp_path).problems == (f"the books ledger were not collected (db: {why})",)
+    assert loss_of(builder.crash(), tmp_path).problems == (
+        f"the books ledger were not collected (db: {why})",
+    )
 
 
 def test_a_standby_that_hangs_in_a_write_is_none_all_the_same(tmp_path: Path) -> None:
