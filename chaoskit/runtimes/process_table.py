@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 _EXEC_S = 1.0
@@ -179,3 +180,12 @@ def shared_files(pid: int) -> set[str]:
     except OSError:
         return set()
     return {line[line.index("/dev/shm/") :].rstrip("\n").removesuffix(" (deleted)") for line in lines}
+
+
+def waited_ns(pid: int) -> int:
+    """How long all threads of a process have been runnable without a processor, ns; 0 where the kernel does not say."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError, ValueError, IndexError):
+            total += int(task.read_text(encoding="ascii").split()[1])
+    return total

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from chaoskit.clock import monotonic_ns
@@ -36,6 +36,8 @@ _START_S = 15.0
 _TRIES = 3
 _THREADS = 8
 _DIAL_S = 0.05
+_STARVED = 0.2
+"""Share of a look that the server's threads spent waiting for a processor: then the machine is slow, not the server."""
 _Value = TypeVar("_Value")
 
 
@@ -68,7 +70,7 @@ class ToxiproxyServer:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="toxiproxy")
         self._healing = asyncio.Lock()
         self._ready = asyncio.Event()
-        self._generation = self._started = 0
+        self._generation = self._started = self._changing = 0
         self._good_ns = 0
         self._lost: str | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -116,7 +118,8 @@ class ToxiproxyServer:
             generation = self._generation
             client = Toxiproxy(self.host, API_PORT, _CALL_S)
             try:
-                return await self._unblocked(lambda client=client: action(client), unblock)  # type: ignore[misc]
+                with self._being_changed():
+                    return await self._unblocked(lambda client=client: action(client), unblock)  # type: ignore[misc]
             except (ServerUnreachable, ChangeNotTaken, RequestRefused) as error:
                 failed = error
                 # The first time, a busy machine may be all there is to it.
@@ -124,6 +127,14 @@ class ToxiproxyServer:
                 if why is not None:
                     await self._heal(generation, why)
         raise EnvironmentBroken(f"the proxy of {self._network}, started anew, still fails: {failed}")
+
+    @contextmanager
+    def _being_changed(self) -> Iterator[None]:
+        self._changing += 1
+        try:
+            yield
+        finally:
+            self._changing -= 1
 
     # -- looking after it -----------------------------------------------------------------------------
 
@@ -140,8 +151,8 @@ class ToxiproxyServer:
 
     async def _ailment(self) -> str | None:
         """None while all is well. A busy machine gets a second look; a stopped or dead server does not."""
-        for _ in range(2):
-            begun_ns = monotonic_ns()
+        for last in (False, True):
+            begun_ns, waited_ns = monotonic_ns(), self._waited_ns()
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._get("/proxies")
@@ -150,7 +161,10 @@ class ToxiproxyServer:
                 if monotonic_ns() - begun_ns > 2 * _LOOK_S * 1e9:
                     return None  # it was this process that slept; the next look is soon
                 ailing = self._state_of_process()
-                if ailing is None and await self._answers_version():
+                # A change under way holds the lock that this look waits for, and a starved server holds it longer.
+                starved = self._waited_ns() - waited_ns > _STARVED * (monotonic_ns() - begun_ns)
+                patient = not last and (starved or self._changing > 0)
+                if ailing is None and await self._answers_version() and not patient:
                     ailing = "its control plane hangs"
                 ailing = ailing or await self._paused()
                 if ailing is not None:
@@ -158,6 +172,10 @@ class ToxiproxyServer:
             except OSError as error:
                 return f"it is dead: {error}"
         return "it does not answer"
+
+    def _waited_ns(self) -> int:
+        """How long the server's threads have waited for a processor so far, by the kernel's account; 0 if unknown."""
+        return process_table.waited_ns(self._server.pid) if self._server is not None else 0
 
     async def _answers_version(self) -> bool:
         try:
