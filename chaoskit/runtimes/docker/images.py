@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +22,9 @@ Inspected = Mapping[str, Any]
 
 def name_of(system: System, service: Service) -> str:
     """The image's name: the Compose file's, else the one that `docker compose` gives what it builds."""
-    project = system.compose_project.name or Path(system.folder).name
+    folder = Path(system.folder).name.lower()
+    # As Compose names a project after its folder: an image's name has no room for spaces and the like.
+    project = system.compose_project.name or re.sub(r"[^a-z0-9_-]", "", folder).lstrip("_-") or "system"
     return service.image or f"{project.lower()}-{service.name}"
 
 
@@ -98,6 +101,11 @@ def _split(image: str) -> tuple[str, str | None]:
 
 async def _build(engine: Engine, image: str, service: Service, build: Build, scratch: Path) -> None:
     """By the engine's own builder; what the steps printed is in the error of one that fails."""
+    if build.context.startswith("/") and not await asyncio.to_thread(Path(build.context).is_dir):
+        raise EnvironmentBroken(
+            f"{service.name}: its image {image} cannot be built: there is no folder {build.context}; correct "
+            f"`build` in the Compose file, or load the image"
+        )
     dockerfile = build.dockerfile
     if build.dockerfile_inline is not None:
         path = scratch / f"Dockerfile.{service.name}"

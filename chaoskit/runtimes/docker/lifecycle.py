@@ -14,7 +14,7 @@ from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.health import HealthCheck
 from chaoskit.runtimes.docker.logs import Logs
 from chaoskit.runtimes.docker.services import Recipe, Replica
-from chaoskit.runtimes.docker.watch import Callees, in_words
+from chaoskit.runtimes.docker.watch import Callees, in_words, unheard
 from chaoskit.runtimes.readiness import with_tail
 
 START_S = 60.0
@@ -92,8 +92,9 @@ class DockerLifecycle:
                 async with asyncio.timeout(prepared.within_s):
                     await self._start(prepared)
             except TimeoutError:
+                what = unheard(self._replicas[service], prepared.ports)
                 raise await self._broken(
-                    service, f"{service} was not ready within {prepared.within_s:g} s"
+                    service, f"{service} was not ready within {prepared.within_s:g} s{what}"
                 ) from None
         self.ready[service].set()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from chaoskit.errors import EnvironmentBroken
@@ -23,6 +23,7 @@ from chaoskit.runtimes.docker.services import Replica
 from chaoskit.runtimes.readiness import tail
 
 _LOOK_EVERY_S = 0.02  # nothing announces that a process has begun to listen
+_RESOLVER = "127.0.0.11"  # the engine's own, in every container
 
 
 class Callees(Protocol):
@@ -155,6 +156,18 @@ async def until_listening(replica: Replica, ports: Sequence[int]) -> None:
     """
     while ports and not _listens(replica, ports[0]):  # noqa: ASYNC110 - the kernel tells nobody
         await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def unheard(replicas: Iterable[Replica], ports: Sequence[int]) -> str:
+    """`; nothing listens on its port 81, but on 80`: for whom `expose` is mistaken. Empty if they do listen."""
+    waited = [one for one in replicas if ports and one.pid > 0 and not _listens(one, ports[0])]
+    if not waited:
+        return ""
+    found = {
+        str(one) for replica in waited for one in sockets.listening(replica.pid) if one.host != _RESOLVER
+    }
+    heard = f", but on {', '.join(sorted(found))}" if found else ""
+    return f"; nothing listens on its port {ports[0]}{heard}"
 
 
 def _listens(replica: Replica, port: int) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.lease import MirrorUndo, ProcessRef, Undo
-from chaoskit.runtimes.docker import health
+from chaoskit.runtimes.docker import health, lifecycle
 from chaoskit.runtimes.docker.engine import engine_url
 from chaoskit.runtimes.docker.estate import DockerEstate
 from tests.runtimes.docker.conftest import Provision, eventually, in_a_loop
@@ -231,10 +231,29 @@ async def test_an_image_is_built_where_it_is_missing(tmp_path: Path, provision: 
         with pytest.raises(EnvironmentBroken, match=r"(?s)app: its image .* cannot be built.*paper"):
             async with provision(plan_of(tmp_path / "it", services)):
                 pass
+        services["app"]["image"] = f"{name}-3"
+        services["app"]["build"]["context"] = "nowhere"
+        with pytest.raises(
+            EnvironmentBroken, match=r"app: its image .* there is no folder /.*/nowhere; correct"
+        ):
+            async with provision(plan_of(tmp_path / "it", services)):
+                pass
     finally:
         for image in client.images.list(name):
             client.images.remove(str(image.id), force=True)
         client.close()
+
+
+@in_a_loop
+async def test_a_mistaken_port_is_told_beside_the_right_one(
+    tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "START_S", 3.0)
+    services = {"app": web(expose=["8081"], healthcheck={"disable": True})}
+    said = r"app was not ready within 3 s; nothing listens on its port 8081, but on 0\.0\.0\.0:8080;"
+    with pytest.raises(EnvironmentBroken, match=said):
+        async with provision(plan_of(tmp_path / "it", services)):
+            pass
 
 
 @in_a_loop

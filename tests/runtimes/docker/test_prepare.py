@@ -90,6 +90,18 @@ def test_what_is_built_is_called_as_docker_compose_calls_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("folder", "image"),
+    [("/srv/My Shop (2)", "myshop2-web"), ("/srv/_a.b", "ab-web"), ("/srv/店", "system-web")],
+)
+def test_a_folder_whose_name_is_no_image_name_gives_what_is_left_of_it(folder: str, image: str) -> None:
+    made = system(web=ComposeService())
+    nameless = made.model_copy(
+        update={"folder": folder, "compose_project": made.compose_project.model_copy(update={"name": None})}
+    )
+    assert name_of(nameless, nameless.services["web"]) == image
+
+
+@pytest.mark.parametrize(
     ("code", "out_of_memory", "words"),
     [
         (0, False, "exit status 0"),
