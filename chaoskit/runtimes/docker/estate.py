@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -197,12 +196,15 @@ class DockerEstate:
 
     async def _remove(self) -> list[str]:
         ground = self._ground
-        with suppress(EnvironmentBroken):  # its containers go with the others
-            await self.links.stop()
-        await ground.hand.close()
+        odd: list[str] = []
+        for end in (self.links.stop, ground.hand.close):
+            # Whatever goes wrong with one part, the removal below is due: the containers go with the others.
+            (error,) = await asyncio.gather(end(), return_exceptions=True)
+            if error is not None and not isinstance(error, EnvironmentBroken):
+                odd.append(f"{type(error).__name__}: {error}")
         left = await ground.janitor.close(ground.engine)
         await ground.logs.close()
-        return left or await ground.janitor.remaining()
+        return [*odd, *(left or await ground.janitor.remaining())]
 
 
 class _AskedProcesses(DockerProcesses):

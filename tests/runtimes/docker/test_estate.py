@@ -257,6 +257,23 @@ async def test_a_mistaken_port_is_told_beside_the_right_one(
 
 
 @in_a_loop
+async def test_everything_is_removed_though_its_links_cannot_be_ended(
+    tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        EnvironmentBroken, match="RuntimeError: no way"
+    ):  # that nothing is left, `provision` asserts
+        async with provision(plan_of(tmp_path / "it", {"app": web()})) as estate:
+            stop = estate.links.stop
+
+            async def stop_badly() -> None:
+                await stop()
+                raise RuntimeError("no way")
+
+            monkeypatch.setattr(estate.links, "stop", stop_badly)
+
+
+@in_a_loop
 async def test_interrupted_while_it_comes_up(tmp_path: Path, provision: Provision) -> None:
     services = {"app": web(healthcheck={"test": ["CMD", "false"], "interval": "1s", "retries": 100})}
 
