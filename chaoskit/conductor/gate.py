@@ -60,6 +60,18 @@ def check_after(stage: Stage, now_ns: int) -> None:
         stage.recorder.record("steady.ok", at="after", journeys=as_data(found))
 
 
+async def check_bypasses(stage: Stage) -> None:
+    """Whether callers have gone past their links since the faults began: recorded, and judged later.
+
+    A caller that loses its link may look for another way, as one does that asks DNS after a failure.
+    """
+    if not stage.zero_ns:
+        return
+    past = await stage.estate.links.bypassed()
+    direct = {link.name: past[link.name] for link in stage.plan.system.links if past.get(link.name, 0) > 0}
+    stage.recorder.record("link.bypassed", direct=direct)
+
+
 def as_data(found: Mapping[str, steady.JourneyState]) -> dict[str, dict[str, float | int | None]]:
     """For an event."""
     return {journey: state.as_data() for journey, state in found.items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chaoskit.clock import suspended_ns
-from chaoskit.conductor import actors
+from chaoskit.conductor import actors, gate
 from chaoskit.conductor.collect import collect
 from chaoskit.conductor.ending import Ending
 from chaoskit.conductor.leases import LeaseBook
@@ -119,6 +119,7 @@ class _Tidy:
 async def _quiesce(stage: Stage, remains: Remains) -> None:
     assert remains.measurers is not None
     await remains.measurers.stop()
+    await gate.check_bypasses(stage)
     await _undo(stage, _link_leases(stage))
     if remains.crashes is not None:
         await remains.crashes.look()

@@ -81,6 +81,11 @@ def _links(history: History) -> Iterator[Reason]:
     if silent:
         names = ", ".join(silent)
         yield Reason(f"declared links carried no traffic in the steady phase: {names}", (traffic[-1].n,))
+    for event in _of(history, "link.bypassed"):
+        if isinstance(direct := event.data.get("direct"), dict) and direct:
+            told = ", ".join(f"{name} ({size} bytes)" for name, size in direct.items())
+            why = "declared links were bypassed once the faults had begun, so that a fault on them spared some traffic"
+            yield Reason(f"{why}: {told}", (event.n,))
 
 
 def _carried(counts: Any) -> bool:

@@ -138,6 +138,10 @@ class Links(Protocol):
 
     async def traffic(self) -> Mapping[str, LinkBytes]: ...
 
+    async def bypassed(self) -> Mapping[str, int]:
+        """Bytes that callers have sent to their callees past each declared link since `traffic` was first asked."""
+        ...
+
     async def clear(self, link: str) -> LinkStanding:
         """Take every toxic and every cut off a link, whoever laid them; what its proxies say then. Fences stay."""
         ...

@@ -31,6 +31,7 @@ class World:
     exits: list[Exit] = field(default_factory=list)
     restarts: list[ProxyRestart] = field(default_factory=list)
     direct: dict[str, int] = field(default_factory=dict)
+    bypassed: dict[str, int] = field(default_factory=dict)
     close_error: str = ""
     measurer_dies_at: dict[str, float] = field(default_factory=dict)
 
@@ -172,6 +173,9 @@ class FakeLinks:
 
     def restarts(self) -> tuple[ProxyRestart, ...]:
         return tuple(self.world.restarts)
+
+    async def bypassed(self) -> Mapping[str, int]:
+        return self.world.bypassed
 
     async def traffic(self) -> Mapping[str, LinkBytes]:
         self._looks += 1

@@ -135,6 +135,15 @@ def test_a_link_that_its_caller_goes_past_stops_the_run_by_name(tmp_path: Path) 
     assert played.one("link.traffic")["direct"] == {"gateway -> db": 17}
 
 
+def test_a_caller_that_goes_past_its_link_after_the_fault_is_in_the_history(tmp_path: Path) -> None:
+    async def past(world: World, stop: asyncio.Event) -> None:
+        world.bypassed["gateway -> db"] = 18
+
+    played = play(tmp_path, plan_of(fault(), response(when=down())), past)
+    assert played.one("link.bypassed")["direct"] == {"gateway -> db": 18}
+    assert played.kinds.index("link.bypassed") < played.kinds.index("run.end")
+
+
 def test_a_proxy_that_was_started_anew_is_in_the_history(tmp_path: Path) -> None:
     async def restarted(world: World, stop: asyncio.Event) -> None:
         world.restarts.append(ProxyRestart("bank", 5, 9, ("gateway -> db",), "it hung"))

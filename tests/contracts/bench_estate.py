@@ -281,6 +281,9 @@ class Bench:
     def restarts(self) -> tuple[ProxyRestart, ...]:
         return ()
 
+    async def bypassed(self) -> Mapping[str, int]:
+        return {}
+
     async def traffic(self) -> Mapping[str, LinkBytes]:
         moved = self.proxy.api.traffic()
         return {name: LinkBytes(one.upstream_bytes, one.downstream_bytes) for name, one in moved.items()}

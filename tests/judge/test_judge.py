@@ -255,6 +255,10 @@ VOID: list[tuple[Callable[[RunBuilder], object], str]] = [
     (unused_fault, "was not exercised"),
     (silence_a_link, "declared links carried no traffic in the steady phase: ledger -> standby"),
     (lambda b: b.without("link.traffic"), "never recorded"),
+    (
+        lambda b: b.event(END, "link.bypassed", direct={"gateway -> ledger": 512}),
+        "bypassed once the faults had begun, so that a fault on them spared some traffic: gateway -> ledger (512",
+    ),
     (journey_without_ok, "the journey balance had not one acknowledged operation"),
     (steady_failed, "no steady state before the first fault: transfer: 90 % good"),
     (lambda b: b.without("steady.ok"), "the steady state before the first fault was never reached"),

@@ -65,6 +65,8 @@ class DockerLinks(ProxiedLinks):
         self._resets: set[asyncio.Task[None]] = set()
         self._ways = BridgeWays(engine, hand)
         self._filtering = asyncio.Lock()
+        self._looking = asyncio.Lock()
+        self._watching = False
         self._silent: dict[str, tuple[PlacedLink, ...]] = {}
         self._layout = layout
         self._hand = hand
@@ -151,11 +153,22 @@ class DockerLinks(ProxiedLinks):
         counted: Counter[tuple[str, int]] = Counter()
         for network, server in self._servers.items():
             counted += await packet_counts.read(self._hand, server.pid, f"the proxy of {network}")
-        await self._look_for_bypasses()
+        past = await self.bypassed()
         return {
-            name: LinkBytes(counted["up", number], counted["down", number], self._bypassed[number])
+            name: LinkBytes(counted["up", number], counted["down", number], past[name])
             for name, number in self._numbers.items()
         }
+
+    async def bypassed(self) -> dict[str, int]:
+        """Bytes that went past each link since this or `traffic` was first asked, restarts included."""
+        self._watching = True
+        await self._look_for_bypasses()
+        return {name: self._bypassed[number] for name, number in self._numbers.items()}
+
+    async def moved(self) -> None:
+        """A service has a new container, with a network and addresses of its own: what goes past is counted there."""
+        if self._watching:
+            await self._look_for_bypasses()
 
     # -- the proxies ----------------------------------------------------------------------------------
 
@@ -242,6 +255,10 @@ class DockerLinks(ProxiedLinks):
 
     async def _look_for_bypasses(self) -> None:
         """Read what went past the links since the last look, and look from now on where nobody has."""
+        async with self._looking:
+            await self._look_everywhere()
+
+    async def _look_everywhere(self) -> None:
         wanted: dict[int, list[Bypass]] = {}
         for name, placed in self._layout.links.items():
             if placed.link.caller == CUSTOMERS:

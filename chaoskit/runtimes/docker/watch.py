@@ -33,6 +33,8 @@ class Callees(Protocol):
 
     def gone(self, service: str) -> None: ...
 
+    async def moved(self) -> None: ...
+
     async def mirror(self, service: str, mode: Literal["refused", "silent"]) -> tuple[str, ...]: ...
 
 
@@ -103,6 +105,7 @@ class Watch:
     async def _arrive(self, replica: Replica) -> None:
         await services.look(self._engine, replica)
         await self._arrived(replica.service)
+        self._begin(self._links.moved())  # beside: nobody's recovery waits for counters
         if replica.service in self._tasks:
             return
         await until_listening(replica, self._ports[replica.service])

@@ -1,4 +1,4 @@
-"""A caller that asks the name server itself goes past its link: the run stops before the fault, and names the link."""
+"""A caller that asks the name server itself goes past its link: the run is unknown, and names the link."""
 
 from __future__ import annotations
 
@@ -25,20 +25,27 @@ sub dns {
 """
 
 
+LINKED = "IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port, Timeout => 1)"
+DIRECT = LINKED.replace("$host", "dns($host)")
+
+
+def shop(folder: Path, connect: str) -> Path:
+    """The small system, its caller connecting as said; returns the drill."""
+    shutil.copytree(SMALL, folder)
+    server = folder / "serve.pl"
+    text = server.read_text(encoding="utf-8")
+    assert text.count(LINKED) == 1
+    server.write_text(text.replace(LINKED, connect) + DNS, encoding="utf-8")
+    return folder / "drill.yaml"
+
+
 def test_a_caller_that_asks_dns_itself_stops_the_run_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    folder = tmp_path / "small"
-    shutil.copytree(SMALL, folder)
-    server = folder / "serve.pl"
-    text = server.read_text(encoding="utf-8")
-    assert "PeerAddr => $host, PeerPort" in text
-    server.write_text(
-        text.replace("PeerAddr => $host, PeerPort", "PeerAddr => dns($host), PeerPort") + DNS,
-        encoding="utf-8",
+    run = pipeline.run(
+        load(shop(tmp_path / "small", DIRECT)), runtime_name="docker", reports=tmp_path / "reports"
     )
-    run = pipeline.run(load(folder / "drill.yaml"), runtime_name="docker", reports=tmp_path / "reports")
     kinds = [event.kind for event in run.history.events]
     assert "fault.begin" not in kinds
     (end,) = [event.data for event in run.history.events if event.kind == "run.end"]
@@ -52,3 +59,20 @@ def test_a_caller_that_asks_dns_itself_stops_the_run_by_name(
     assert list(traffic["direct"]) == ["front -> back"]
     assert traffic["links"]["front -> back"] == [0, 0]
     assert min(traffic["links"]["customers -> front"]) > 0
+
+
+def test_a_caller_that_looks_for_another_way_only_when_its_link_is_cut_is_no_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    drill = shop(tmp_path / "small", f"({LINKED} || {DIRECT})")
+    text = drill.read_text(encoding="utf-8")
+    before, _, rest = text.partition("timeline:")
+    cut = 'timeline:\n  - {at: 0s, fault: link.cut, on: "front -> back", for: 1s}\n'
+    drill.write_text(f"{before}{cut}objectives:{rest.partition('objectives:')[2]}", encoding="utf-8")
+    run = pipeline.run(load(drill), runtime_name="docker", reports=tmp_path / "reports")
+    (gone_past,) = [event.data for event in run.history.events if event.kind == "link.bypassed"]
+    assert list(gone_past["direct"]) == ["front -> back"]
+    assert (run.result.outcome, run.result.exit_code) == ("unknown", 3)
+    assert "bypassed" in run.result.reason
+    assert "front -> back" in run.result.reason
