@@ -260,9 +260,7 @@ async def test_a_mistaken_port_is_told_beside_the_right_one(
 async def test_everything_is_removed_though_its_links_cannot_be_ended(
     tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(
-        EnvironmentBroken, match="RuntimeError: no way"
-    ):  # that nothing is left, `provision` asserts
+    async def end_badly() -> None:
         async with provision(plan_of(tmp_path / "it", {"app": web()})) as estate:
             stop = estate.links.stop
 
@@ -271,6 +269,9 @@ async def test_everything_is_removed_though_its_links_cannot_be_ended(
                 raise RuntimeError("no way")
 
             monkeypatch.setattr(estate.links, "stop", stop_badly)
+
+    with pytest.raises(EnvironmentBroken, match="RuntimeError: no way"):
+        await end_badly()  # that nothing is left, `provision` asserts
 
 
 @in_a_loop
