@@ -15,6 +15,7 @@ from chaoskit.model.estate import Address, Estate
 from chaoskit.model.system import DatabaseRole, Link, System
 
 _KNOCK_S = 0.002
+_KNOCK_LEAST_S = 0.05
 _KNOCK_MOST_S = 0.1
 
 
@@ -160,14 +161,16 @@ async def refused_by(address: Address, within_s: float) -> Answer:
     """Knock until the connection is refused; the last answer when that does not happen in time."""
     deadline = monotonic_ns() + int(within_s * 1e9)
     pause_s = _KNOCK_S
-    while True:
-        left_s = max(0.001, (deadline - monotonic_ns()) / 1e9)
-        answer = await knock(address, left_s)
-        if answer.kind == "refused" or monotonic_ns() >= deadline:
-            return answer
+    answer = await knock(address, within_s)
+    # A knock that is given no time hears nothing, and would tell of silence where somebody answers.
+    while (
+        answer.kind != "refused" and (left_s := (deadline - monotonic_ns()) / 1e9) > _KNOCK_LEAST_S + pause_s
+    ):
         await asyncio.sleep(pause_s)  # a listener closes without an event for those outside
         # Each knock that is answered is a connection that the service has to deal with.
         pause_s = min(_KNOCK_MOST_S, 1.2 * pause_s)
+        answer = await knock(address, left_s - pause_s)
+    return answer
 
 
 async def until_silent(address: Address, within_s: float, silence_s: float = 0.15) -> Answer:

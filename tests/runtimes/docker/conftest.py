@@ -65,3 +65,7 @@ async def eventually(
             if found if isinstance(found, bool) else await found:
                 return
             await asyncio.sleep(0.02)
+
+
+collect_ignore = ["small"]
+"""A drill for tests to run, on Docker; by itself it would be collected for `local`."""

@@ -29,6 +29,9 @@ from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import new_run
 
 WITHIN_S = 2.0
+"""What is promised, and measured in the slow tier, on a machine of its own."""
+PATIENCE_S = 15.0
+"""What is left after this has leaked; how fast it goes beside other tests says nothing."""
 PROVISIONING_S = 0.8  # about what it takes on an idle machine
 BREAKING_S = 0.5  # more than one circle of freeze, undo, kill, start
 
@@ -98,18 +101,18 @@ def traces(run: str, record: RunRecord | None, known: tuple[Identity, ...], stat
     return left
 
 
-def until_gone(look_for: Callable[[], list[str]]) -> None:
+def until_gone(look_for: Callable[[], list[str]], within_s: float = PATIENCE_S) -> None:
     """Wait for it; the assertion shows what is left."""
-    end = time.monotonic() + WITHIN_S
+    end = time.monotonic() + within_s
     while (left := look_for()) and time.monotonic() < end:
         time.sleep(0.01)
     assert left == []
 
 
-def prove_gone(victims: Victims, run: str) -> None:
+def prove_gone(victims: Victims, run: str, within_s: float = PATIENCE_S) -> None:
     record = victims.record(run)
     known = records.processes(record) if record else ()
-    until_gone(lambda: traces(run, record, known, victims.state))
+    until_gone(lambda: traces(run, record, known, victims.state), within_s)
 
 
 @pytest.mark.parametrize("share", range(5))
@@ -132,8 +135,8 @@ def test_sigkill_of_the_conductor_leaves_nothing(victims: Victims, share: int) -
 def test_sigkill_of_the_conductor_at_200_instants(victims: Victims, share: int) -> None:
     chance = random.Random(f"conductor-slow-{share}")
     for _ in range(5):
-        prove_gone(victims, victims.kill_one(chance.uniform(0, 2 * PROVISIONING_S)))
-        prove_gone(victims, victims.kill_one(chance.uniform(0, 4 * BREAKING_S), of="ready"))
+        prove_gone(victims, victims.kill_one(chance.uniform(0, 2 * PROVISIONING_S)), WITHIN_S)
+        prove_gone(victims, victims.kill_one(chance.uniform(0, 4 * BREAKING_S), of="ready"), WITHIN_S)
 
 
 def test_the_run_folder_and_the_leases_survive(victims: Victims) -> None:
