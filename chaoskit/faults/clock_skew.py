@@ -36,7 +36,8 @@ class ClockSkew:
     the load, the prober and chaoskit among them.
 
     Witness: the service's own timestamps (PostgreSQL's clock_timestamp(), the Date of its HTTP answers; for other
-    protocols `date` in its container) are off by what was asked for, within two seconds, and were right before.
+    protocols `date` in its container, if each of its programs has loaded the library) are off by what was asked for,
+    within two seconds, and were right before.
     Undo: the machine's time again, in one step back.
     Fidelity on `local`: refused: the clock is set by a library that the runtime loads into the containers.
     Fidelity on `docker`: libfaketime, loaded into the service's programs from the start of the run, on the machine's

@@ -33,7 +33,8 @@ class DiskFull:
     use again. Never the machine's own disk.
 
     Witness: the kernel reports no more than `leave` free bytes, and a file that could be written before the fault
-    finds no space.
+    finds no space. A service that has never put anything there is not hindered: the fault stays
+    unwitnessed.
     Undo: the file that fills it is gone; it also goes with the conductor, should that die.
     Fidelity on `local`: refused: services of the machine have no disk of their own.
     Fidelity on `docker`: a real file system (ext4) on a device whose bytes lie in memory: as fast as none is.
@@ -73,6 +74,8 @@ class DiskFull:
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
         before: Written = baseline
+        if not means(estate).disks.used(target, self.path):
+            return Witness(False, None, f"{target} has never put anything at {self.path}: nothing hinders it")
         if before.kind != "written":
             return Witness(False, None, f"{self.path} of {target} was full before the fault")
         try:

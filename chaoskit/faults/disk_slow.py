@@ -34,7 +34,8 @@ class DiskSlow:
     kernel's cache answers stay as quick as they were. Never the machine's own disk.
 
     Witness: a file, written and synced as one of the service's processes would, takes at least 80 % of the time that
-    the rate allows it and at least twice its time before the fault.
+    the rate allows it and at least twice its time before the fault. A service that has never put anything there is not
+    hindered: the fault stays unwitnessed.
     Undo: the disk's own speed.
     Fidelity on `local`: refused: services of the machine have no disk of their own.
     Fidelity on `docker`: a real file system (ext4) on a device whose bytes lie in memory, held back by the kernel for
@@ -76,6 +77,8 @@ class DiskSlow:
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
         before: Written = baseline
+        if not means(estate).disks.used(target, self.path):
+            return Witness(False, None, f"{target} has never put anything at {self.path}: nothing hinders it")
         if before.kind != "written":
             return Witness(False, None, f"{self.path} of {target} was full before the fault")
         try:

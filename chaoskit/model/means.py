@@ -99,6 +99,10 @@ class Disks(Protocol):
         """So many bytes a second, each way, for what the service's processes do."""
         ...
 
+    def used(self, service: str, path: str) -> bool:
+        """Whether anything lies on it, or has come and gone since it was made."""
+        ...
+
     def free(self, service: str, path: str) -> int:
         """Bytes that are free, by the kernel."""
         ...

@@ -15,6 +15,7 @@ import stat
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ class Disk:
     device: str
     number: int
     fd: int
+    made_ns: int
+    """By the machine's wall clock, as files are dated."""
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -76,7 +79,7 @@ def make_disk(wanted: DiskPreparation) -> Disk:
     except BaseException:
         os.close(fd)
         raise
-    return Disk(wanted, device, os.fstat(fd).st_rdev, fd)
+    return Disk(wanted, device, os.fstat(fd).st_rdev, fd, time.time_ns())
 
 
 def _refuse(wanted: DiskPreparation) -> None:
@@ -154,6 +157,14 @@ class DockerDisks:
         """Its own speed again; nothing where it was never slowed."""
         number = self._disk(service, path).number
         await self._throttle.lift(service, f"{os.major(number)}:{os.minor(number)}")
+
+    def used(self, service: str, path: str) -> bool:
+        """Whether anything lies in the folder, or has come and gone there since the disk was made."""
+        made_ns = self._disk(service, path).made_ns
+        return any(
+            os.listdir(root) or os.stat(root).st_mtime_ns > made_ns  # noqa: PTH116, PTH208
+            for root in self._roots(service, path)
+        )
 
     def free(self, service: str, path: str) -> int:
         """Bytes that are free, by the kernel; 0 while it is not mounted."""

@@ -33,7 +33,7 @@ class DockerMeans:
         self.limits = DockerLimits(hand, processes)
         self.disks = DockerDisks(processes, preparations.disks, self._throttle)
         self.networks = DockerNetworks(hand, processes.containers, surroundings)
-        self.clocks = DockerClocks(engine, processes.containers, preparations.clocks)
+        self.clocks = DockerClocks(engine, hand, processes, preparations.clocks)
 
     async def undo(self, step: MeansUndo) -> None:
         """Interpret one step; safe to repeat, and before anything was done."""

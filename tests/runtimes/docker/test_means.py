@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,6 +25,7 @@ from chaoskit.engines.wall_clock import read_clock
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.lease import Lease, MeansUndo, Undo
+from chaoskit.model.means import Written
 from chaoskit.model.member import Fault, Witness
 from chaoskit.model.parameters import build
 from chaoskit.model.preparation import ClockPreparation, DiskPreparation, Preparation
@@ -115,12 +117,21 @@ class Pen:
         for name in NAMES:
             await self.until(lambda name=name: self.answers(name))  # type: ignore[misc]
             assert await self.processes.tree(name)
+        assert not self.disks.used("web", DISK)
+        (self.disk / "passing").write_text("x")
+        assert self.disks.used("web", DISK)
+        (self.disk / "passing").unlink()
+        assert self.disks.used("web", DISK)
 
     async def until(self, true: Callable[[], bool], within_s: float = 20.0) -> None:
         deadline = monotonic_ns() + within_s * 1e9
         while not await asyncio.to_thread(true):
             assert monotonic_ns() < deadline
             await asyncio.sleep(0.02)
+
+    @property
+    def disk(self) -> Path:
+        return Path(f"/proc/{self.containers('web')[0].pid}/root{DISK}")
 
     def containers(self, service: str) -> list[Container]:
         found = self.engine.client.api.inspect_container(self.ids[service])
@@ -319,21 +330,40 @@ def test_what_was_not_prepared_is_not_touched(pen: Pen, runner: asyncio.Runner) 
         runner.run(pen.clocks.skew("front", 10**12))
 
 
-def test_a_disk_keeps_its_data_while_its_container_is_started_anew(pen: Pen, runner: asyncio.Runner) -> None:
-    def folder() -> Path:
-        return Path(f"/proc/{pen.containers('web')[0].pid}/root{DISK}")
+def test_date_does_not_speak_for_a_program_that_has_not_loaded_the_library(
+    pen: Pen, runner: asyncio.Runner
+) -> None:
+    async def main() -> None:
+        await pen.until(lambda: pen.answers("web"))
+        offset_ns, _ = await pen.clocks.read("web")
+        assert abs(offset_ns) < 2 * 10**9
+        argv = ["env", "-u", "LD_PRELOAD", "sleep", "60"]
+        made = pen.engine.client.api.exec_create(pen.ids["web"], argv)
+        pen.engine.client.api.exec_start(made["Id"], detach=True)
+        await pen.until(lambda: pen.engine.client.api.exec_inspect(made["Id"])["Pid"] > 0)
+        (pid,) = [pen.engine.client.api.exec_inspect(made["Id"])["Pid"]]
+        try:
+            await pen.until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+            with pytest.raises(EnvironmentBroken, match=rf"sleep \(pid {pid}\) runs without the library"):
+                await pen.clocks.read("web")
+        finally:
+            os.kill(pid, signal.SIGKILL)
 
+    runner.run(main())
+
+
+def test_a_disk_keeps_its_data_while_its_container_is_started_anew(pen: Pen, runner: asyncio.Runner) -> None:
     def inside() -> dict[str, str]:
-        return {path.name: path.read_text() for path in folder().iterdir()}
+        return {path.name: path.read_text() for path in pen.disk.iterdir()}
 
     async def main() -> None:
         assert inside() == {}
-        (folder() / "kept").write_text("yes")
+        (pen.disk / "kept").write_text("yes")
         await pen.processes.kill("web")
         await pen.until(lambda: not pen.answers("web"))
         await pen.until(lambda: pen.answers("web"))
         assert inside() == {"kept": "yes"}
-        (folder() / "kept").unlink()
+        (pen.disk / "kept").unlink()
 
     runner.run(main())
 
@@ -346,6 +376,17 @@ disk = make_disk(DiskPreparation(service="web", path="/x", size=16 << 20))
 print(disk.device, flush=True)
 time.sleep(60)
 """
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case[0].startswith("disk.")], ids=named)
+def test_a_disk_on_which_the_service_never_put_anything_is_no_witness(
+    case: Case, runner: asyncio.Runner
+) -> None:
+    written = Written("written", 0, 10**9, 65_536)
+    unused = SimpleNamespace(disks=SimpleNamespace(used=lambda service, path: False))
+    seen = runner.run(make(case).witness("web", cast(Any, unused), written))
+    assert not seen.seen
+    assert "web has never put anything at /srv/data" in seen.how
 
 
 def test_a_disk_goes_with_the_process_that_made_it_however_that_ends() -> None:
