@@ -12,6 +12,7 @@ from chaoskit.model.member import Witness
 from chaoskit.registry import register
 
 _WITHIN_S = 2.0
+_DEAD_S = 0.1
 
 
 @register("faults", "process.kill")
@@ -50,7 +51,9 @@ class ProcessKill:
         )
 
     async def apply(self, target: str, estate: Estate) -> None:
-        await estate.processes.kill(target)
+        killed = await estate.processes.kill(target)
+        # Taking links down starts programs of its own, which would hold up the witness's look at the last process.
+        await tree.until(estate.processes, killed, frozenset({"gone"}), _DEAD_S)
         await estate.links.mirror(target, "refused")
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
