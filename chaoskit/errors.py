@@ -3,6 +3,7 @@
 ChaoskitError
 ├── InputError          2   the files or the command line are wrong; carries every problem found, with its place
 ├── EnvironmentBroken   3   this machine or the estate cannot give an answer: the verdict is unknown
+│   └── ServiceDown         a service that was to be asked is down; an OSError as well
 └── Aborted             4   a guard or a person stopped the drill
 """
 
@@ -68,6 +69,10 @@ class EnvironmentBroken(ChaoskitError):
     """The machine, the estate or the measurer failed, so there is no answer: unknown, never pass."""
 
     exit_code = 3
+
+
+class ServiceDown(EnvironmentBroken, ConnectionRefusedError):
+    """A service that is down has no address. Whoever wanted to connect is refused, as where no server listens."""
 
 
 class Aborted(ChaoskitError):

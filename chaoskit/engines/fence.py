@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from chaoskit.engines.dialect import Dialect, refused_by
 from chaoskit.engines.line import NoLine, RawLine
-from chaoskit.errors import EnvironmentBroken
+from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Estate
 
 _WITHIN_S = 2.0
@@ -36,6 +36,8 @@ async def prove_dead(service: str, estate: Estate) -> Fence | None:
     # The runtime's word alone is no proof: the service's own address must agree.
     try:
         line = await Dialect.of(estate.plan.system, service).open(estate.direct(service), _ANSWER_S)
+    except ServiceDown:
+        return Fence(f"{service} has no process left, and no address")
     except NoLine as failure:
         return Fence(f"{service} has no process left and its address is {failure.answer.kind}")
     line.close()

@@ -177,7 +177,10 @@ class Estate(Protocol):
     def links(self) -> Links: ...
 
     def direct(self, service: str) -> Address:
-        """The service itself, past every proxy: for detection, witnesses and books only."""
+        """The service itself, past every proxy: for detection, witnesses and books only.
+
+        Raises ServiceDown where a service that is down has no address of its own any more.
+        """
         ...
 
     async def undo(self, undo: Undo) -> None:

@@ -21,6 +21,7 @@ from chaoskit.engines.dialect import knock
 from chaoskit.engines.line import RawLine
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
+from chaoskit.errors import ServiceDown
 from chaoskit.model.member import Look
 from chaoskit.model.parameters import build
 from chaoskit.runtimes.docker.estate import DockerEstate
@@ -276,9 +277,8 @@ def test_a_primary_that_comes_back_after_the_promotion_stays_behind_its_fence(re
         lease, witness, begun = await inflict(("process.kill", "db", {}), estate)
         proven(witness, begun)
         await build(registry.member("responses", "promote-standby"), {}).run(["db-standby"], Context(estate))
-        old = PostgreSQL(estate.direct("db"), role)
         async with asyncio.timeout(30):
-            while not await writes(old):  # noqa: ASYNC110 - its recovery ends without an event for those outside
+            while not await writes(estate, "db"):  # noqa: ASYNC110 - no event for those outside
                 await asyncio.sleep(0.05)
         assert not set(before) & set(await estate.processes.tree("db"))
         await undo_from_disk(lease, estate)
@@ -289,8 +289,8 @@ def test_a_primary_that_comes_back_after_the_promotion_stays_behind_its_fence(re
     reviving.run(main())
 
 
-async def writes(server: PostgreSQL) -> bool:
+async def writes(estate: DockerEstate, member: str) -> bool:
     try:
-        return await server.writable(2)
-    except EngineError:
+        return await PostgreSQL(estate.direct(member), estate.plan.system.roles["database"]).writable(2)
+    except (EngineError, ServiceDown):
         return False

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from chaoskit.errors import EnvironmentBroken
+from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Address, Exit
 from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, ProcessRef, SignalUndo, ToxicUndo, Undo
 from chaoskit.model.plan import Plan
@@ -87,7 +87,8 @@ class DockerEstate:
     def direct(self, service: str) -> Address:
         """The service itself, past every proxy; of several replicas the first that runs.
 
-        Raises EnvironmentBroken for a service that has no known port, or never had an address.
+        Raises EnvironmentBroken for a service that has no known port, ServiceDown for one of which nothing runs: the
+        engine gives its address to the next container that starts, and an answer would be that one's.
         """
         ports = self._prepared[service].ports
         if not ports:
@@ -99,7 +100,10 @@ class DockerEstate:
             return Address(self.direct(mode.removeprefix("service:")).host, ports[0])
         if mode == "host":
             return Address("127.0.0.1", ports[0])
-        for replica in sorted(self.replicas[service], key=lambda one: not one.running):
+        running = [one for one in self.replicas[service] if one.running]
+        if not running:
+            raise ServiceDown(f"{service} is down, so that it has no address")
+        for replica in running:
             wanted = [attachment.network for attachment in replica.recipe.networks]
             found = [*(replica.addresses.get(network) for network in wanted), *replica.addresses.values()]
             if address := next(filter(None, found), None):
@@ -107,7 +111,9 @@ class DockerEstate:
         raise EnvironmentBroken(f"{service} has no address on a network of the run")
 
     def _addresses(self, service: str) -> Sequence[str]:
-        return [address for one in self.replicas[service] for address in one.addresses.values()]
+        return [
+            address for one in self.replicas[service] if one.running for address in one.addresses.values()
+        ]
 
     def _link(self, caller: str, callee: str) -> Address | None:
         link = Link(caller=caller, callee=callee)

@@ -263,7 +263,9 @@ class DockerLinks(ProxiedLinks):
         for name, placed in self._layout.links.items():
             if placed.link.caller == CUSTOMERS:
                 continue
-            callers = tuple(ip for one in self.find(placed.link.caller) for ip in one.addresses.values())
+            callers = tuple(
+                ip for one in self.find(placed.link.caller) if one.pid for ip in one.addresses.values()
+            )
             for callee in self.find(placed.link.callee):
                 if callee.pid and callers:
                     bypass = Bypass(self._numbers[name], callers, placed.ports)

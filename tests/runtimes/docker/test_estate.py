@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, cast
 
 import docker
 import pytest
 
-from chaoskit.errors import EnvironmentBroken
+from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Address
 from chaoskit.model.lease import MirrorUndo, ProcessRef, Undo
+from chaoskit.probes.tcp import TcpProbe
 from chaoskit.runtimes.docker import health, lifecycle
 from chaoskit.runtimes.docker.engine import engine_url
 from chaoskit.runtimes.docker.estate import DockerEstate
@@ -211,6 +213,31 @@ async def test_replicas_share_a_name_and_one_death_is_not_the_services(
         await eventually(lambda: estate.replicas["back"][0].ended.is_set())
         await eventually(lambda: answers(link))
         assert await answers(estate.direct("back")), "direct is a replica that runs"
+
+
+@in_a_loop
+async def test_nobody_answers_for_a_service_that_is_down(tmp_path: Path, provision: Provision) -> None:
+    """The engine gives the lowest free address to the next container that starts."""
+    services = {"one": web(restart="always"), "other": web(restart="always")}
+    async with provision(plan_of(tmp_path / "it", services)) as estate:
+        down, up = sorted(services, key=lambda name: ip_address(estate.direct(name).host))
+        was, pid = estate.direct(down), estate.containers(up)[0].pid
+        await estate.processes.kill(down, revive=False)
+        await eventually(estate.replicas[down][0].ended.is_set)
+        await estate.processes.kill(up)
+        await eventually(lambda: estate.containers(up)[0].pid not in (0, pid))
+        await eventually(estate.replicas[up][0].listening.is_set)
+        assert await answers(was)
+        assert estate.direct(up) == was
+        for error in (ServiceDown, ConnectionRefusedError, EnvironmentBroken):
+            with pytest.raises(error, match=f"{down} is down"):
+                estate.direct(down)
+        assert (await TcpProbe().look(up, estate, 1.0)).ok
+        with pytest.raises(OSError, match=f"{down} is down"):
+            await TcpProbe().look(down, estate, 1.0)
+        await estate.lifecycle.start(down)
+        assert await answers(estate.direct(down))
+        assert estate.direct(down) != estate.direct(up)
 
 
 @in_a_loop
