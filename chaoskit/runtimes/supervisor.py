@@ -67,7 +67,9 @@ class Supervisor:
         self.selector.register(self.conductor, selectors.EVENT_READ, lambda: self._end("the conductor ended"))
         self._send({"event": "hello", **self.record.as_json()})
         while self.ending is None:
-            timeout = max(0.0, min((at for at, _ in self.timers), default=3600.0) - time.monotonic())
+            next_at = min((at for at, _ in self.timers), default=None)
+            # Without a timer only an event wakes it: a supervisor that turned in a circle would slow the measurer.
+            timeout = None if next_at is None else max(0.0, next_at - time.monotonic())
             for key, _ in self.selector.select(timeout):
                 key.data()
                 if self.ending:
