@@ -173,8 +173,14 @@ async def _conduct(
         onlooker=onlooker.see if onlooker else None,
         controls=controls,
     )
-    with _signals(asyncio.get_running_loop(), stop):
-        await conductor.conduct(stop)
+    try:
+        with _signals(asyncio.get_running_loop(), stop):
+            await conductor.conduct(stop)
+    finally:
+        # Stopped before anything was started, nobody else knows of the folder; one that still holds anything stays.
+        for empty in (conductor.state / "leases", conductor.state):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
 
 
 @contextlib.contextmanager
