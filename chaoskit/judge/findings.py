@@ -20,6 +20,7 @@ def findings_of(history: History, measurements: Measurements) -> tuple[Finding, 
     return (
         *_books(measurements),
         *_failures(history.events),
+        *_unnoticed(measurements),
         *_detection(measurements),
         *_people(measurements),
         *_journeys(measurements),
@@ -96,6 +97,19 @@ def _failures(events: tuple[Event, ...]) -> Iterator[Finding]:
 def _longest(journeys: Mapping[str, JourneyMeasure]) -> JourneyMeasure | None:
     bad = [j for j in journeys.values() if j.rta is not None and j.rta.hi is not None and not j.never_bad]
     return max(bad, key=lambda j: j.rta.hi if j.rta and j.rta.hi else 0, default=None)
+
+
+def _unnoticed(measurements: Measurements) -> Iterator[Finding]:
+    """Green may mean that the system bore it, or that no journey has anything to do with what was broken."""
+    journeys = measurements.journeys.values()
+    if measurements.faults and journeys and all(journey.never_bad for journey in journeys):
+        hit = ", ".join(dict.fromkeys(f"{fault.name} on {fault.target}" for fault in measurements.faults))
+        yield Finding(
+            title="no customer noticed any fault",
+            detail=f"Not one probe was bad after {hit}. Either the system bears it, or no journey depends on what was "
+            "broken: links say what may be used, not what a journey did use. `chaoskit prove` leaves the recovery out "
+            "to tell the two apart.",
+        )
 
 
 def _detection(measurements: Measurements) -> Iterator[Finding]:
