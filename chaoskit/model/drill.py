@@ -195,7 +195,7 @@ class Drill(Frozen):
     abort: Annotated[Abort | None, Field(description="a guard that stops the drill")] = None
     expect: Annotated[Literal["pass"] | Expect, Field(description="pass, or exactly what must fail")] = "pass"
     repeat: Annotated[
-        Repeat | None, Field(description="runs fixed in advance; more than one is refused for now")
+        Repeat | None, Field(description="runs fixed in advance, each published; what they bound is printed")
     ] = None
     matrix: Annotated[
         dict[str, tuple[Any, ...]], Field(description="cells: keys of this file with several values each")
