@@ -17,8 +17,21 @@ from chaoskit.runtimes.docker.hand import Hand
 from tests.runtimes.docker.links_bench import Bench, Running, bench
 
 pytestmark = pytest.mark.docker
-LINKS = ("customers -> web", "customers -> admin", "web -> db", "admin -> db", "web -> cache")
-NETWORKS = {"web": ("front", "back"), "admin": ("front",), "db": ("back",), "cache": ("back",)}
+LINKS = (
+    "customers -> web",
+    "customers -> admin",
+    "customers -> fenced",
+    "web -> db",
+    "admin -> db",
+    "web -> cache",
+)
+NETWORKS = {
+    "web": ("front", "back"),
+    "admin": ("front",),
+    "fenced": ("front",),
+    "db": ("back",),
+    "cache": ("back",),
+}
 ASK = (
     "import socket,sys; s=socket.create_connection((sys.argv[1],int(sys.argv[2])),5); s.sendall(b'x\\n'); "
     "print(s.recv(99).decode().strip(), s.getpeername()[0])"
@@ -114,11 +127,13 @@ def test_a_lost_host_is_silent_and_a_listening_callee_is_heard_again(running: Ru
 
 
 def test_a_fence_is_for_good(running: Running, here: Bench) -> None:
-    links = here.links
-    assert running.do(links.fence("admin")) == ("customers -> admin",)
-    running.do(links.listens("admin"))
-    running.do(links.enable("customers -> admin", True))
-    assert running.do(knock(links.address("customers -> admin"), 2)).kind == "refused"
+    # A service of its own: nothing takes a fence back, and the bench is shared in any order.
+    links, link = here.links, "customers -> fenced"
+    assert here.ask(link) == b"fenced hello\n"
+    assert running.do(links.fence("fenced")) == (link,)
+    running.do(links.listens("fenced"))
+    running.do(links.enable(link, True))
+    assert running.do(knock(links.address(link), 2)).kind == "refused"
     assert here.ask("customers -> web") == b"web hello\n"
 
 
