@@ -80,10 +80,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--runtime", choices=sorted(TARGETS_S), default="local")
+    parser.add_argument("--keep", type=Path, help="folder in which the run folders stay")
     arguments = parser.parse_args()
     overhead_max_s, ready_max_s = TARGETS_S[arguments.runtime]
+    if arguments.keep:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        samples = [run_once(Path(folder), arguments.runtime) for _ in range(arguments.runs)]
+        reports = arguments.keep or Path(folder)
+        samples = [run_once(reports, arguments.runtime) for _ in range(arguments.runs)]
     print(", ".join(f"{count} {outcome}" for outcome, count in Counter(s.outcome for s in samples).items()))
     rows = [
         row("overhead, s", [s.overhead_s for s in samples], f"≤ {overhead_max_s:g}"),

@@ -41,20 +41,23 @@ class Sample:
     verdicts: tuple[tuple[str, str], ...]
     rta_s: tuple[float, float] | None
     lost: int | None
+    fault_ms: float | None
+    """Width of the widest fault's own interval: from the order to the witnessed effect."""
     fidelity: tuple[str, ...]
 
 
-def run_once(drill: str, runtime: str, seed: int) -> Sample:
+def run_once(drill: str, runtime: str, seed: int, keep: Path | None) -> Sample:
     """Run the drill as a user does; raises CalledProcessError when there is no result to read."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as reports:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        reports = str(keep or scratch)
         argv = [sys.executable, "-m", "chaoskit", "run", str(FOLDER / f"{drill}.yaml"), "--runtime", runtime]
         argv += ["--seed", str(seed), "--reports", reports]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=RUN_WITHIN_S)
-        results = list(Path(reports).glob("*/result.json"))
+        results = sorted(Path(reports).glob("*/result.json"), key=lambda path: path.stat().st_mtime_ns)
         if not results:
             print(done.stdout, done.stderr, file=sys.stderr)
             raise subprocess.CalledProcessError(done.returncode, argv)
-        sample = read(results[0])
+        sample = read(results[-1])
         if not sample.as_expected:
             print(done.stdout, file=sys.stderr)
         return sample
@@ -73,11 +76,17 @@ def read(path: Path) -> Sample:
         tuple(sorted((one["name"], one["outcome"]) for one in result["verdicts"])),
         bounds,
         len(losses[0]["lost"]) if losses else None,
+        _fault_ms(measured["faults"]),
         tuple(
             f"{one['service']}: {one['kind']}, {one['what']}, {one.get('version', 'no version')}"
             for one in result["fidelity"]
         ),
     )
+
+
+def _fault_ms(faults: Sequence[dict[str, Any]]) -> float | None:
+    wide = [(one["hi"] - one["lo"]) / 1e6 for one in faults if one.get("hi") and one.get("lo")]
+    return max(wide, default=None)
 
 
 def differences(samples: Sequence[tuple[str, Sample]]) -> list[str]:
@@ -100,14 +109,25 @@ def row(drill: str, runtime: str, samples: Sequence[Sample]) -> tuple[str, ...]:
     uppers = sorted(one.rta_s[1] for one in samples if one.rta_s)
     widths = [one.rta_s[1] - one.rta_s[0] for one in samples if one.rta_s]
     lost = sorted(one.lost for one in samples if one.lost is not None)
+    faults = [one.fault_ms for one in samples if one.fault_ms is not None]
     middle = f"{statistics.median(uppers):.2f}" if uppers else "–"
     spread = f"{uppers[0]:.2f} – {uppers[-1]:.2f}" if uppers else "–"
     wide = f"{statistics.median(widths):.2f}" if widths else "–"
     gone = f"{lost[0]} – {lost[-1]}" if lost else "–"
-    return (drill, runtime, outcomes, middle, spread, wide, gone)
+    kill = f"{statistics.median(faults):.0f} – {max(faults):.0f}" if faults else "–"
+    return (drill, runtime, outcomes, middle, spread, wide, kill, gone)
 
 
-HEADS = ("drill", "runtime", "outcomes", "RTA, s (median)", "RTA, s (spread)", "bounds, s apart", "lost")
+HEADS = (
+    "drill",
+    "runtime",
+    "outcomes",
+    "RTA, s (median)",
+    "RTA, s (spread)",
+    "bounds, s apart",
+    "fault, ms wide (median – most)",
+    "lost",
+)
 
 
 def main() -> int:
@@ -115,6 +135,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=10, help="of each drill on each runtime")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--drill", choices=DRILLS, action="append", help="only this one; may be repeated")
+    parser.add_argument("--keep", type=Path, help="folder in which the run folders stay")
     asked = parser.parse_args()
     rows: list[tuple[str, ...]] = []
     wrong: list[str] = []
@@ -127,8 +148,10 @@ def main() -> int:
         samples = []
         for number in range(asked.runs):
             for runtime in RUNTIMES:
-                samples.append((runtime, run_once(drill, runtime, asked.seed)))
-                print(f"{drill} {number + 1} on {runtime}: {samples[-1][1].outcome}", file=sys.stderr)
+                samples.append((runtime, run_once(drill, runtime, asked.seed, asked.keep)))
+                last = samples[-1][1]
+                told = f"{last.outcome}, RTA {last.rta_s}, fault {last.fault_ms} ms, load {os.getloadavg()[0]:.1f}"
+                print(f"{drill} {number + 1} on {runtime}: {told}", file=sys.stderr)
         for runtime in RUNTIMES:
             own = [sample for where, sample in samples if where == runtime]
             rows.append(row(drill, runtime, own))
