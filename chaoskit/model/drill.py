@@ -193,7 +193,12 @@ class Drill(Frozen):
         tuple[str, ...], Field(description="what is judged besides the objectives; see `chaoskit catalogue`")
     ] = ()
     abort: Annotated[Abort | None, Field(description="a guard that stops the drill")] = None
-    expect: Annotated[Literal["pass"] | Expect, Field(description="pass, or exactly what must fail")] = "pass"
+    expect: Annotated[
+        Literal["pass"] | Expect,
+        Field(
+            description="pass, or exactly what must fail; where the matrix varies `variant`, this for each variant"
+        ),
+    ] = "pass"
     repeat: Annotated[
         Repeat | None, Field(description="runs fixed in advance, each published; what they bound is printed")
     ] = None

@@ -146,10 +146,32 @@ class Spoken(Frozen):
 
 
 class Variant(Frozen):
-    """The same system with a Compose override file merged over it."""
+    """The same system with Compose override files merged over its Compose file, and with parts of its own laid over it.
 
-    compose: Annotated[str, Field(description="Compose override file, relative to system.yaml")]
+    Maps are merged key by key, `links` are added to, anything else replaces what stands there. Paths stay relative to
+    system.yaml.
+    """
+
+    compose: Annotated[
+        str | tuple[str, ...],
+        Field(description="Compose override file, or several in order, relative to system.yaml"),
+    ] = ()
     title: Annotated[str, Field(description="what is different, in words")] = ""
+    sites: Annotated[dict[str, Any], Field(description="laid over `sites`")] = {}
+    roles: Annotated[dict[str, Any], Field(description="laid over `roles`")] = {}
+    links: Annotated[tuple[Any, ...], Field(description="further links, added to `links`")] = ()
+    speaks: Annotated[dict[str, Any], Field(description="laid over `speaks`")] = {}
+    population: Annotated[dict[str, Any], Field(description="laid over `population`")] = {}
+    journeys: Annotated[dict[str, Any], Field(description="laid over `journeys`")] = {}
+    books: Annotated[dict[str, Any], Field(description="laid over `books`")] = {}
+    releases: Annotated[dict[str, Any], Field(description="laid over `releases`")] = {}
+    runbooks: Annotated[dict[str, Any], Field(description="laid over `runbooks`")] = {}
+    local: Annotated[dict[str, Any], Field(description="laid over `local`")] = {}
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The Compose override files, in order."""
+        return (self.compose,) if isinstance(self.compose, str) else self.compose
 
 
 class Service(Frozen):

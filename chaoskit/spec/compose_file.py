@@ -6,7 +6,7 @@ compose.yaml, override.yaml ─► Files (sections, merged) ─► read ─► p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,19 +54,17 @@ class Compose:
         return self.written[service].mapping[key].problem(message, hint, key=True)
 
 
-def load_compose(path: Path, override: Path | None, environ: Mapping[str, str]) -> Compose:
-    """Services of a Compose file, with an override file merged over it; problems are collected, not raised.
+def load_compose(path: Path, overrides: Sequence[Path], environ: Mapping[str, str]) -> Compose:
+    """Services of a Compose file, with override files merged over it in order; problems are collected, not raised.
 
     `environ` stands behind `${VAR}`; a `.env` file beside the Compose file stands behind it. Relative paths begin at
-    the Compose file's folder, also those of the override file.
+    the Compose file's folder, also those of the override files.
     """
     compose = Compose()
     known = _environment(path.parent / ".env", environ, compose)
     name = known.get("COMPOSE_PROJECT_NAME") or _project_name(path, known)
     files = Files(compose.problems)
-    sections = files.project(
-        [path, *([override] if override else [])], path.parent, {"COMPOSE_PROJECT_NAME": name, **known}
-    )
+    sections = files.project([path, *overrides], path.parent, {"COMPOSE_PROJECT_NAME": name, **known})
     compose.sections = {section: entries(found) for section, found in sections.items()}
     if not compose.sections["services"] and not compose.problems:
         compose.problems.append(Places.of_file(path).problem((), "the Compose file declares no services"))
@@ -77,7 +75,7 @@ def load_compose(path: Path, override: Path | None, environ: Mapping[str, str]) 
         read[service] = read_service(item, compose.problems)
     _select(compose, read, known)
     _check(compose)
-    _note(compose, path, override, files)
+    _note(compose, path, overrides, files)
     compose.problems[:] = dict.fromkeys(compose.problems)
     return compose
 
@@ -254,7 +252,7 @@ def _reached(services: Mapping[str, Service], start: str) -> set[str]:
     return found
 
 
-def _note(compose: Compose, path: Path, override: Path | None, files: Files) -> None:
+def _note(compose: Compose, path: Path, overrides: Sequence[Path], files: Files) -> None:
     for name, profiles in compose.left_out.items():
         compose.notes.append(
             f"{name}: left out, its profile {', '.join(profiles)} is not in COMPOSE_PROFILES"
@@ -263,7 +261,7 @@ def _note(compose: Compose, path: Path, override: Path | None, files: Files) -> 
         compose.notes.append(f"the variable {name} of the Compose file is not set; it is empty")
     for suffix in (".yaml", ".yml"):
         beside = path.with_name(f"{path.stem}.override{suffix}")
-        if beside.is_file() and (override is None or beside.resolve() != override.resolve()):
+        if beside.is_file() and beside.resolve() not in [one.resolve() for one in overrides]:
             compose.notes.append(
                 f"{beside.name} is not merged, as with `docker compose --file`; a variant can name it"
             )

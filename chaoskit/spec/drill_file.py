@@ -58,7 +58,11 @@ def _shape(data: Mapping[str, Any], places: Places) -> tuple[dict[str, Any], lis
     timeline = shaped.get("timeline")
     if isinstance(timeline, list):
         shaped["timeline"] = [_shape_step(step) for step in timeline]
-    expect = shaped.get("expect")
+    expect, missing = _of_variant(shaped, places)
+    if missing:
+        shaped.pop("expect")
+        return shaped, missing
+    shaped |= {"expect": expect} if "expect" in shaped else {}
     if isinstance(expect, dict) and isinstance(expect.get("fail"), str):
         shaped["expect"] = {**expect, "fail": [expect["fail"]]}
     elif isinstance(expect, str) and expect != "pass":
@@ -66,6 +70,18 @@ def _shape(data: Mapping[str, Any], places: Places) -> tuple[dict[str, Any], lis
         hint = "write `expect: pass`, or `expect: {fail: transfer.rto}` naming what must be missed"
         return shaped, [places.problem(("expect",), f"`expect`: {shown(expect)} is not allowed", hint)]
     return shaped, []
+
+
+def _of_variant(data: Mapping[str, Any], places: Places) -> tuple[Any, list[Problem]]:
+    """`expect:`, or what it says for the drill's variant where it says one thing for each."""
+    expect, variant = data.get("expect"), data.get("variant")
+    if not isinstance(expect, dict) or set(expect) <= {"fail"}:
+        return expect, []
+    if variant in expect:
+        return expect[variant], []
+    message = f"`expect` says nothing of the variant {shown(variant)}"
+    hint = "write `expect: {fail: …}`, or the outcome of each variant by its name"
+    return expect, [places.problem(("expect",), message, hint)]
 
 
 def _shape_step(step: Any) -> Any:

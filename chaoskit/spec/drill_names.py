@@ -197,8 +197,10 @@ class DrillNames:
         for number, name in enumerate(self.drill.expect.fail):
             if name not in known:
                 hint = nearest(name, known, "judged here")
+                variant = (self.drill.variant or "",)
+                by_variant = variant if self.places.written("expect", *variant) else ()
                 self.say(
-                    ("expect", "fail", number),
+                    ("expect", *by_variant, "fail", number),
                     f"{shown(name)} is neither an objective nor a check of this drill",
                     hint,
                 )

@@ -57,7 +57,8 @@ def load(
     """
     environ = dict(os.environ) if environ is None else dict(environ)
     document = read(Path(path), "drill file")
-    loaded, problems = _build(document.data, document, registry, environ, "", {})
+    data = _first_variant(document)
+    loaded, problems = _build(data, document, registry, environ, "", {})
     if loaded is None or problems:
         raise InputError(*in_order(problems))
     return loaded
@@ -97,6 +98,16 @@ def cells(loaded: Loaded) -> tuple[tuple[str, Loaded], ...]:
     if problems:
         raise InputError(*in_order(problems))
     return tuple(found)
+
+
+def _first_variant(document: Document) -> dict[str, Any]:
+    """A drill whose matrix varies the variant may name what only variants have: as a whole it is read as the first."""
+    data, matrix = document.data, document.data.get("matrix")
+    varied = matrix.get("variant") if isinstance(matrix, dict) else None
+    if "variant" in data or not isinstance(varied, list) or not varied or not isinstance(varied[0], str):
+        return data
+    document.places.graft(("matrix", "variant", 0), ("variant",))
+    return {**data, "variant": varied[0]}
 
 
 def _in_matrix(places: Places, at: tuple[str | int, ...], name: str, problem: Problem) -> Problem:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from chaoskit.errors import InputError, Location, Problem
 
@@ -116,6 +116,21 @@ class Places:
         self._values[loc] = value
         if key is not None:
             self._keys[loc] = key
+
+    def copy(self) -> Places:
+        """The same places, to be changed apart."""
+        return Places(self.text, dict(self._values), dict(self._keys), dict(self.tags))
+
+    def graft(self, source: Loc, at: Loc) -> None:
+        """What stood at `at`, and below it, stands where `source` does from now on."""
+        for table in (self._values, self._keys, self.tags):
+            known: dict[Loc, Any] = table
+            moved = {
+                (*at, *loc[len(source) :]): one for loc, one in known.items() if loc[: len(source)] == source
+            }
+            for loc in [loc for loc in known if loc[: len(at)] == at]:
+                del known[loc]
+            known.update(moved)
 
     def known(self, loc: Loc) -> Loc:
         """The longest part of a path that stands in the file; names that only a validator knows are left out."""

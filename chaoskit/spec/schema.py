@@ -27,6 +27,8 @@ def drill_schema(registry: Registry) -> Schema:
     definitions["When"]["oneOf"] = [{"required": [event]} for event in ("down", "recovered", "done", "begun")]
     fail = definitions["Expect"]["properties"]["fail"]
     definitions["Expect"]["properties"]["fail"] = _one_or_list(fail)
+    expect = schema["properties"]["expect"]
+    expect["anyOf"].append({"type": "object", "additionalProperties": {"anyOf": [*expect["anyOf"]]}})
     checks = registry.members("checks")
     if checks:
         schema["properties"]["checks"]["items"] = {"type": "string", "anyOf": _constants(checks)}

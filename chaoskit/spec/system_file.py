@@ -31,6 +31,7 @@ from chaoskit.spec.places import Loc, Places, nearest, shown
 from chaoskit.spec.source import Document, read
 from chaoskit.spec.system_names import check_names
 from chaoskit.spec.validation import check
+from chaoskit.spec.variant import lay_over
 
 
 def _link(value: Any) -> Link:
@@ -73,7 +74,8 @@ class SystemFile(Frozen):
     variants: Annotated[
         dict[str, Variant],
         Field(
-            description="the same system with a Compose override file merged over it; a drill picks one by name"
+            description="the same system with Compose override files, and parts of this file, laid over it; a drill "
+            "picks one by name"
         ),
     ] = {}
     sites: Annotated[
@@ -144,8 +146,8 @@ def load_system(
         InputError: the file cannot be read at all.
     """
     document = document or read(path, "system file")
-    places = document.places
-    checked = check(SystemFile, document.data, places)
+    data, places = lay_over(document.data, document.places, variant)
+    checked = check(SystemFile, data, places)
     file, problems = checked.value, list(checked.problems)
     folder = path.parent.resolve()
     compose, ok = Compose(), False
@@ -195,7 +197,10 @@ def _compose(
     missing: list[Problem] = []
     wanted: list[tuple[str, Loc]] = [(file.compose, ("compose",))]
     wanted += [
-        (one.compose, ("variants", name, "compose")) for name, one in file.variants.items() if one.compose
+        (override, ("variants", name, "compose", number))
+        for name, one in file.variants.items()
+        for number, override in enumerate(one.overrides)
+        if override
     ]
     for name, loc in wanted:
         try:
@@ -210,8 +215,9 @@ def _compose(
             missing.append(places.problem(loc, f"{shown(name)}: no such Compose file", hint))
     if missing:
         return Compose(problems=missing), False
-    override = file.variants.get(variant or "")
-    compose = load_compose(folder / file.compose, folder / override.compose if override else None, environ)
+    chosen = file.variants.get(variant or "")
+    overrides = [folder / one for one in chosen.overrides] if chosen else []
+    compose = load_compose(folder / file.compose, overrides, environ)
     return compose, bool(compose.services)
 
 

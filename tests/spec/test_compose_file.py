@@ -14,7 +14,7 @@ def compose(folder: Path, text: str, override: str = "", **environ: str) -> Comp
     (folder / "compose.yaml").write_text(text, "utf-8")
     if override:
         (folder / "override.yaml").write_text(override, "utf-8")
-    return load_compose(folder / "compose.yaml", folder / "override.yaml" if override else None, environ)
+    return load_compose(folder / "compose.yaml", [folder / "override.yaml"] if override else [], environ)
 
 
 def said(found: Compose) -> list[str]:

@@ -30,7 +30,7 @@ def loaded(compose: Compose, *, disposable: bool = False, links: tuple[Link, ...
 
 def read(name: str, **environ: str) -> Compose:
     path = Path(__file__).parent / "compose_files" / name
-    return load_compose(path, None, {**ENVIRON, **environ})
+    return load_compose(path, (), {**ENVIRON, **environ})
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: cast(Path, path).stem)

@@ -72,7 +72,7 @@ def survives(folder: Path, text: str) -> None:
     """Read the file as every part of the program would; a problem-free file must translate."""
     path = folder / "compose.yaml"
     path.write_text(text, "utf-8")
-    found = load_compose(path, None, {"DB_PASSWORD": "x"})
+    found = load_compose(path, (), {"DB_PASSWORD": "x"})
     for problem in found.problems:
         assert str(problem)
     if found.problems:

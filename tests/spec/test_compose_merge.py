@@ -20,7 +20,7 @@ def over(folder: Path, base: dict[str, Any], other: str) -> Compose:
         yaml.safe_dump({"services": {"s": {"image": "x", **base}, "o": {"image": "x"}}, **top})
     )
     (folder / "b.yaml").write_text(f"services:\n  s:\n{other}", "utf-8")
-    found = load_compose(folder / "a.yaml", folder / "b.yaml", {"SHELL_SAYS": "it"})
+    found = load_compose(folder / "a.yaml", [folder / "b.yaml"], {"SHELL_SAYS": "it"})
     assert [str(one) for one in found.problems] == []
     return found
 
@@ -117,7 +117,7 @@ def test_relative_paths_of_an_override_file_begin_at_the_first_file(tmp_path: Pa
     (tmp_path / "deep").mkdir()
     (tmp_path / "a.yaml").write_text("services: {s: {image: x, volumes: ['./d:/d']}}")
     (tmp_path / "deep" / "b.yaml").write_text("services: {s: {volumes: ['./e:/e']}}")
-    found = load_compose(tmp_path / "a.yaml", tmp_path / "deep" / "b.yaml", {})
+    found = load_compose(tmp_path / "a.yaml", [tmp_path / "deep" / "b.yaml"], {})
     assert [one.source for one in found.services["s"].compose.mounts] == [
         str(tmp_path / "d"),
         str(tmp_path / "e"),
@@ -127,30 +127,30 @@ def test_relative_paths_of_an_override_file_begin_at_the_first_file(tmp_path: Pa
 def test_a_file_with_other_shapes_than_its_base_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("services: {s: {image: x, healthcheck: {test: x}}}")
     (tmp_path / "b.yaml").write_text("services:\n  s:\n    healthcheck: [x]\n")
-    found = load_compose(tmp_path / "a.yaml", tmp_path / "b.yaml", {})
+    found = load_compose(tmp_path / "a.yaml", [tmp_path / "b.yaml"], {})
     assert "b.yaml:3:18: `s`: a mapping and something else cannot be merged" in str(found.problems[0])
 
 
 def test_the_project_s_name_is_known_to_variables(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("name: shop\nservices: {s: {image: '${COMPOSE_PROJECT_NAME}-x'}}")
-    found = load_compose(tmp_path / "a.yaml", None, {})
+    found = load_compose(tmp_path / "a.yaml", (), {})
     assert (found.project.name, found.services["s"].image) == ("shop", "shop-x")
 
 
 def test_an_override_file_that_is_not_named_is_said_to_be_left(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services: {s: {image: x}}")
     (tmp_path / "compose.override.yaml").write_text("services: {s: {image: y}}")
-    assert "compose.override.yaml is not merged" in load_compose(tmp_path / "compose.yaml", None, {}).notes[0]
+    assert "compose.override.yaml is not merged" in load_compose(tmp_path / "compose.yaml", (), {}).notes[0]
 
 
 def test_included_entries_are_not_changed_by_the_file_that_includes(tmp_path: Path) -> None:
     (tmp_path / "part").mkdir()
     (tmp_path / "part" / "c.yaml").write_text("services: {s: {image: x}}\nnetworks: {n: {internal: true}}")
     (tmp_path / "a.yaml").write_text("include: [part/c.yaml]\nservices:\n  s: {image: y}\n")
-    found = load_compose(tmp_path / "a.yaml", None, {})
+    found = load_compose(tmp_path / "a.yaml", (), {})
     assert "a.yaml:3:3: `services.s` stands in an included file already" in str(found.problems[0])
     (tmp_path / "part" / "c.yaml").write_text("include: [../a.yaml]\nservices: {t: {image: x}}")
-    found = load_compose(tmp_path / "a.yaml", None, {})
+    found = load_compose(tmp_path / "a.yaml", (), {})
     assert "nest deeper than 20 files" in str(found.problems[0])
 
 
@@ -184,7 +184,7 @@ services:
   none: {image: x, scale: 0}
   c: {image: x, network_mode: bridge, links: [a], depends_on: {gone: {condition: service_started, required: false}}}
 """)
-    found = load_compose(tmp_path / "a.yaml", None, {})
+    found = load_compose(tmp_path / "a.yaml", (), {})
     assert ["`a` depends on 'none': no such service" in one.message for one in found.problems] == [True]
     assert list(found.services) == ["a", "c"]
     assert found.services["c"].depends_on == {"a": "service_started"}

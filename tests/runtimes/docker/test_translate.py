@@ -24,7 +24,7 @@ BARE = {"restart_policy", "log_config"}
 def system(folder: Path, services: dict[str, Any], **top: Any) -> System:
     folder.mkdir(exist_ok=True)
     (folder / "compose.yaml").write_text(yaml.safe_dump({"services": services, **top}), "utf-8")
-    found = load_compose(folder / "compose.yaml", None, {"TOKEN": "t0"})
+    found = load_compose(folder / "compose.yaml", (), {"TOKEN": "t0"})
     assert [str(one) for one in found.problems] == []
     return System.model_construct(services=found.services, compose_project=found.project, disposable=True)
 
