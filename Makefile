@@ -37,8 +37,9 @@ slow: set-up ## what runs long: 200 kills on each runtime, 100 known outages, 30
 	@$(PY) -m tests.runtimes.docker.kill_trials --instants 200 --beside 2
 	@$(PY) benchmarks/flagship.py --runs 30
 
-known-outages: set-up ## 100 outages of known length, 100 intervals that must contain them
+known-outages: set-up ## 100 real outages of known length and 1,000 under simulated time: the intervals must contain them
 	@$(PY) tests/known_outages/trials.py --trials 100
+	@$(PY) -m tests.known_outages.simulated --trials 1000
 
 bench: set-up ## every benchmark, ratios measured in one run
 	@scripts/get-toxiproxy

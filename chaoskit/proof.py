@@ -12,7 +12,13 @@ from pathlib import Path
 from chaoskit import pipeline, registry
 from chaoskit.conductor.stage import Controls
 from chaoskit.judge import judge
-from chaoskit.judge.controls import ControlVerdict, judge_as_written, judge_disarmed, judge_left_out
+from chaoskit.judge.controls import (
+    ControlVerdict,
+    judge_as_written,
+    judge_disarmed,
+    judge_left_out,
+    unfelt_faults,
+)
 from chaoskit.model.measurement import Measurements
 from chaoskit.model.plan import Plan
 from chaoskit.planner.controls import (
@@ -44,7 +50,8 @@ def prove(
 ) -> Iterator[Proven]:
     """Run the proof step by step. It ends early when the drill itself does not come out as written, or is stopped."""
     written = pipeline.run_plan(plan, reports=reports, watch=watch)
-    verdict = judge_as_written(written.result)
+    left_out = any(control.kind == "leave-out" for control in controls)
+    verdict = judge_as_written(written.result, written.measurements, left_out)
     yield Proven(written, verdict)
     if not verdict.proven:
         return
@@ -53,6 +60,13 @@ def prove(
         yield proven
         if proven.run.result.exit_code == 130:
             return
+
+
+def unshown(controls: tuple[Control, ...], written: pipeline.Run) -> tuple[str, ...]:
+    """Faults that started no customer's clock and whose end is no control: the proof does not show that they matter."""
+    ended = {control.step for control in controls if control.kind == "leave-out"}
+    unfelt = [fault for fault in unfelt_faults(written.measurements) if fault.step not in ended]
+    return tuple(f"{fault.name} on {fault.target} (step {fault.step})" for fault in unfelt)
 
 
 def _control(
@@ -65,7 +79,9 @@ def _control(
             watch=watch,
             controls=Controls(disarm=frozenset({control.step})),
         )
-        return Proven(run, judge_disarmed(control.name, run.result))
+        others = any(step.kind == "fault" and step.id != control.step for step in plan.steps)
+        pair = (None, None) if others else (run.measurements, written.measurements)
+        return Proven(run, judge_disarmed(control.name, run.result, *pair))
     uppers = [one.rta.hi for one in written.measurements.journeys.values() if one.rta is not None]
     changed = without_recovery(plan, control, max((hi for hi in uppers if hi is not None), default=0))
     run = pipeline.run_plan(

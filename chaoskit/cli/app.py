@@ -113,15 +113,18 @@ def validate(
 
 @command
 def prove(
-    drill: Drill,
+    drills: Annotated[
+        list[Path],
+        typer.Argument(metavar="DRILL...", help="drill files, or folders of them", show_default=False),
+    ],
     runtime: RuntimeName = "local",
     reports: Annotated[Path, typer.Option(help="where the run folders are made")] = Path("reports"),
     seed: Annotated[Optional[int], typer.Option(min=0, help="another seed than the drill's")] = None,  # noqa: UP045
 ) -> int:
-    """Run a drill and its controls, without its fault and without its recovery: exit 0 only if each turns red."""
-    from chaoskit.cli.proving import prove_drill
+    """Run drills and their controls, without a fault and without a recovery: exit 0 only if each control turns red."""
+    from chaoskit.cli.proving import prove_drills
 
-    return prove_drill(drill, runtime, reports, seed)
+    return prove_drills(drills, runtime, reports, seed)
 
 
 @command

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from chaoskit.judge.wording import span
+from chaoskit.model.measurement import FaultMeasure, JourneyMeasure, Measurements
 from chaoskit.model.verdict import Result
 
 
@@ -18,14 +20,60 @@ class ControlVerdict:
     reason: str
 
 
-def judge_as_written(result: Result) -> ControlVerdict:
-    """The drill itself must come out as its file says."""
+def judge_as_written(
+    result: Result, measured: Measurements | None = None, left_out: bool = True
+) -> ControlVerdict:
+    """The drill itself must come out as its file says.
+
+    Where no recovery can be left out (`left_out` False) no control can show that customers depend on what was broken;
+    then they must have felt it in this run, or a drill of what nobody uses would be proven.
+    """
+    if result.as_expected and not left_out and measured is not None and not felt(result, measured):
+        hit = _listed(dict.fromkeys(f"{fault.name} on {fault.target}" for fault in measured.faults))
+        why = (
+            f"no customer felt {hit}, and there is no recovery to leave out: nothing shows that any journey depends "
+            "on what was broken"
+        )
+        return ControlVerdict("as written", False, result.outcome, why)
     return ControlVerdict("as written", result.as_expected, result.outcome, result.reason)
 
 
-def judge_disarmed(name: str, result: Result) -> ControlVerdict:
-    """Without its fault a run must be unknown, whatever else it shows."""
-    return ControlVerdict(name, result.outcome == "unknown", result.outcome, result.reason)
+def felt(result: Result, measured: Measurements) -> bool:
+    """Whether the faults did anything to customers: a bad probe, a lost operation, or a check of the books failed."""
+    return (
+        any(not journey.never_bad for journey in measured.journeys.values())
+        or any(loss.lost for loss in measured.losses.values())
+        or any(one.outcome == "fail" and "." not in one.name for one in result.verdicts)
+    )
+
+
+def unfelt_faults(measured: Measurements) -> tuple[FaultMeasure, ...]:
+    """Faults that started no journey's clock: the run alone does not show that they matter."""
+    started = {step for journey in measured.journeys.values() for step in journey.started_by}
+    return tuple(fault for fault in measured.faults if fault.step not in started)
+
+
+def judge_disarmed(
+    name: str, result: Result, disarmed: Measurements | None = None, written: Measurements | None = None
+) -> ControlVerdict:
+    """Without its fault a run must be unknown, whatever else it shows.
+
+    With both measurements, for a run that had no fault left: customers must have been better off in it than as written.
+    """
+    if result.outcome != "unknown" or disarmed is None or written is None:
+        return ControlVerdict(name, result.outcome == "unknown", result.outcome, result.reason)
+    hurt = {name: journey for name, journey in written.journeys.items() if not journey.never_bad}
+    pairs = {name: (bad_ns(journey), bad_ns(disarmed.journeys[name])) for name, journey in hurt.items()}
+    if pairs and all(2 * without > with_it for with_it, without in pairs.values()):
+        told = _listed(f"{name}: {span(without)}" for name, (_, without) in pairs.items())
+        why = f"customers were badly off without the fault as well ({told}): what they felt was not its doing"
+        return ControlVerdict(name, False, result.outcome, why)
+    return ControlVerdict(name, True, result.outcome, result.reason)
+
+
+def bad_ns(journey: JourneyMeasure) -> int:
+    """How long the journey was certainly bad, over all its outages, and at least a period for each of them."""
+    return sum(max(outage.duration.lo, journey.probe_period) for outage in journey.outages)
 
 
 def judge_left_out(name: str, result: Result, as_written: Result) -> ControlVerdict:

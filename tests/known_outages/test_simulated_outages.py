@@ -13,8 +13,7 @@ from tests.known_outages.simulated import GAMBLES, SOLID, Trial
 def check(trials: list[Trial]) -> None:
     told = simulated.table(trials)
     solid = [trial for trial in trials if trial.kind in SOLID]
-    assert all(trial.contained for trial in solid), told
-    assert all(trial.narrow for trial in solid if trial.kind != "relapse"), told
+    assert all(trial.right for trial in solid), told
     for trial in trials:
         if trial.kind == "partial":  # the journey that was never hurt: at most one period
             assert trial.other == (0, simulated.PERIOD), trial
@@ -32,14 +31,20 @@ def test_trial_beside_the_truth_is_told() -> None:
     assert not Trial("clean", 0, truth=5, lo=6, hi=9).contained
     assert not Trial("clean", 0, truth=5, lo=1, hi=4).contained
     assert Trial("clean", 0, truth=5, lo=1, hi=None).contained
-    assert not Trial("clean", 0, truth=5, lo=0, hi=10**9).narrow
+    assert not Trial("clean", 0, truth=5, lo=0, hi=10**9).right
+    assert simulated.coverage([Trial("flapping", 0, truth=5, lo=6, hi=9)], "flapping") == 0
+    assert simulated.coverage([], "flapping") is None
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_thousand_simulated_outages(tmp_path: Path) -> None:
-    trials = simulated.run(1000, tmp_path, seed=10_000)
+    trials = simulated.run(1000, tmp_path, seed=10_000, processes=2)
     check(trials)
     for kind in GAMBLES:
-        own = [trial for trial in trials if trial.kind == kind]
-        assert sum(trial.contained for trial in own) >= 0.95 * len(own), simulated.table(trials)
+        assert (simulated.coverage(trials, kind) or 0) >= 0.95, simulated.table(trials)
+
+
+def test_trials_are_the_same_ones_in_other_processes(tmp_path: Path) -> None:
+    alone = simulated.run(4, tmp_path / "one", kinds=("clean", "flapping"))
+    assert simulated.run(4, tmp_path / "two", kinds=("clean", "flapping"), processes=2) == alone
