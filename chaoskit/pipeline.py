@@ -128,7 +128,9 @@ def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
         run_folder.write_json(target, result)
     if drill is None and new:
         manifest.write_manifest(folder)
-    return Run(folder, history, measurements, result, target if new else None, manifest.head_of(folder))
+    # Of a folder that was changed since, the head would vouch for what is no longer there.
+    head = manifest.head_of(folder) if drill is None and new else manifest.vouched_head(folder)
+    return Run(folder, history, measurements, result, target if new else None, head)
 
 
 def verify_folder(folder: Path, head: str | None = None) -> manifest.Verification:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from chaoskit import pipeline, run_folder
 from chaoskit.errors import InputError
+from chaoskit.evidence import manifest
 from chaoskit.judge.series import judge_series
 from chaoskit.model.plan import Plan
 from chaoskit.model.series import Place, SeriesFile, SeriesResult
@@ -84,6 +85,12 @@ def read(path: Path) -> SeriesResult:
         place, result = _run(folder)
         if place is not None and result is not None and place.series == asked.series:
             # A run that was made twice under one number cannot be told from the best of two: the worse one counts.
+            # Nor does a run count whose files are no longer the ones that were judged.
+            if manifest.check(folder).standing == "altered":
+                reason = f"altered since it was judged: {result.reason}"
+                result = result.model_copy(
+                    update={"outcome": "unknown", "as_expected": False, "exit_code": 3, "reason": reason}
+                )
             known = results.get(place.number)
             if known is None or (known[1].as_expected and not result.as_expected):
                 results[place.number] = (folder.name, result)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from chaoskit.errors import InputError
+from chaoskit.evidence.manifest import check
 from chaoskit.evidence.stored_run import StoredRun, load_stored_run
 from chaoskit.judge import EXIT_CODES
 from chaoskit.judge.comparison import METHOD, Comparison, compare, values_of
@@ -27,9 +28,15 @@ def compare_runs(runs: Sequence[Path], baseline: Sequence[Path]) -> int:
             raise InputError("compare: one run alone; name another, or earlier ones with --baseline")
         print(side_by_side(new))
         return 0
-    found = compare([load_stored_run(folder) for folder in baseline], new)
+    found = compare([load_stored_run(folder) for folder in baseline], new, _altered([*baseline, *runs]))
     print(_told(found))
     return {"worse": 1, "no worse": 0, "not comparable": EXIT_CODES["unknown"]}[found.outcome]
+
+
+def _altered(folders: Sequence[Path]) -> list[str]:
+    """Runs whose files are no longer the ones that were judged; what they say compares nothing."""
+    found = [(folder, check(folder)) for folder in folders]
+    return [f"{folder}: altered: {one.problems[0]}" for folder, one in found if one.standing == "altered"]
 
 
 def side_by_side(runs: Sequence[StoredRun]) -> str:

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from chaoskit import pipeline, registry, series, spec
 from chaoskit.cli.live import watch
 from chaoskit.errors import InputError
-from chaoskit.evidence.manifest import head_of, parse_head
+from chaoskit.evidence.manifest import parse_head, vouched_head
 from chaoskit.judge import EXIT_CODES, EXIT_INTERRUPTED, GRAVEST_FIRST
 from chaoskit.judge.series import in_words
 from chaoskit.model.plain_text import one_line
@@ -90,7 +90,11 @@ def report_run(folder: Path) -> int:
     """Print the scorecard of result.json as it stands; of a series' file, what its runs came to."""
     if folder.name.endswith(series.SUFFIX):
         return show_series(folder)
-    show(load_result(folder), folder, head_of(folder))
+    result = load_result(folder)
+    head = vouched_head(folder)
+    show(result, folder, head)
+    if head is None:
+        print(one_line(f"NOT VOUCHED FOR: see what `chaoskit verify {as_typed(folder)}` says"))
     return 0
 
 

@@ -68,6 +68,12 @@ def head_of(folder: Path) -> str | None:
         return None
 
 
+def vouched_head(folder: Path) -> str | None:
+    """The head of a folder whose files are still the ones it vouches for; None if they are not, or it has none."""
+    found = check(folder)
+    return None if found.standing == "altered" else found.head
+
+
 def parse_head(text: str) -> str:
     """A head as a person may have copied it. Raises InputError for anything but 64 hex digits."""
     head = text.strip().lower()

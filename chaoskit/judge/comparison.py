@@ -23,6 +23,7 @@ COMPARABLE: Mapping[str, Callable[[StoredRun], object]] = {
     "fidelity": lambda run: run.fidelity,
     "plan": lambda run: run.plan_digest,
     "pace": lambda run: run.plan.pace,
+    "control": lambda run: [note for note in run.plan.notes if note.startswith("CONTROL: ")],
 }
 """What must be the same in every run of both sides."""
 
@@ -39,10 +40,15 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
 
-def compare(baseline: Sequence[StoredRun], new: Sequence[StoredRun]) -> Comparison:
-    """Compare `new` with `baseline`; every run counts, the ones without an answer too."""
+def compare(
+    baseline: Sequence[StoredRun], new: Sequence[StoredRun], altered: Sequence[str] = ()
+) -> Comparison:
+    """Compare `new` with `baseline`; every run counts, the ones without an answer too.
+
+    `altered`: what is known of runs that are not the ones that were judged; with any, nothing is comparable.
+    """
     names = tuple(run.result.run for run in baseline), tuple(run.result.run for run in new)
-    if reasons := _incomparable(baseline, new):
+    if reasons := [*altered, *_incomparable(baseline, new)]:
         return Comparison("not comparable", *names, reasons=tuple(reasons))
     found = shifts([values_of(run) for run in baseline], [values_of(run) for run in new])
     unanswered = [run.result.run for run in (*baseline, *new) if _unanswered(run)]

@@ -69,14 +69,15 @@ def without_recovery(plan: Plan, control: Control, proven_upper_ns: int) -> Plan
     limit = Duration.of_ns(max(LIMIT_FACTOR * proven_upper_ns, LIMIT_MIN_NS))
     hold = max((criterion.hold_ns for criterion in plan.criteria.values()), default=0)
     lasting = span_ns(plan.steps)
-    made = _noted(plan, control, f", judged against an rto of {limit} (3 × the proven run, at least 10 s)")
-    return made.model_copy(
-        update={
-            "drill": with_limit(plan.drill, limit),
-            # Longer than the limit by what the bounds of the last probes may take away from it.
-            "deadline": Duration.of_ns(lasting + limit.ns + hold + _VACUOUS_NS),
-        }
-    )
+    # Longer than the limit by what the bounds of the last probes may take away from it.
+    deadline = Duration.of_ns(lasting + limit.ns + hold + _VACUOUS_NS)
+    told = f", judged against an rto of {limit} (3 × the proven run, at least 10 s)"
+    drill = with_limit(plan.drill, limit)
+    if drill.abort is not None and drill.abort.for_.ns < deadline.ns:
+        # Its guard would end the run for what the control is there to show; the deadline ends it soon enough.
+        drill = drill.model_copy(update={"abort": drill.abort.model_copy(update={"for_": deadline})})
+        told += f", its abort guard after {deadline}"
+    return _noted(plan, control, told).model_copy(update={"drill": drill, "deadline": deadline})
 
 
 def with_limit(drill: Drill, limit: Duration) -> Drill:

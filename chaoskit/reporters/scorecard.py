@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from chaoskit.registry import register
 
 _DETAILS_SHOWN = 20
 _EVENTS_SHOWN = 8
+_MORE_REASONS = re.compile(r" \(and \d+ more reasons\)$")
 _LINES_SHOWN = 30
 _CELL_MAX = 60
 _WALL_S_MIN = 0.05
@@ -34,7 +36,7 @@ class Scorecard:
         Whatever a name, a key or a log line holds, nothing in it drives a terminal or forges a line.
         """
         parts = [self._table(result), self._headline(result, folder)]
-        parts.append("\n".join(self._verdict(verdict) for verdict in result.verdicts))
+        parts.append("\n".join(self._verdict(verdict, _void(result)) for verdict in result.verdicts))
         parts.append(_titled("worth an engineer's time:", (self._finding(one) for one in result.findings)))
         parts.append(_titled("to be read with it:", (f"  · {one_line(note)}" for note in result.notes)))
         parts.append(_titled("what stood for what:", self._fidelity(result)))
@@ -62,11 +64,16 @@ class Scorecard:
         line = f"{one_line(result.drill)}: {result.outcome}{expected}{machine} · {one_line(folder)}"
         return f"{line}\n{one_line(result.reason)}" if result.reason else line
 
-    def _verdict(self, verdict: Verdict) -> str:
+    def _verdict(self, verdict: Verdict, void: str) -> str:
+        reason = verdict.reason
+        if reason.startswith(
+            void
+        ):  # the headline has told why; what it would have been is this verdict's own
+            reason = f"void, for the reason above{reason.removeprefix(void)}"
         numbers = ", ".join(map(str, verdict.events[:_EVENTS_SHOWN]))
         more = ", …" if len(verdict.events) > _EVENTS_SHOWN else ""
         cited = f" [event{'s' if len(verdict.events) > 1 else ''} {numbers}{more}]" if verdict.events else ""
-        lines = [f"  {verdict.outcome:<8} {one_line(verdict.name)}: {one_line(verdict.reason)}{cited}"]
+        lines = [f"  {verdict.outcome:<8} {one_line(verdict.name)}: {one_line(reason)}{cited}"]
         shown = verdict.details[:_DETAILS_SHOWN]
         lines += [f"{'':11}{one_line(detail)}" for detail in shown]
         if len(verdict.details) > len(shown):
@@ -89,6 +96,11 @@ class Scorecard:
         for (kind, what, version), names in services.items():
             said = f"; it says it is {one_line(version)}" if version else ""
             yield f"  · {one_line(', '.join(names))}: {one_line(kind)}, {one_line(what)}{said}"
+
+
+def _void(result: Result) -> str:
+    """How the reasons of a void run's verdicts begin."""
+    return f"void: {_MORE_REASONS.sub('', result.reason)}"
 
 
 def _titled(title: str, lines: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from chaoskit.errors import InputError
 from chaoskit.evidence.chain import ChainWriter, canonical
-from chaoskit.evidence.manifest import MANIFEST, check, parse_head, write_manifest
+from chaoskit.evidence.manifest import MANIFEST, check, parse_head, vouched_head, write_manifest
 from chaoskit.evidence.seal import seal_files
 
 
@@ -159,3 +159,10 @@ def test_folder_without_a_manifest_is_not_vouched_for(run: Path) -> None:
     assert check(run).standing == "altered"
     with pytest.raises(InputError, match="no such folder"):
         check(run / "nowhere")
+
+
+def test_head_vouches_for_nothing_once_a_file_has_changed(run: Path) -> None:
+    head = write_manifest(run)
+    assert vouched_head(run) == head
+    (run / "result.json").write_text(json.dumps({"outcome": "fail"}))
+    assert vouched_head(run) is None

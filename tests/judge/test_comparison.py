@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from chaoskit import pipeline
 from chaoskit.cli.app import run_app
+from chaoskit.evidence.manifest import head_of
 from chaoskit.evidence.stored_run import StoredRun, load_stored_run
 from chaoskit.judge.comparison import UNANSWERED, compare, values_of
 from chaoskit.model.measurement import Interval
@@ -106,6 +108,34 @@ def test_runs_that_differ_in_what_decides_the_numbers_are_not_comparable(judged:
     found = compare(copies(run, USUAL, "old"), copies(other, USUAL, "new"))
     assert found.outcome == "not comparable"
     assert any(what in reason for reason in found.reasons)
+
+
+def test_run_that_was_altered_or_is_a_control_is_not_comparable(judged: Path, tmp_path: Path) -> None:
+    run = load_stored_run(judged)
+    control = replace(run, plan=run.plan.model_copy(update={"notes": ("CONTROL: kill not armed",)}))
+    assert "control" in compare(copies(run, USUAL, "old"), copies(control, USUAL, "new")).reasons[0]
+    edited = Path(shutil.copytree(judged, tmp_path / "edited"))
+    edited.joinpath("measurements.json").write_text(judged.joinpath("measurements.json").read_text() + " ")
+    assert run_app(["compare", str(edited), "--baseline", str(judged)]) == 3
+
+
+def test_altered_run_is_named_and_shows_no_head(
+    judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = head_of(judged)
+    assert run_app(["report", str(judged)]) == 0
+    assert str(head) in capsys.readouterr().out
+    edited = Path(shutil.copytree(judged, tmp_path / "edited"))
+    text = edited.joinpath("result.json").read_text().replace("transfer", "transfers")
+    edited.joinpath("result.json").write_text(text)
+    run_app(["report", str(edited)])
+    shown = capsys.readouterr().out
+    assert str(head) not in shown
+    assert "NOT VOUCHED FOR" in shown
+    run_app(["compare", str(edited), "--baseline", str(judged)])
+    assert "edited: altered: result.json" in capsys.readouterr().out
+    run_app(["judge", str(edited)])
+    assert str(head) not in capsys.readouterr().out
 
 
 def test_too_few_runs_and_the_same_run_twice_are_not_comparable(judged: Path) -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from chaoskit.judge.controls import judge_as_written, judge_disarmed, judge_left_out
+from chaoskit.judge.controls import judge_as_written, judge_disarmed, judge_left_out, unfelt_faults
+from chaoskit.model.measurement import (
+    Clocks,
+    FaultMeasure,
+    Interval,
+    JourneyMeasure,
+    LossMeasure,
+    LostOperation,
+    Measurements,
+    Outage,
+)
 from chaoskit.model.verdict import Outcome, Result, Verdict
 
 
@@ -41,6 +51,66 @@ def test_drill_must_come_out_as_written() -> None:
 )
 def test_without_its_fault_only_unknown_is_right(outcome: Outcome, proven: bool) -> None:
     assert judge_disarmed("kill not armed", result(outcome)).proven is proven
+
+
+def measured(bad_s: float = 0.0, lost: int = 0) -> Measurements:
+    """One journey that was bad for so long after a kill."""
+    outage = Outage(
+        first_bad=0,
+        last_bad=0,
+        last_good_before=0,
+        first_good_after=0,
+        duration=Interval(lo=round(bad_s * 1e9), hi=None),
+    )
+    journey = JourneyMeasure(
+        journey="visit",
+        scheduled=9,
+        good=9,
+        ok=9,
+        failed=0,
+        unknown=0,
+        good_ratio=1.0,
+        latency_ms={},
+        never_bad=not bad_s,
+        outages=(outage,) if bad_s else (),
+        started_by=("kill",) if bad_s else (),
+        probe_period=10**8,
+    )
+    gone = LostOperation(key="k", journey="visit", amount=1, currency="CNY", sent=1, done=2)
+    loss = LossMeasure(books="b", survivor="db", acknowledged=9, lost=(gone,) * lost)
+    kill = FaultMeasure(
+        step="kill", name="process.kill", target="db", lo=1, hi=2, witness="w", exercised=True
+    )
+    return Measurements(
+        run="r", faults=(kill,), journeys={"visit": journey}, losses={"b": loss}, clocks=Clocks()
+    )
+
+
+def test_drill_that_no_customer_felt_and_that_ends_nothing_is_not_proven() -> None:
+    passed = result("pass", True)
+    unfelt = judge_as_written(passed, measured(), left_out=False)
+    assert not unfelt.proven
+    assert "no customer felt process.kill on db" in unfelt.reason
+    assert judge_as_written(passed, measured(), left_out=True).proven  # then a control shows it
+    assert judge_as_written(passed, measured(bad_s=2), left_out=False).proven
+    assert judge_as_written(passed, measured(lost=1), left_out=False).proven
+    checked = result("fail", True, **{"books-balance": "fail"})
+    assert judge_as_written(checked, measured(), left_out=False).proven
+
+
+def test_faults_that_started_nobody_s_clock_are_named() -> None:
+    assert [fault.step for fault in unfelt_faults(measured())] == ["kill"]
+    assert unfelt_faults(measured(bad_s=1)) == ()
+
+
+def test_customers_who_are_as_badly_off_without_the_fault_prove_nothing() -> None:
+    void = result("unknown")
+    assert judge_disarmed("kill not armed", void, measured(), measured(bad_s=3)).proven
+    assert judge_disarmed("kill not armed", void, measured(bad_s=1), measured(bad_s=3)).proven
+    same = judge_disarmed("kill not armed", void, measured(bad_s=2), measured(bad_s=3))
+    assert not same.proven
+    assert "without the fault as well" in same.reason
+    assert judge_disarmed("kill not armed", void, measured(), measured()).proven
 
 
 @pytest.mark.parametrize("outcome", ["pass", "unknown", "aborted"])

@@ -10,6 +10,9 @@ import pytest
 from chaoskit import series
 from chaoskit.cli.app import run_app
 from chaoskit.errors import InputError
+from chaoskit.evidence.chain import ChainWriter
+from chaoskit.evidence.manifest import write_manifest
+from chaoskit.evidence.seal import seal_files
 from chaoskit.judge.series import in_words, judge_series
 from chaoskit.model.series import Place, SeriesFile
 from chaoskit.model.verdict import Outcome, Result
@@ -45,7 +48,11 @@ def publish(reports: Path, number: int, outcome: Outcome, folder: str | None = N
     place.mkdir()
     plan = plan_for(drill()).model_copy(update={"series": Place(series=ASKED.series, number=number, runs=5)})
     (place / "plan.json").write_text(plan.model_dump_json())
+    with ChainWriter(place / "events.jsonl") as chain:
+        chain.append(1, "run.begin", {"run": "r"})
+        chain.append(2, "seal", {"files": seal_files(place)})
     (place / "result.json").write_text(result(outcome).model_dump_json())
+    write_manifest(place)
 
 
 @pytest.fixture
@@ -84,6 +91,14 @@ def test_run_that_was_made_again_does_not_replace_a_bad_one(reports: Path) -> No
     publish(reports, 1, "pass", "better")
     publish(reports, 1, "fail", "a-worse")
     assert series.read(reports / "primary-crash.series.json").runs[0].outcome == "fail"
+
+
+def test_run_that_was_altered_after_it_was_judged_meets_nothing(reports: Path) -> None:
+    publish(reports, 1, "fail")
+    (reports / "run-1" / "result.json").write_text(result("pass").model_dump_json())
+    (run, *_) = series.read(reports / "primary-crash.series.json").runs
+    assert (run.outcome, run.as_expected) == ("unknown", False)
+    assert "altered" in run.reason
 
 
 def test_folder_of_another_series_and_rubbish_beside_it_count_for_nothing(reports: Path) -> None:

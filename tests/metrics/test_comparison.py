@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,46 +14,45 @@ from hypothesis import strategies as st
 
 from chaoskit.metrics.comparison import ALPHA, miss_bound, shifts, smallest_p
 
-RUNS = 10
 TRIALS = 200
-RTA_S, RTA_SPREAD, PERIOD_S = 0.55, 0.10, 0.1
-"""The flagship on two cores: median, relative spread of the truth, and the prober's period."""
+SAMPLE = json.loads((Path(__file__).parent / "samples" / "flagship_local.json").read_text("utf-8"))
+"""Seventy-six runs of the flagship as they were measured: its own spread, with the long tail of a machine in use."""
+RUNS = 20
+"""What a side needs at that spread: with ten, 113 of 200 failovers that take 30 % longer are found, with 18, 191."""
+
+Metrics = Mapping[str, float]
 
 
-def staged_run(generator: np.random.Generator, slower: float = 1.0) -> Mapping[str, float]:
-    """The metrics of one run: three journeys hurt by one failover, seen by probers of random phase."""
-    outage = RTA_S * slower * float(generator.lognormal(0.0, RTA_SPREAD))
-    run = {}
-    for journey in ("transfer", "balance", "history"):
-        phase = float(generator.random())
-        run[f"{journey}.rta"] = (math.ceil(outage / PERIOD_S - phase) + phase) * PERIOD_S
-        run[f"{journey}.bad"] = outage / 15 + float(generator.normal(0, 0.002))
-    run["detection"] = 0.25 + 0.1 * float(generator.random())
-    run["ledger.lost"] = 0.0
-    run["unanswered"] = 0.0
-    return run
+def measured_runs() -> list[Metrics]:
+    return [dict(zip(SAMPLE["metrics"], run, strict=True)) for run in SAMPLE["runs"]]
 
 
-def flagged(baseline: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]]) -> bool:
+def slower(run: Metrics, factor: float) -> Metrics:
+    """The run with a failover that takes so much longer, and nothing else changed."""
+    return {name: value * factor if name.endswith(".rta, s") else value for name, value in run.items()}
+
+
+def two_sides(seed: int) -> tuple[list[Metrics], list[Metrics]]:
+    """Two sides of RUNS runs each, no run on both."""
+    runs = measured_runs()
+    drawn = np.random.default_rng(seed).permutation(len(runs))[: 2 * RUNS]
+    return [runs[n] for n in drawn[:RUNS]], [runs[n] for n in drawn[RUNS:]]
+
+
+def flagged(baseline: Sequence[Metrics], new: Sequence[Metrics]) -> bool:
     return any(shift.flagged for shift in shifts(baseline, new))
 
 
 def test_comparisons_of_equals_are_flagged_in_at_most_ten_of_two_hundred() -> None:
-    generator = np.random.default_rng(1)
-    alarms = sum(
-        flagged(*([staged_run(generator) for _ in range(RUNS)] for _ in range(2))) for _ in range(TRIALS)
-    )
-    assert alarms <= 10
+    assert sum(flagged(*two_sides(seed)) for seed in range(TRIALS)) <= 10
 
 
 def test_failover_that_is_a_third_slower_is_found_in_nine_of_ten_comparisons() -> None:
-    generator = np.random.default_rng(2)
     found = 0
-    for _ in range(TRIALS):
-        baseline = [staged_run(generator) for _ in range(RUNS)]
-        slower = [staged_run(generator, slower=1.3) for _ in range(RUNS)]
-        told = {shift.metric: shift for shift in shifts(baseline, slower)}
-        found += any(told[f"{journey}.rta"].flagged for journey in ("transfer", "balance", "history"))
+    for seed in range(TRIALS):
+        baseline, new = two_sides(1000 + seed)
+        told = shifts(baseline, [slower(run, 1.3) for run in new])
+        found += any(shift.flagged and shift.worse for shift in told if shift.metric.endswith(".rta, s"))
     assert found >= 180
 
 

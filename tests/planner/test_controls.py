@@ -76,3 +76,14 @@ def test_disarmed_run_changes_nothing_but_how_long_it_waits() -> None:
     assert made.model_copy(update={"notes": plan.notes, "deadline": plan.deadline}) == plan
     assert plan.criteria["transfer"].hold_ns < made.deadline.ns <= plan.deadline.ns
     assert "not armed" in made.notes[0]
+
+
+def test_guard_of_the_drill_does_not_end_what_the_control_is_there_to_show() -> None:
+    plan = plan_with(KILL, PROMOTE, abort={"if": "success < 1%", "for": "5s"})
+    (left_out,) = (control for control in controls_of(plan) if control.kind == "leave-out")
+    made = without_recovery(plan, left_out, 4 * S)
+    assert made.drill.abort is not None
+    assert made.drill.abort.for_ == made.deadline
+    assert "its abort guard after" in made.notes[0]
+    longer = plan_with(KILL, PROMOTE, abort={"if": "success < 1%", "for": "1h"})
+    assert without_recovery(longer, left_out, 4 * S).drill.abort == longer.drill.abort
