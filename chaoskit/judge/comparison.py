@@ -12,6 +12,8 @@ from chaoskit.metrics.comparison import ALPHA, MetricShift, shifts, smallest_p
 from chaoskit.model.measurement import Interval
 
 UNANSWERED = "runs without an answer"
+LACKING_SHARE = 5
+"""Of so many runs one may lack a metric; with more of them missing, that nothing is flagged says nothing."""
 METHOD = (
     "ranks per metric, the labels of whole runs shuffled, the largest difference over all metrics as the yardstick "
     f"(Westfall and Young, maxT); when nothing has changed, any flag at all is raised in at most {ALPHA:.1%} of "
@@ -50,16 +52,40 @@ def compare(
     names = tuple(run.result.run for run in baseline), tuple(run.result.run for run in new)
     if reasons := [*altered, *_incomparable(baseline, new)]:
         return Comparison("not comparable", *names, reasons=tuple(reasons))
-    found = shifts([values_of(run) for run in baseline], [values_of(run) for run in new])
+    values = [values_of(run) for run in baseline], [values_of(run) for run in new]
+    found = shifts(*values)
     unanswered = [run.result.run for run in (*baseline, *new) if _unanswered(run)]
     notes = [f"without an answer, and counted as such: {', '.join(unanswered)}"] if unanswered else []
-    left_out = sorted(
-        {name for run in (*baseline, *new) for name in values_of(run)} - {shift.metric for shift in found}
-    )
-    if left_out:
-        notes.append(f"not compared, because not every run has them: {', '.join(left_out)}")
-    worse = any(shift.flagged and shift.worse for shift in found)
-    return Comparison("worse" if worse else "no worse", *names, found, notes=tuple(notes))
+    for shift in found:
+        if told := _lacking(shift.metric, (baseline, values[0]), (new, values[1])):
+            notes.append(told)
+    if any(shift.flagged and shift.worse for shift in found):
+        return Comparison("worse", *names, found, notes=tuple(notes))
+    # A slower side is as slow as the baseline's broken runs make it look: nobody may call that no worse.
+    if reasons := _too_few(found, values[0], "the baseline") + _too_few(found, values[1], "the new runs"):
+        return Comparison("not comparable", *names, found, tuple(reasons), tuple(notes))
+    return Comparison("no worse", *names, found, notes=tuple(notes))
+
+
+def _lacking(metric: str, *sides: tuple[Sequence[StoredRun], Sequence[Mapping[str, float]]]) -> str:
+    """Which runs could not measure it; '' if all did."""
+    runs = [
+        run.result.run
+        for side, values in sides
+        for run, own in zip(side, values, strict=True)
+        if metric not in own
+    ]
+    return f"{metric}: not measured, and counted as the worst, in {', '.join(runs)}" if runs else ""
+
+
+def _too_few(found: Sequence[MetricShift], side: Sequence[Mapping[str, float]], what: str) -> list[str]:
+    """Metrics that too few runs of a side have for their ranks to say anything of the rest."""
+    most = len(side) // LACKING_SHARE
+    return [
+        f"{shift.metric}: {lacking} of {len(side)} of {what} could not measure it"
+        for shift in found
+        if (lacking := sum(shift.metric not in run for run in side)) > most
+    ]
 
 
 def values_of(run: StoredRun) -> dict[str, float]:

@@ -5,8 +5,9 @@
     new runs      ┘                 └ labels as they are ─► |z| of each metric ───────┘
 
 Ranks, because recovery times have long tails and a run that never recovered is only known to be slower than those that
-did. The labels of whole runs are shuffled, so that metrics which move together are not counted as many: Westfall and
-Young, Resampling-Based Multiple Testing, 1993 (single-step maxT).
+did. A run that lacks a metric which another has counts as the worst: to leave the metric out would let one broken run
+hide what the others show. The labels of whole runs are shuffled, so that metrics which move together are not counted as
+many: Westfall and Young, Resampling-Based Multiple Testing, 1993 (single-step maxT).
 """
 
 from __future__ import annotations
@@ -55,18 +56,16 @@ def smallest_p(baseline: int, new: int) -> float:
 def shifts(
     baseline: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]]
 ) -> tuple[MetricShift, ...]:
-    """Each metric that every run has, in the order of the first run.
+    """Each metric that any run has, in the order in which they are first met.
 
     Args:
-        baseline, new: a mapping a run, metric → value, larger is worse, inf for censored.
+        baseline, new: a mapping a run, metric → value, larger is worse, inf for censored; what is missing is inf.
     """
     runs = [*baseline, *new]
-    if not baseline or not new:
+    names = list(dict.fromkeys(name for run in runs for name in run))
+    if not baseline or not new or not names:
         return ()
-    names = [name for name in runs[0] if all(name in run for run in runs)]
-    if not names:
-        return ()
-    values = np.array([[run[name] for run in runs] for name in names], dtype=float)
+    values = np.array([[run.get(name, math.inf) for run in runs] for name in names], dtype=float)
     ranks = np.vstack([_standardised(row) for row in values])
     labels = _shuffled(len(baseline), len(new))
     largest = np.abs(ranks @ labels.T).max(axis=0)

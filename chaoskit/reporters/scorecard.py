@@ -64,11 +64,11 @@ class Scorecard:
         line = f"{one_line(result.drill)}: {result.outcome}{expected}{machine} · {one_line(folder)}"
         return f"{line}\n{one_line(result.reason)}" if result.reason else line
 
-    def _verdict(self, verdict: Verdict, void: str) -> str:
+    def _verdict(self, verdict: Verdict, void: str | None) -> str:
         reason = verdict.reason
-        if reason.startswith(
+        if void is not None and reason.startswith(
             void
-        ):  # the headline has told why; what it would have been is this verdict's own
+        ):  # told by the headline; what it would have been is this verdict's own
             reason = f"void, for the reason above{reason.removeprefix(void)}"
         numbers = ", ".join(map(str, verdict.events[:_EVENTS_SHOWN]))
         more = ", …" if len(verdict.events) > _EVENTS_SHOWN else ""
@@ -98,9 +98,9 @@ class Scorecard:
             yield f"  · {one_line(', '.join(names))}: {one_line(kind)}, {one_line(what)}{said}"
 
 
-def _void(result: Result) -> str:
-    """How the reasons of a void run's verdicts begin."""
-    return f"void: {_MORE_REASONS.sub('', result.reason)}"
+def _void(result: Result) -> str | None:
+    """How the reasons of a void run's verdicts begin; None where the headline tells no reason."""
+    return f"void: {_MORE_REASONS.sub('', result.reason)}" if result.reason else None
 
 
 def _titled(title: str, lines: Iterable[str]) -> str:

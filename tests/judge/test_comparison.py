@@ -83,15 +83,38 @@ def test_runs_without_an_answer_count_and_are_named(judged: Path) -> None:
     assert "new-4" in found.notes[0]
 
 
-def test_metric_that_a_run_could_not_measure_is_said_to_be_left_out(judged: Path) -> None:
-    run = load_stored_run(judged)
-    new = copies(run, USUAL, "new")
-    journeys = dict(new[0].measurements.journeys)
+def unmeasured(run: StoredRun) -> StoredRun:
+    """The run with a prober that was late where balance recovered."""
+    journeys = dict(run.measurements.journeys)
     journeys["balance"] = journeys["balance"].model_copy(update={"invalid": ("the prober was late",)})
-    new[0] = replace(new[0], measurements=new[0].measurements.model_copy(update={"journeys": journeys}))
-    found = compare(copies(run, USUAL, "old"), new)
-    assert any("balance.rta" in note for note in found.notes)
-    assert all(shift.metric != "balance.rta, s" for shift in found.shifts)
+    return replace(run, measurements=run.measurements.model_copy(update={"journeys": journeys}))
+
+
+def test_what_one_run_could_not_measure_is_told_and_hides_nothing_of_the_others(judged: Path) -> None:
+    run = load_stored_run(judged)
+    new = copies(run, [rta * 2 for rta in USUAL], "new")
+    found = compare(copies(run, USUAL, "old"), [unmeasured(new[0]), *new[1:]])
+    assert found.outcome == "worse"
+    assert "balance.rta, s" in [shift.metric for shift in found.shifts if shift.flagged]
+    assert any("balance.rta" in note and "new-0" in note for note in found.notes)
+    same = copies(run, USUAL, "same")
+    assert compare(copies(run, USUAL, "old"), [unmeasured(same[0]), *same[1:]]).outcome == "no worse"
+
+
+@pytest.mark.parametrize("broken", ["old", "new"])
+def test_nothing_flagged_says_nothing_when_many_runs_could_not_measure(judged: Path, broken: str) -> None:
+    run = load_stored_run(judged)
+    sides = {side: copies(run, USUAL, side) for side in ("old", "new")}
+    sides[broken][:2] = [unmeasured(one) for one in sides[broken][:2]]
+    found = compare(sides["old"], sides["new"])
+    assert found.outcome == "not comparable"
+    assert any("2 of 5" in reason and "balance.rta" in reason for reason in found.reasons)
+
+
+def test_recoveries_that_no_new_run_could_measure_are_worse(judged: Path) -> None:
+    run = load_stored_run(judged)
+    found = compare(copies(run, USUAL, "old"), [unmeasured(one) for one in copies(run, USUAL, "new")])
+    assert found.outcome == "worse"
 
 
 @pytest.mark.parametrize("what", ["machine", "fidelity", "plan", "seed", "runtime", "pace"])

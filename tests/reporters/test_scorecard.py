@@ -178,3 +178,16 @@ def test_other_scripts_are_shown_as_they_are() -> None:
     text = Scorecard().render(result(reason="转账 Überweisung перевод تحويل"), "报告/")
     assert "转账 Überweisung перевод تحويل" in text
     assert "报告/" in text
+
+
+def test_void_run_tells_its_reason_once_and_what_each_verdict_would_have_been() -> None:
+    why = "kill was not witnessed"
+    verdicts = tuple(
+        Verdict(name=name, outcome="unknown", reason=f"void: {why}; otherwise: {own}")
+        for name, own in (("transfer.rto", "recovered after 4 s"), ("transfer.lost", "0 of 9 lost"))
+    )
+    shown = Scorecard().render(result("unknown", reason=why, verdicts=verdicts), "reports/run/")
+    assert shown.count(why) == 1
+    assert "void, for the reason above; otherwise: recovered after 4 s" in shown
+    unexplained = Scorecard().render(result("unknown", reason="", verdicts=verdicts), "reports/run/")
+    assert unexplained.count(why) == 2
