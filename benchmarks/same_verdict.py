@@ -46,7 +46,7 @@ class Sample:
     fidelity: tuple[str, ...]
 
 
-def run_once(drill: str, runtime: str, seed: int, keep: Path | None) -> Sample:
+def run_once(drill: str, runtime: str, seed: int, keep: Path | None = None) -> Sample:
     """Run the drill as a user does; raises CalledProcessError when there is no result to read."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         reports = str(keep or scratch)

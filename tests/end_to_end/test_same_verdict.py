@@ -26,6 +26,7 @@ def test_each_once_on_docker(drill: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(tmp_path / "state"))
     run = same_verdict.run_once(drill, "docker", 7)
     assert run.as_expected, run
+    assert run.fault_ms is not None
     assert {name for name, outcome in run.verdicts if outcome != "pass"} == FAILS[drill]
     if drill == "ledger-primary-crash-unwatched":
         assert run.rta_s is not None
@@ -45,7 +46,7 @@ def test_ten_times_on_each_runtime() -> None:
 
 
 def sample(**verdicts: str) -> Sample:
-    return Sample("pass", True, tuple(sorted(verdicts.items())), (1.0, 1.2), 0, ())
+    return Sample("pass", True, tuple(sorted(verdicts.items())), (1.0, 1.2), 0, 20.0, ())
 
 
 def test_a_difference_is_told_with_its_numbers() -> None:
@@ -59,6 +60,7 @@ def test_a_difference_is_told_with_its_numbers() -> None:
 
 
 def test_the_table_has_a_median_and_a_spread() -> None:
-    rows = [Sample("pass", True, (), (upper - 0.2, upper), 0, ()) for upper in (1.5, 1.1, 4.0)]
+    measured = ((1.5, 20.0), (1.1, 31.0), (4.0, None))
+    rows = [Sample("pass", True, (), (upper - 0.2, upper), 0, fault, ()) for upper, fault in measured]
     row = same_verdict.row("crash", "docker", rows)
-    assert row == ("crash", "docker", "3 pass", "1.50", "1.10 – 4.00", "0.20", "0 – 0")
+    assert row == ("crash", "docker", "3 pass", "1.50", "1.10 – 4.00", "0.20", "26 – 31", "0 – 0")

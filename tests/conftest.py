@@ -1,0 +1,12 @@
+"""What every test relies on, however the tests were started."""
+
+from __future__ import annotations
+
+import signal
+
+# A shell that starts the tests in the background leaves SIGINT ignored, `nohup` SIGHUP, and children inherit that: the
+# commands under test would rightly not hear the signals that they are sent.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
