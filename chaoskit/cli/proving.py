@@ -11,6 +11,7 @@ from tabulate import tabulate
 from chaoskit import pipeline, proof, registry, spec
 from chaoskit.cli.live import watch
 from chaoskit.cli.running import as_typed
+from chaoskit.drill_files import drills_in
 from chaoskit.errors import InputError
 from chaoskit.model.plain_text import harmless, one_line
 from chaoskit.planner.controls import Control
@@ -72,19 +73,11 @@ def _drills(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = [one for one in sorted(path.rglob("*.yaml")) if _is_drill(one)]
+        inside = drills_in(path)
         if not inside:
-            raise InputError(f"{path}: no drill file (*.yaml with a key `drill:`) in this folder")
+            raise InputError(f"{path}: no drill file (YAML with a key `drill:`) in this folder")
         found += inside
     return list(dict.fromkeys(found))
-
-
-def _is_drill(path: Path) -> bool:
-    """Whether it has a line `drill:`; system and Compose files beside it have none."""
-    try:
-        return any(line.startswith("drill:") for line in path.read_text("utf-8", "replace").splitlines())
-    except OSError:
-        return True  # told when it is loaded
 
 
 def _seeded(loaded: spec.Loaded, seed: int | None) -> spec.Loaded:

@@ -6,7 +6,6 @@ test that asks for an estate.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -17,20 +16,6 @@ import pytest
 if TYPE_CHECKING:
     from chaoskit.pipeline import Run
     from chaoskit.testing import RunningEstate
-
-_DRILL_KEY = re.compile(rb"""^(?:\xef\xbb\xbf)?["']?drill["']?[ \t]*:""", re.MULTILINE)
-_SNIFFED_BYTES = 64 * 1024
-
-
-def looks_like_a_drill(path: Path) -> bool:
-    """Whether a YAML file has a top-level `drill:` key, broken or not; any other YAML file is left alone."""
-    try:
-        if not path.is_file():  # opening a pipe would wait for its writer
-            return False
-        with path.open("rb") as file:
-            return _DRILL_KEY.search(file.read(_SNIFFED_BYTES)) is not None
-    except OSError:
-        return False
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,7 +62,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect drill files, whatever their name."""
-    if file_path.suffix not in (".yaml", ".yml") or not looks_like_a_drill(file_path):
+    if file_path.suffix not in (".yaml", ".yml"):
+        return None
+    from chaoskit.drill_files import looks_like_a_drill
+
+    if not looks_like_a_drill(file_path):
         return None
     from chaoskit.pytest_plugin.items import DrillFile
 
