@@ -193,3 +193,11 @@ def test_an_error_of_our_own_is_unknown_and_reported(desk: Desk) -> None:
     text = report.read_text()
     assert "command: chaoskit catalogue" in text
     assert "Traceback (most recent call last)" in text
+
+
+def test_a_folder_without_a_drill_is_no_proof(desk: Desk) -> None:
+    empty = desk.folder / "empty"
+    empty.mkdir()
+    ended = desk.chaoskit("prove", empty)
+    assert ended.code == 2, ended.both
+    assert "no drill file" in ended.err
