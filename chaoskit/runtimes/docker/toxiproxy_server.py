@@ -284,6 +284,8 @@ class ToxiproxyServer:
         self, action: Callable[[], _Value], unblock: Callable[[], Awaitable[None]] | None
     ) -> _Value:
         doing = asyncio.ensure_future(self._in_thread(action))
+        # Whoever waits may be interrupted: the thread goes on, and its failure is then nobody's to hear.
+        doing.add_done_callback(lambda done: done.cancelled() or done.exception())
         while unblock is not None and not doing.done():
             await asyncio.wait({doing}, timeout=_DIAL_S)
             if not doing.done():
