@@ -26,7 +26,9 @@ _GONE_S = 20.0
 class Prepared:
     """What is started for a service: a recipe for each replica. `revived` if its restart policy brings it back.
 
-    `task` is one that others wait for to have ended well; it serves nobody. `ports` has the main one first.
+    `task` is one that others wait for to have ended well; it serves nobody. `ports` has the main one first. One
+    that is `called` has a link, a role or a protocol, and is waited for until it listens; of another one it is not
+    known whether its image's EXPOSE is ever used, and Compose would not ask either.
     """
 
     service: str
@@ -36,6 +38,7 @@ class Prepared:
     stop_grace_s: float
     task: bool = False
     revived: bool = False
+    called: bool = True
 
     @property
     def may_end(self) -> bool:
@@ -165,7 +168,8 @@ class DockerLifecycle:
 
     async def _until_ready(self, prepared: Prepared, replica: Replica) -> None:
         if prepared.health is None:
-            await self._unless_ended(prepared, replica, replica.listening.wait())
+            if prepared.called:
+                await self._unless_ended(prepared, replica, replica.listening.wait())
             return
         check = health.until_healthy(
             self._engine, prepared.service, replica.id, prepared.health, replica.listening

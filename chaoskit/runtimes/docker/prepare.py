@@ -97,6 +97,15 @@ def prepare(
         service.stop_grace.s,
         is_task(system, service.name),
         compose.restart.name in _REVIVING,
+        _is_called(system, service.name),
+    )
+
+
+def _is_called(system: System, service: str) -> bool:
+    return (
+        any(link.callee == service for link in system.links)
+        or system.role_of(service) is not None
+        or service in system.speaks
     )
 
 

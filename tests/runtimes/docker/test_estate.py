@@ -284,6 +284,17 @@ async def test_a_mistaken_port_is_told_beside_the_right_one(
 
 
 @in_a_loop
+async def test_a_service_that_nobody_calls_need_not_listen_on_its_port(
+    tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "START_S", 5.0)
+    worker = web(expose=["8081"], healthcheck={"disable": True})
+    waits = {"depends_on": {"worker": {"condition": "service_started"}}}
+    async with provision(plan_of(tmp_path / "it", {"app": web(**waits), "worker": worker})) as estate:
+        assert estate.containers("worker")
+
+
+@in_a_loop
 async def test_everything_is_removed_though_its_links_cannot_be_ended(
     tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
