@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes import heal as host
+from chaoskit.scratch import remove_abandoned
 
 
 def heal() -> list[str]:
@@ -12,8 +13,8 @@ def heal() -> list[str]:
 
 
 def clean() -> list[str]:
-    """`heal`, and forget dead runs' state, also of those whose engine is no more."""
-    return [*host.clean(), *_sweep(forget=True)]
+    """`heal`, and forget dead runs' state and scratch, also of those whose engine is no more."""
+    return [*host.clean(), *remove_abandoned(), *_sweep(forget=True)]
 
 
 def _sweep(forget: bool) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from pydantic_core import to_json
 
 from chaoskit.conductor.journal import JournalReader
 from chaoskit.model.history import Operation
+from chaoskit.scratch import scratch
 
 COLUMNS = {
     "key": "VARCHAR",
@@ -42,8 +42,8 @@ def quoted(path: Path) -> str:
 def write_parquet(operations: Iterable[Operation], target: Path) -> None:
     """Write operations as one Parquet file, atomically; its footer comes last, so a killed writer leaves nothing."""
     spec = ", ".join(f"'{name}': '{kind}'" for name, kind in COLUMNS.items())
-    with tempfile.TemporaryDirectory(prefix="chaoskit-operations-") as scratch:
-        lines = Path(scratch) / "operations.jsonl"
+    with scratch("operations") as folder:
+        lines = folder / "operations.jsonl"
         with lines.open("wb") as file:
             for operation in operations:
                 file.write(to_json(operation, by_alias=False) + b"\n")

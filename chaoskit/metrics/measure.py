@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from chaoskit.metrics.arrivals import arrivals_of
 from chaoskit.metrics.availability import availability_of
 from chaoskit.metrics.backlog import backlog_drained
@@ -26,6 +23,7 @@ from chaoskit.model.measurement import (
     LossMeasure,
     Measurements,
 )
+from chaoskit.scratch import scratch
 
 SUSPEND_NOISE_NS = 50_000_000
 """The two clocks are read one after the other; a difference below this is no suspend."""
@@ -181,13 +179,13 @@ def _books(
     if not wanted:
         return losses, measures
     answered = [r.done for r in timeline.responses if r.done is not None]
-    with tempfile.TemporaryDirectory(prefix="chaoskit-measure-") as scratch:
-        asked = Path(scratch) / "asked.jsonl"
+    with scratch("measure") as folder:
+        asked = folder / "asked.jsonl"
         write_lines(history.operations, asked, ("key", "sent"))
         for books in wanted:
-            own = Path(scratch) / "own.jsonl"
+            own = folder / "own.jsonl"
             write_lines((o for o in history.operations if journeys.get(o.journey) == books), own)
-            reads = Path(scratch) / "reads.jsonl"
+            reads = folder / "reads.jsonl"
             write_reads(history.operations, history.plan.system, books, reads)
             loss, measures[books] = measure_books(
                 books,

@@ -10,7 +10,6 @@ The SQL files are package data and can be run by hand against a run folder. Memo
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -21,6 +20,7 @@ import duckdb
 
 from chaoskit.metrics.operations_file import relation
 from chaoskit.model.measurement import Violation
+from chaoskit.scratch import scratch
 
 MEMORY = "1GB"
 CASES_MAX = 10_000
@@ -99,22 +99,22 @@ def ledger(operations: Path, books: Path, asked: Path | None = None) -> Iterator
     `operations` is ops.parquet or what `operations_file.write_lines` wrote; `asked` the operations of all journeys, so
     that a transaction can be known to be nobody's, default `operations`. Raises BooksUnreadable.
     """
-    with tempfile.TemporaryDirectory(prefix="chaoskit-reconcile-") as scratch:
+    with scratch("reconcile") as folder:
         # Through links, because DuckDB would take '[', '*' and '?' in a folder's name for a pattern.
         asked = asked or operations
         links = {"books": books, f"own{operations.suffix}": operations, f"asked{asked.suffix}": asked}
         for name, target in links.items():
-            (Path(scratch) / name).symlink_to(target.resolve())
-        own, all_asked = (relation(Path(scratch) / name) for name in list(links)[1:])
-        with duckdb.connect(config=_settings(scratch)) as base:
+            (folder / name).symlink_to(target.resolve())
+        own, all_asked = (relation(folder / name) for name in list(links)[1:])
+        with duckdb.connect(config=_settings(str(folder))) as base:
             try:
-                _prepare(base, Path(scratch) / "books", own, all_asked)
+                _prepare(base, folder / "books", own, all_asked)
             except duckdb.Error as error:
-                raise BooksUnreadable(_plain(error, scratch)) from error
+                raise BooksUnreadable(_plain(error, str(folder))) from error
             try:
                 yield base
             except duckdb.Error as error:
-                raise BooksUnreadable(_plain(error, scratch)) from error
+                raise BooksUnreadable(_plain(error, str(folder))) from error
 
 
 def violations(base: duckdb.DuckDBPyConnection) -> tuple[Violation, ...]:

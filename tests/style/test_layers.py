@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "quantity": set(),
     "errors": set(),
     "clock": set(),
+    "scratch": set(),
     "model": {"model", "quantity", "errors"},
     "registry": {"registry", "errors"},
     "engines": {"engines", "model", "quantity", "errors", "clock"},
@@ -28,8 +29,8 @@ ALLOWED: dict[str, set[str]] = {
         if name not in ("checks",)
     },
     "checks": {"checks", "model", "engines", "metrics", "registry", "quantity", "errors", "clock"},
-    "evidence": {"evidence", "model", "conductor", "quantity", "errors", "clock"},
-    "metrics": {"metrics", "model", "quantity", "errors", "clock"},
+    "evidence": {"evidence", "model", "conductor", "quantity", "errors", "clock", "scratch"},
+    "metrics": {"metrics", "model", "quantity", "errors", "clock", "scratch"},
     "spec": {"spec", "registry", "model", "quantity", "errors"},
     "planner": {"planner", "spec", "registry", "model", "quantity", "errors"},
     "testing": {
