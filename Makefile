@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 DRILL ?= drills/server/ledger-primary-crash.yaml
 
-.PHONY: help set-up set-up-docker drill test test-local lint slow bench known-outages pins clean
+.PHONY: help set-up set-up-docker drill test test-local lint slow bench known-outages sick-banks pins clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,11 @@ slow: set-up ## what runs long: 200 kills on each runtime, 100 known outages, 30
 known-outages: set-up ## 100 real outages of known length and 1,000 under simulated time: the intervals must contain them
 	@$(PY) tests/known_outages/trials.py --trials 100
 	@$(PY) -m tests.known_outages.simulated --trials 1000
+
+SEEDS ?= 2
+HEALTHY ?= 10
+sick-banks: set-up ## banks with one bug each must be caught by the named check, by key: make sick-banks SEEDS=10 HEALTHY=50
+	@$(PY) -m tests.sick_banks --seeds $(SEEDS) --healthy $(HEALTHY)
 
 bench: set-up ## every benchmark, ratios measured in one run
 	@scripts/get-toxiproxy

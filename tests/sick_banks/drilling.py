@@ -1,0 +1,111 @@
+"""Runs a bank, sick or healthy, through a drill by the real command, and says whether it was caught as it must be."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.sick_banks.loading import Caught, SickBank, make
+
+WITHIN_S = 420
+"""One run, waiting for other measurements on this machine included."""
+_KEY = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_WORDS = {
+    "lost": "lost: ",
+    "one-legged": "giving and",
+    "unasked": "which nobody sent",
+    "doubled": " transactions",
+    "refused-but-posted": " was refused, and posted",
+    "amount-differs": ": asked for ",
+    "parties-differ": ": posted from ",
+    "payload-differs": "another payload was posted",
+    "dangling-hold": " is still reserved",
+    "stale-read": " is as of entry ",
+    "wrong-read": " was shown as ",
+}
+"""How each kind of case reads in a verdict's details."""
+
+Answer = Literal["caught", "missed", "unknown"]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run: how it came out as a whole, what failed or was unknown, and of a sick bank whether it was caught.
+
+    `cases` and `key`: how many cases of the named kind the named check listed, and the first one's key, which is one
+    that a customer of this run sent.
+    """
+
+    outcome: str
+    failed: tuple[str, ...]
+    unknown: tuple[str, ...]
+    reason: str
+    answer: Answer | None = None
+    cases: int = 0
+    key: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        return self.outcome == "pass" and not self.failed and not self.unknown
+
+
+def run(bank: SickBank | None, drill: str, seed: int, keep: Path | None = None) -> Ran:
+    """Make the bank, drill it once, and read what the run folder says; raises CalledProcessError without a result."""
+    with tempfile.TemporaryDirectory(prefix="chaoskit-sick-", ignore_cleanup_errors=True) as scratch:
+        drills = make(bank, Path(scratch))
+        reports = keep or Path(scratch) / "reports"
+        argv = [sys.executable, "-m", "chaoskit", "run", str(drills / drill)]
+        argv += ["--seed", str(seed), "--reports", str(reports)]
+        before = set(reports.glob("*/result.json"))
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=WITHIN_S)
+        new = set(reports.glob("*/result.json")) - before
+        if len(new) != 1:
+            print(done.stdout[-4000:], done.stderr[-4000:], file=sys.stderr)
+            raise subprocess.CalledProcessError(done.returncode or 1, argv)
+        return read(new.pop(), bank.caught if bank else None)
+
+
+def read(path: Path, caught: Caught | None) -> Ran:
+    """What a run's result says; of a sick bank's, whether it was caught by its named check with a key of this run.
+
+    Only a run that failed as a whole counts: unknown is no answer, also when the named check did see something.
+    """
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    verdicts = {one["name"]: one for one in result["verdicts"]}
+    ran = Ran(
+        result["outcome"],
+        tuple(name for name, one in verdicts.items() if one["outcome"] == "fail"),
+        tuple(name for name, one in verdicts.items() if one["outcome"] == "unknown"),
+        result["reason"],
+    )
+    if caught is None:
+        return ran
+    named = verdicts.get(caught.check, {"outcome": "unknown", "details": ()})
+    words = _WORDS[caught.by]
+    cases = [case for case in named["details"] if words in case] if named["outcome"] == "fail" else []
+    keys = [found[0] for case in cases if (found := _KEY.search(case))]
+    sent = _sent(path.parent)
+    known = [key for key in keys if key in sent]
+    answer: Answer = "caught" if known and ran.outcome == "fail" else "missed"
+    if answer == "missed" and ran.outcome not in ("pass", "fail"):
+        answer = "unknown"
+    return Ran(
+        ran.outcome, ran.failed, ran.unknown, ran.reason, answer, len(cases), known[0] if known else ""
+    )
+
+
+def _sent(folder: Path) -> set[str]:
+    """Every key that a customer of the run sent, from the measurers' own journals."""
+    keys = set()
+    for journal in folder.glob("ops/*.jsonl"):
+        for line in journal.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            if record["r"] == "intent":
+                keys.add(str(record["key"]))
+    return keys
