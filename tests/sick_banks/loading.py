@@ -1,7 +1,7 @@
 """Makes a sick bank: a copy of the reference bank with one small patch, which must apply exactly or is refused.
 
 fixtures/bank ──copy──► bank/ ──bug.patch──► the sick bank
-fixtures/sick_banks/drills ──► sick_banks/drills/*.yaml     (they name ../../bank/system.yaml: in the copy, the sick one)
+fixtures/sick_banks/drills ──► sick_banks/drills/*.yaml     they name ../../bank/system.yaml: there, the sick one
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def all_banks() -> list[SickBank]:
 
 
 def make(bank: SickBank | None, folder: Path) -> Path:
-    """Copy the reference bank and the drills below `folder`, patched if it is a sick one; returns the drills' folder."""
+    """Copy the bank and the drills below `folder`, patched if it is a sick one; returns the folder of the drills."""
     shutil.copytree(
         BANK,
         folder / "bank",

@@ -1,4 +1,4 @@
-"""A sick bank is the reference bank and its patch, no more: every patch applies, is small, and another one is refused."""
+"""A sick bank is the reference bank and its patch, no more: every patch applies and is small; others are refused."""
 
 from __future__ import annotations
 
