@@ -20,8 +20,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
-from scipy.stats import rankdata
 
 ALPHA = 0.025
 """The chance that any metric at all is flagged when nothing has changed."""
@@ -80,7 +78,10 @@ def shifts(
 
 def _standardised(row: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ranks (ties share theirs) with mean 0 and length 1; all 0 when every run has the same value."""
-    ranks = rankdata(row) - (len(row) + 1) / 2
+    _, which, counts = np.unique(row, return_inverse=True, return_counts=True)
+    # Of equal values each has the mean of the places that they take together.
+    shared = np.cumsum(counts) - (counts - 1) / 2
+    ranks = shared[which] - (len(row) + 1) / 2
     length = float(np.sqrt((ranks**2).sum()))
     return ranks / length if length else np.zeros_like(ranks)
 
@@ -122,4 +123,7 @@ def miss_bound(misses: int, runs: int, confidence: float) -> float:
     """
     if misses >= runs:
         return 1.0
+    # Here, because only a series needs it: it would be a quarter of the start of every command, and 30 MB.
+    from scipy.special import betaincinv
+
     return float(betaincinv(misses + 1, runs - misses, confidence))
