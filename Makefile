@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 DRILL ?= drills/server/ledger-primary-crash.yaml
 
-.PHONY: help set-up set-up-docker drill test test-local lint slow bench known-outages sick-banks pins clean
+.PHONY: help set-up set-up-docker drill test test-local lint slow fuzz bench known-outages sick-banks pins clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ slow: set-up ## what runs long: 200 kills on each runtime, 100 known outages, 30
 	@$(PY) -m pytest -m slow
 	@$(PY) -m tests.runtimes.docker.kill_trials --instants 200 --beside 2
 	@$(PY) benchmarks/flagship.py --runs 30
+
+fuzz: set-up ## rubbish in drill, system and Compose files and in run folders: make fuzz SECONDS=600 SEED=1
+	@$(PY) -m tests.fuzz --seconds "$(or $(SECONDS),60)" $(if $(SEED),--seed "$(SEED)")
 
 known-outages: set-up ## 100 real outages of known length and 1,000 under simulated time: the intervals must contain them
 	@$(PY) tests/known_outages/trials.py --trials 100

@@ -23,6 +23,7 @@ from chaoskit.model.history import Event, History, Operation
 from chaoskit.model.measurement import Measurements
 from chaoskit.model.plan import Plan
 from chaoskit.model.verdict import Result
+from chaoskit.regular_file import read_regular
 from chaoskit.spec import Loaded
 
 Pace = Literal["drill", "real"]
@@ -144,7 +145,7 @@ def verify_folder(folder: Path, head: str | None = None) -> manifest.Verificatio
     history = evidence.load_history(folder)
     again = judge(history, metrics.measure(history), registry, None)
     try:
-        told = Result.model_validate_json((folder / "result.json").read_bytes())
+        told = Result.model_validate_json(read_regular(folder / "result.json"))
     except (OSError, ValueError) as error:
         why = str(error).splitlines()[0]
     else:

@@ -15,6 +15,7 @@ from chaoskit.model.plan import Plan
 from chaoskit.model.series import Place, SeriesFile, SeriesResult
 from chaoskit.model.verdict import Result
 from chaoskit.quantity import Percent
+from chaoskit.regular_file import read_regular
 from chaoskit.spec import Loaded
 
 SUFFIX = ".series.json"
@@ -72,7 +73,7 @@ def run_all(
 def read(path: Path) -> SeriesResult:
     """Judge a series by its file and the run folders beside it. InputError when the file is no series."""
     try:
-        asked = SeriesFile.model_validate_json(path.read_bytes())
+        asked = SeriesFile.model_validate_json(read_regular(path))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except ValidationError as error:
@@ -99,9 +100,9 @@ def read(path: Path) -> SeriesResult:
 
 def _run(folder: Path) -> tuple[Place | None, Result | None]:
     try:
-        plan = Plan.model_validate_json((folder / "plan.json").read_bytes())
+        plan = Plan.model_validate_json(read_regular(folder / "plan.json"))
         if plan.series is None:
             return None, None
-        return plan.series, Result.model_validate_json((folder / "result.json").read_bytes())
+        return plan.series, Result.model_validate_json(read_regular(folder / "result.json"))
     except (OSError, ValidationError):
         return None, None

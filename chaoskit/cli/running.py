@@ -16,6 +16,7 @@ from chaoskit.judge.series import in_words
 from chaoskit.model.plain_text import one_line
 from chaoskit.model.series import SeriesRun
 from chaoskit.model.verdict import Result
+from chaoskit.regular_file import read_regular
 from chaoskit.reporters.scorecard import Scorecard
 
 
@@ -102,7 +103,7 @@ def load_result(folder: Path) -> Result:
     """result.json of a run folder. InputError when it is not there or cannot be read."""
     path = folder / "result.json"
     try:
-        return Result.model_validate_json(path.read_bytes())
+        return Result.model_validate_json(read_regular(path))
     except (FileNotFoundError, NotADirectoryError):
         if not folder.is_dir():
             raise InputError(

@@ -28,6 +28,7 @@ from pydantic_core import from_json, to_json
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.history import MISSED_LATE as MISSED_LATE
 from chaoskit.model.history import Operation
+from chaoskit.regular_file import open_regular
 
 MISSED_OUTSTANDING = "too many outstanding"
 """`error` of a missed operation for which no request was free, because the system held on to too many."""
@@ -107,7 +108,7 @@ class JournalReader:
         """Operations finished or missed since the last poll, in the order of their records; [] if there is no
         file yet."""
         try:
-            with open(self.path, "rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(self._offset)
                 fresh = file.read()
         except FileNotFoundError:

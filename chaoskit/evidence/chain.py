@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.history import Event
+from chaoskit.regular_file import read_regular
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
@@ -117,7 +118,7 @@ class Chain:
 def verify(path: Path) -> Chain:
     """Read and check a whole chain. Damage becomes `problems`, each naming its line; it never raises for content."""
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path)
     except OSError as error:
         return Chain((), (f"{path.name}: {error.strerror}",))
     lines = raw.split(b"\n")

@@ -13,6 +13,7 @@ from chaoskit.evidence.chain import Chain, verify
 from chaoskit.evidence.seal import seal_problems
 from chaoskit.model.history import BooksSnapshot, Event, History, Operation
 from chaoskit.model.plan import Plan
+from chaoskit.regular_file import read_regular
 
 JOURNALS = ("load", "prober")
 
@@ -54,7 +55,7 @@ def load_history(folder: Path) -> History:
 
 def _plan(path: Path) -> Plan:
     try:
-        return Plan.model_validate_json(path.read_bytes())
+        return Plan.model_validate_json(read_regular(path))
     except OSError as error:
         why = error.strerror or str(error)
     except ValidationError as error:
@@ -144,7 +145,7 @@ def _books(folder: Path, events: tuple[Event, ...]) -> tuple[list[BooksSnapshot]
     for meta in sorted((folder / "books").glob("*/*/meta.json")):
         place = meta.relative_to(folder).as_posix()
         try:
-            snapshot = BooksSnapshot.model_validate_json(meta.read_bytes())
+            snapshot = BooksSnapshot.model_validate_json(read_regular(meta))
         except OSError as error:
             problems.append(f"{place}: {error.strerror}")
             continue

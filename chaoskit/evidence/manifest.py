@@ -19,6 +19,7 @@ from typing import Any, Literal
 from chaoskit.errors import InputError
 from chaoskit.evidence.chain import canonical, verify
 from chaoskit.evidence.seal import digest, seal_problems
+from chaoskit.regular_file import read_regular
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = "1"
@@ -120,7 +121,7 @@ def check(folder: Path, head: str | None = None) -> Verification:
 
 def _listed(folder: Path) -> tuple[dict[str, str], list[str]]:
     try:
-        data = json.loads((folder / MANIFEST).read_bytes())
+        data = json.loads(read_regular(folder / MANIFEST))
         files = data["files"]
         if data["version"] != MANIFEST_VERSION:
             return {}, [f"{MANIFEST}: version {data['version']!r}; this chaoskit reads {MANIFEST_VERSION!r}"]

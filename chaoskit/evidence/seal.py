@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from chaoskit.regular_file import open_regular
 
 JUDGED_LATER = ("events.jsonl", "measurements.json")
 """Never sealed: the chain itself, and what is made from the history. Results and reports are not sealed either."""
@@ -18,14 +17,8 @@ _EVIDENCE_FOLDERS = ("ops", "books")
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, hex; raises OSError, also for what is no file: a pipe in its place would never end."""
-    with open(path, "rb", opener=_at_once) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def seal_files(folder: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ from chaoskit.errors import InputError
 from chaoskit.model.measurement import Measurements
 from chaoskit.model.plan import Plan
 from chaoskit.model.verdict import Result
+from chaoskit.regular_file import open_regular, read_regular
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _FIRST_LINE_MAX = 1 << 20
@@ -79,7 +80,7 @@ def load_stored_run(folder: Path) -> StoredRun:
 
 def _read(path: Path, kind: type[_Model]) -> _Model:
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_regular(path))
     except FileNotFoundError:
         hint = f"`chaoskit judge {path.parent}` judges a recorded run"
         raise InputError(f"{path}: no such file; {hint}") from None
@@ -93,7 +94,7 @@ def _read(path: Path, kind: type[_Model]) -> _Model:
 
 def _first_event(folder: Path) -> tuple[datetime | None, dict[str, Any]]:
     try:
-        with (folder / "events.jsonl").open("rb") as file:
+        with open_regular(folder / "events.jsonl") as file:
             event = json.loads(file.readline(_FIRST_LINE_MAX))
         data = event["data"]
         machine = data.get("machine")

@@ -207,6 +207,8 @@ def _view(
 
 
 def _columns(base: duckdb.DuckDBPyConnection, path: Path, columns: dict[str, str], may_lack: set[str]) -> str:
+    if path.exists() and not path.is_file():  # DuckDB would wait for a pipe's writer
+        raise BooksUnreadable(f"{path.name} is no regular file")
     described = base.execute(f"DESCRIBE SELECT * FROM read_parquet('{path}')").fetchall()
     present = {str(row[0]) for row in described}
     if missing := set(columns) - present - may_lack:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from chaoskit.errors import InputError
 
+_BYTES_MAX = 1_000_000
 Group = Literal["chaoskit.journeys", "chaoskit.books"]
 
 
@@ -32,15 +33,23 @@ def missing(reference: str, folder: Path, group: Group) -> str | None:
     if not module or not name.isidentifier():
         return f"{reference!r} is no class; write it like basket.py:Put or package.module:Put"
     if not module.endswith(".py"):
-        found = importlib.util.find_spec(module.partition(".")[0])
-        return None if found else f"no package is called {module.partition('.')[0]!r}"
+        package = module.partition(".")[0]
+        # Not every text is a name that can be looked for: an empty one, and `__main__`, raise ValueError.
+        found = package.isidentifier() and package != "__main__" and importlib.util.find_spec(package)
+        return None if found else f"no package is called {package!r}"
     path = folder / module
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for until somebody writes
+            return f"{module}: is no regular file"
+        if path.exists() and path.stat().st_size > _BYTES_MAX:
+            return f"{module}: is larger than 1 MB"
         tree = ast.parse(path.read_bytes(), str(path))
     except OSError as error:
         return f"{module}: {error.strerror}; the path is relative to system.yaml"
     except (SyntaxError, ValueError) as error:
         return f"{module}: {error}"
+    except (RecursionError, MemoryError):  # how the parser says that there is no end of brackets or signs
+        return f"{module}: nested too deep to be read"
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
     if name in classes:
         return None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from pathlib import Path
 
+from chaoskit.regular_file import read_regular
 from chaoskit.spec.compose_variables import BadVariable, Variables
 
 _START = re.compile(r"[ \t]*(?:export[ \t]+)?([^\s=:#][^\s=:]*)[ \t]*(?:([=:])[ \t]*|(?=\r?\n|$))")
+_BLANK = re.compile(r"[ \t\n\r]+|#[^\n]*")
 _REST = re.compile(r"[ \t\r]*(?:#[^\n]*)?(?=\n|$)")
+BYTES_MAX = 1_000_000
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$$", "'": "'"}
 
 
@@ -23,20 +27,21 @@ def read_env_file(path: Path, variables: Variables | None = None, raw: bool = Fa
         OSError, UnicodeDecodeError: the file cannot be read.
         BadVariable: something in it is no NAME=value, with its line.
     """
-    text = path.read_text("utf-8-sig").replace("\r\n", "\n")
+    text = read_regular(path, BYTES_MAX).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     if raw:
         lines = [
             line.partition("=") for line in text.split("\n") if line.strip() and not line.startswith("#")
         ]
         return {name.strip(): value for name, equals, value in lines if equals}
     found: dict[str, str] = {}
-    at = 0
+    at, line, counted = 0, 1, 0
     while at < len(text):
-        blank = re.compile(r"[ \t\n\r]+|#[^\n]*").match(text, at)
+        blank = _BLANK.match(text, at)
         if blank:
             at = blank.end()
             continue
-        line = text.count("\n", 0, at) + 1
+        line += text.count("\n", counted, at)
+        counted = at
         match = _START.match(text, at)
         if not match:
             raise BadVariable(f"{path.name}, line {line}: write NAME=value")
@@ -80,6 +85,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _filled(value: str, variables: Variables | None, before: Mapping[str, str]) -> str:
-    if variables is None:
+    if variables is None or "$" not in value:
         return value
-    return Variables({**before, **variables.values}, variables.unset).fill(value)
+    # A chain, not a copy: a file may have thousands of lines.
+    return Variables(ChainMap(variables.values, before), variables.unset).fill(value)  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "scratch": set(),
+    "regular_file": set(),
     "model": {"model", "quantity", "errors"},
     "registry": {"registry", "errors"},
     "engines": {"engines", "model", "quantity", "errors", "clock"},
@@ -29,9 +30,9 @@ ALLOWED: dict[str, set[str]] = {
         if name not in ("checks",)
     },
     "checks": {"checks", "model", "engines", "metrics", "registry", "quantity", "errors", "clock"},
-    "evidence": {"evidence", "model", "conductor", "quantity", "errors", "clock", "scratch"},
+    "evidence": {"evidence", "model", "conductor", "quantity", "errors", "clock", "scratch", "regular_file"},
     "metrics": {"metrics", "model", "quantity", "errors", "clock", "scratch"},
-    "spec": {"spec", "registry", "model", "quantity", "errors"},
+    "spec": {"spec", "registry", "model", "quantity", "errors", "regular_file"},
     "planner": {"planner", "spec", "registry", "model", "quantity", "errors"},
     "testing": {
         "testing",
@@ -56,6 +57,7 @@ ALLOWED: dict[str, set[str]] = {
         "quantity",
         "errors",
         "clock",
+        "regular_file",
     },
 }
 
