@@ -91,7 +91,16 @@ def _failures(events: tuple[Event, ...]) -> Iterator[Finding]:
             lag = {k: v for k, v in data.items() if "lag" in k and isinstance(v, int | float) and v}
             if lag:
                 told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in lag.items())
-                yield Finding(title=f"the standby lagged when it was needed: {told} (event {event.n})")
+                yield Finding(
+                    title=f"the standby lagged when it was needed: {told} (event {event.n})",
+                    detail=_REPLAYED if "replay_lag_bytes" in lag else "",
+                )
+
+
+_REPLAYED = (
+    "It had received this and not replayed it: nothing of it is lost, but the promotion waited for it. What a standby "
+    "has not received dies with its primary, and delays nobody."
+)
 
 
 def _longest(journeys: Mapping[str, JourneyMeasure]) -> JourneyMeasure | None:

@@ -79,6 +79,13 @@ class ClockUndo(Frozen):
     service: str
 
 
+class ReportUndo(Frozen):
+    """End the reports that hold up a standby's replay; none left is fine."""
+
+    op: Literal["report.end"] = "report.end"
+    service: str
+
+
 class NothingToUndo(Frozen):
     """The effect cannot be undone (a killed process); says why."""
 
@@ -89,8 +96,12 @@ class NothingToUndo(Frozen):
 MeansUndo = LimitUndo | DiskUndo | PartitionUndo | ClockUndo
 """What `model.means` is undone by."""
 
+DatabaseUndo = ReportUndo
+"""What `engines.database_undo` asks a member of a database role to undo, on every runtime."""
+
 UndoStep = Annotated[
-    SignalUndo | LinkUndo | ToxicUndo | MirrorUndo | NothingToUndo | MeansUndo, Field(discriminator="op")
+    SignalUndo | LinkUndo | ToxicUndo | MirrorUndo | NothingToUndo | MeansUndo | DatabaseUndo,
+    Field(discriminator="op"),
 ]
 
 

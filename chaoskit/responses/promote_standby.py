@@ -11,7 +11,7 @@ from pydantic import Field
 
 from chaoskit.clock import monotonic_ns
 from chaoskit.engines.fence import Fence, NotFenced, fence_links, prove_dead
-from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.engines.postgresql import PostgreSQL, Promotion
 from chaoskit.engines.session import EngineError
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed
@@ -22,6 +22,7 @@ from chaoskit.registry import register
 _LOOK_S = 0.05
 _ANSWER_S = 5.0
 _MS = 1_000_000
+_LONG_NS = 1_000_000_000
 _NO_WAIT = Duration.parse("0s")
 _WITHIN = Duration.parse("30s")
 
@@ -36,7 +37,8 @@ class PromoteStandby:
        each link refuses a new connection and has ended one of our own from before. Without proof nothing is promoted.
     2. Catch up, if asked for: wait until the standby has received nothing new for `catch-up`. Only a dead primary
        leaves its replication link up meanwhile, so that what is on its way still arrives.
-    3. Promote. An inherited `synchronous_standby_names`, at which every commit would hang, is cleared first.
+    3. Promote. An inherited `synchronous_standby_names`, at which every commit would hang, is cleared first. When it
+       takes a second or more, how much had been received and not replayed is told.
     4. Prove it by a committed write, made as the application's role.
 
     Acts on the standby named by `on:`, else on the one that the system's runbook `promote-standby` names, else on that
@@ -74,7 +76,8 @@ class PromoteStandby:
                 raise ResponseFailed(f"{standby} is not in recovery: there is nothing to promote")
             fence = await self._fence(old, server, context)
             _record(context, "fenced", begun, service=old, how=fence.how)
-            promotion = await server.promote(self.within.s)
+            # Side by side: an outage lasts while we look.
+            promotion, behind = await asyncio.gather(server.promote(self.within.s), _unreplayed(server))
             if promotion.cleared:
                 _record(context, "synchronous-cleared", begun, service=standby, was=promotion.cleared)
             _record(
@@ -84,6 +87,7 @@ class PromoteStandby:
                 service=standby,
                 timeline=promotion.timeline,
                 took_ms=round((promotion.left_recovery_ns - promotion.asked_ns) / _MS, 1),
+                **_waited_for(behind, promotion),
             )
             write = await server.committed_write(self.within.s)
         except (EngineError, NotFenced) as error:
@@ -151,6 +155,21 @@ async def _keep_dead(old: str, dead: Fence, estate: Estate) -> Fence:
     except NotFenced as reason:
         return Fence(f"{dead.how} (its links: {reason})")
     return Fence(f"{dead.how}; {links.how}")
+
+
+async def _unreplayed(server: PostgreSQL) -> int:
+    """Bytes that the standby has received and not replayed; 0 where it does not say."""
+    try:
+        lag = await server.lag(_ANSWER_S)
+    except EngineError:
+        return 0
+    return max(0, lag.received_bytes - lag.replayed_bytes)
+
+
+def _waited_for(behind: int, promotion: Promotion) -> dict[str, int]:
+    """What a promotion that took long had to replay first: it was received, so it delays and is not lost."""
+    took_ns = promotion.left_recovery_ns - promotion.asked_ns
+    return {"replay_lag_bytes": behind} if behind and took_ns >= _LONG_NS else {}
 
 
 def _record(context: ResponseContext, fact: str, since_ns: int, **facts: object) -> None:

@@ -79,8 +79,8 @@ class Workplace:
         )
         return Command(done.returncode, done.stdout, done.stderr)
 
-    def run(self, drill: Path, *arguments: object) -> Command:
-        return self.chaoskit("run", drill, "--reports", self.reports, *arguments)
+    def run(self, drill: Path, *arguments: object, timeout_s: float = 90) -> Command:
+        return self.chaoskit("run", drill, "--reports", self.reports, *arguments, timeout_s=timeout_s)
 
     def folders(self) -> list[Path]:
         return sorted(self.reports.iterdir()) if self.reports.exists() else []

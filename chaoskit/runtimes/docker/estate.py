@@ -8,9 +8,19 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from chaoskit.engines.database_undo import undo_database
 from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Address, Exit
-from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, ProcessRef, SignalUndo, ToxicUndo, Undo
+from chaoskit.model.lease import (
+    LinkUndo,
+    MirrorUndo,
+    NothingToUndo,
+    ProcessRef,
+    ReportUndo,
+    SignalUndo,
+    ToxicUndo,
+    Undo,
+)
 from chaoskit.model.plan import Plan
 from chaoskit.model.system import CUSTOMERS, Link, System
 from chaoskit.runtimes.docker.events import Events
@@ -172,6 +182,8 @@ class DockerEstate:
                         await self.links.listens(step.service)
                 case NothingToUndo():
                     pass
+                case ReportUndo():
+                    await undo_database(step, self)
                 case _:
                     await self._means.undo(step)
 

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chaoskit.engines.database_undo import undo_database
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address, Exit
-from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, SignalUndo, ToxicUndo, Undo
+from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, ReportUndo, SignalUndo, ToxicUndo, Undo
 from chaoskit.model.plan import Plan
 from chaoskit.runtimes import readiness
 from chaoskit.runtimes.heal import destroy_from_disk
@@ -128,6 +129,8 @@ class LocalEstate:
                         await self.links.listens(step.service)
                 case NothingToUndo():
                     pass
+                case ReportUndo():
+                    await undo_database(step, self)
 
     async def _listens(self, service: str) -> bool:
         """Whether the service itself listens, and not the silence that stands in for a lost host."""

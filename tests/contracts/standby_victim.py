@@ -1,0 +1,35 @@
+"""A conductor of its own process that takes a lease, breaks a standby, says so, and waits to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from chaoskit import registry
+from chaoskit.model.estate import Address
+from chaoskit.model.lease import Lease
+from chaoskit.model.parameters import build
+from chaoskit.model.system import System
+
+
+async def main(order: dict[str, Any]) -> None:
+    """`order`: system, addresses, fault, target, params and the file that the lease goes to."""
+    estate: Any = SimpleNamespace(
+        plan=SimpleNamespace(system=System.model_validate_json(order["system"])),
+        direct=lambda service: Address(*order["addresses"][service]),
+    )
+    fault = build(registry.member("faults", order["fault"]), order["params"])
+    undo = await fault.undo(order["target"], estate)
+    lease = Lease(id="1", run="r", step="s", target=order["target"], undo=undo)
+    await asyncio.to_thread(Path(order["lease"]).write_text, lease.model_dump_json())
+    await fault.apply(order["target"], estate)
+    print("applied", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

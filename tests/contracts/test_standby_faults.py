@@ -1,0 +1,205 @@
+"""The faults of a standby keep the contract of all faults, on a real pair that is written to all the while."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chaoskit import registry
+from chaoskit.engines import replication
+from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.model.lease import Lease
+from chaoskit.model.parameters import build
+from tests.contracts.bench_estate import LINKS, Bench, system
+from tests.contracts.postgresql_pair import role
+from tests.contracts.test_faults import Case, inflict, proven, there_and_back, undo_from_disk
+
+STANDBY = "db-standby"
+RECEIVE: Case = ("standby.receive-lag", STANDBY, {"lag": "600ms"})
+REPLAY: Case = ("standby.replay-lag", STANDBY, {})
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+@contextlib.contextmanager
+def writing(bank: Bench) -> Iterator[Bench]:
+    """Somebody goes on changing one row of the pair, so that old versions of it are swept away."""
+    primary = bank.members["db"]
+    primary.execute("CREATE TABLE IF NOT EXISTS hot AS SELECT 0 AS n")
+    enough = threading.Event()
+
+    def write() -> None:
+        with primary.connect() as connection:
+            while not enough.wait(0.002):
+                try:
+                    connection.execute("UPDATE hot SET n = n + 1")
+                except psycopg.OperationalError:
+                    return  # the test has killed it
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield bank
+    finally:
+        enough.set()
+        writer.join()
+
+
+@pytest.fixture
+def written(bank: Bench) -> Iterator[Bench]:
+    """A pair of its own that is written to."""
+    with writing(bank):
+        yield bank
+
+
+@pytest.fixture
+def whole(whole_bank: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """The module's pair, written to, for tests that leave it whole."""
+    monkeypatch.setattr("chaoskit.faults.standby_replay_lag._WITHIN_S", 5.0)
+    with writing(whole_bank):
+        yield whole_bank
+
+
+@pytest.mark.parametrize("case", [RECEIVE, REPLAY], ids=["receive-lag", "replay-lag"])
+def test_there_and_back(case: Case, whole: Bench) -> None:
+    async def main() -> None:
+        await there_and_back(case, whole)
+        await PostgreSQL(whole.direct("db"), role()).committed_write(10)
+
+    run(main())
+
+
+def test_what_was_not_replayed_outlives_the_primary_and_delays_the_promotion(written: Bench) -> None:
+    pair = replication.pair_of(STANDBY, written.plan.system)
+
+    async def main() -> float:
+        _, witness, begun = await inflict(REPLAY, written)
+        proven(witness, begun)
+        await asyncio.to_thread(written.members["db"].execute, _LAST)
+        mark = await replication.mark(pair, written)
+        while (await replication.lag(pair, written)).received_bytes < mark.at:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+        await written.kill("db")
+        asyncio.get_running_loop().call_later(1.0, written.members[STANDBY].execute, _END)
+        promotion = await PostgreSQL(written.direct(STANDBY), role()).promote(20)
+        return (promotion.left_recovery_ns - promotion.asked_ns) / 1e9
+
+    assert run(main()) > 0.8  # it waited for the report to end
+    assert written.members[STANDBY].execute("SELECT count(*) FROM last") == [(500,)]
+
+
+def test_what_was_not_received_dies_with_the_primary(written: Bench) -> None:
+    async def main() -> None:
+        _, witness, begun = await inflict((RECEIVE[0], STANDBY, {"lag": "2s"}), written)
+        proven(witness, begun)
+        await asyncio.to_thread(written.members["db"].execute, _LAST)
+        await written.enable("db-standby -> db", False)  # the line, in the instant of the kill
+        await written.kill("db")
+        await PostgreSQL(written.direct(STANDBY), role()).promote(20)
+
+    run(main())
+    assert written.members[STANDBY].execute("SELECT to_regclass('last')") == [(None,)]
+
+
+_LAST = "CREATE TABLE last AS SELECT generate_series(1, 500)"
+_END = (
+    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{replication.REPORT}'"
+)
+
+
+def test_a_standby_that_nobody_writes_to_does_not_lag(
+    whole_bank: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaoskit.faults.standby_replay_lag._WITHIN_S", 0.5)
+    lease, witness, _ = run(inflict(REPLAY, whole_bank))
+    assert not witness.seen
+    assert "no conflict" in witness.how
+    run(undo_from_disk(lease, whole_bank))
+
+
+def test_a_line_that_was_broken_before_is_no_lag_of_ours(
+    whole_bank: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaoskit.faults.standby_receive_lag._BEFORE_S", 0.3)
+
+    async def main() -> None:
+        await whole_bank.enable("db-standby -> db", False)
+        lease, witness, _ = await inflict(RECEIVE, whole_bank)
+        await whole_bank.enable("db-standby -> db", True)
+        await undo_from_disk(lease, whole_bank)
+        assert not witness.seen
+        assert "before the fault either" in witness.how
+
+    run(main())
+
+
+def test_a_report_goes_on_when_its_conductor_was_killed_and_the_lease_on_disk_ends_it(
+    whole: Bench, tmp_path: Path
+) -> None:
+    lease = killed_after_applying(REPLAY, whole, tmp_path)
+    pair = replication.pair_of(STANDBY, whole.plan.system)
+    whole.until(lambda: run(replication.in_conflict(pair, whole)) is not None)
+    for _ in range(2):
+        run(undo_from_disk(lease, whole))
+    whole.until(lambda: run(replication.in_conflict(pair, whole)) is None)
+
+
+def killed_after_applying(case: Case, bank: Bench, folder: Path) -> Lease:
+    """What is on disk of a conductor that was killed when its fault had just been applied."""
+    path = folder / "lease.json"
+    order = {
+        "system": bank.plan.system.model_dump_json(),
+        "addresses": {name: [one.host, one.port] for name, one in bank.addresses.items()},
+        "fault": case[0],
+        "target": case[1],
+        "params": case[2],
+        "lease": str(path),
+    }
+    command = [sys.executable, "-m", "tests.contracts.standby_victim", json.dumps(order)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as conductor:
+        assert conductor.stdout is not None
+        assert conductor.stdout.readline() == "applied\n"
+        conductor.kill()
+    return Lease.model_validate_json(path.read_text())
+
+
+def test_undoing_on_a_standby_that_is_down_is_nothing(written: Bench) -> None:
+    async def main() -> None:
+        lease, witness, begun = await inflict(REPLAY, written)
+        proven(witness, begun)
+        await written.kill(STANDBY)
+        await undo_from_disk(lease, written)
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["standby.receive-lag", "standby.replay-lag"])
+def test_only_a_standby_can_lag(name: str) -> None:
+    fault = build(registry.member("faults", name), {"lag": "1s"} if "receive" in name else {})
+    with pytest.raises(ValueError, match="web is no standby of a database role \\(standbys: db-standby\\)"):
+        fault.prepare("web", system(LINKS))
+    assert fault.prepare(STANDBY, system(LINKS)) == ()
+
+
+def test_a_log_that_comes_over_no_declared_link_cannot_be_late() -> None:
+    fault = build(registry.member("faults", "standby.receive-lag"), {"lag": "1s"})
+    with pytest.raises(ValueError, match="'db-standby -> db', which `links` does not declare"):
+        fault.prepare(STANDBY, system(["web -> db"]))
+
+
+@pytest.mark.parametrize("lag", ["499ms", "30s", "1500us"])
+def test_a_lag_that_cannot_be_told_is_refused(lag: str) -> None:
+    with pytest.raises(ValueError, match="from 500ms to 20000ms"):
+        build(registry.member("faults", "standby.receive-lag"), {"lag": lag})

@@ -1,0 +1,71 @@
+"""The pairs of the server's failure: one drill file, two systems, and the bad day misses exactly what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoskit import pipeline, registry
+from chaoskit.model.plan import Plan
+from chaoskit.spec import cells, load
+from tests.end_to_end.conftest import ROOT, Workplace
+
+REPORT = ROOT / "drills" / "server" / "standby-report.yaml"
+PAIRS = [(REPORT, ("reports-first", "replay-first"))]
+
+
+def plans(drill: Path) -> dict[str, Plan]:
+    made = [pipeline.make_plan(one, "local") for _, one in cells(load(drill, registry))]
+    return {str(plan.system.variant): plan for plan in made}
+
+
+@pytest.mark.parametrize(("drill", "days"), PAIRS, ids=[one.stem for one, _ in PAIRS])
+def test_both_days_are_one_drill(drill: Path, days: tuple[str, str]) -> None:
+    """Load, seed, timeline, objectives and checks are alike; what differs is the system, and what is expected of it."""
+    found = plans(drill)
+    assert tuple(found) == days
+    bad, mended = found.values()
+    for part in ("load", "seed", "steps", "probes", "criteria", "deadline", "pace", "wirings"):
+        assert getattr(bad, part) == getattr(mended, part), part
+    changed = {
+        name
+        for name in type(bad.drill).model_fields
+        if getattr(bad.drill, name) != getattr(mended.drill, name)
+    }
+    assert changed == {"variant", "expect"}
+    assert bad.system != mended.system
+    assert mended.drill.expect == "pass"
+    assert not isinstance(bad.drill.expect, str)
+
+
+def results(workplace: Workplace) -> dict[str, Any]:
+    """result.json of each run by its variant."""
+    read = [
+        (
+            json.loads((folder / "plan.json").read_text()),
+            json.loads((folder / "result.json").read_text()),
+        )
+        for folder in workplace.folders()
+    ]
+    return {plan["system"]["variant"]: result for plan, result in read}
+
+
+def missed(result: Any) -> set[str]:
+    return {one["name"] for one in result["verdicts"] if one["outcome"] != "pass"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_report_delays_the_recovery_and_loses_nothing(workplace: Workplace) -> None:
+    done = workplace.run(REPORT, timeout_s=350)
+    assert done.code == 0, done.both
+    found = results(workplace)
+    bad, mended = found["reports-first"], found["replay-first"]
+    assert missed(bad) == {"transfer.rto"}
+    assert missed(mended) == set()
+    assert bad["machine-s"][0] > 2 * mended["machine-s"][1]
+    told = " ".join(one["title"] for one in bad["findings"])
+    assert "the standby lagged when it was needed: replay lag bytes" in told
