@@ -21,6 +21,7 @@ from chaoskit.model.drill import Drill
 from chaoskit.model.estate import Runtime
 from chaoskit.model.history import Event, History, Operation
 from chaoskit.model.measurement import Measurements
+from chaoskit.model.people import Asker
 from chaoskit.model.plan import Plan
 from chaoskit.model.verdict import Result
 from chaoskit.regular_file import read_regular
@@ -30,7 +31,10 @@ Pace = Literal["drill", "real"]
 
 
 class Onlooker(Protocol):
-    """Whoever watches a run: events as they are recorded, operations as the journals tell of them."""
+    """Whoever watches a run: events as they are recorded, operations as the journals tell of them.
+
+    One who is a `model.people.Asker` as well is asked for the decisions that a drill wants from a person.
+    """
 
     def hear(self, event: Event) -> None: ...
 
@@ -76,9 +80,9 @@ def with_seed(loaded: Loaded, seed: int) -> Loaded:
     return replace(loaded, drill=loaded.drill.model_copy(update={"seed": seed}))
 
 
-def make_plan(loaded: Loaded, runtime_name: str, pace: Pace = "drill") -> Plan:
-    """PLAN: pure; refuses, by name and place, what cannot run on this runtime."""
-    return planner.plan(loaded, runtime(runtime_name), registry, pace=pace)
+def make_plan(loaded: Loaded, runtime_name: str, pace: Pace = "drill", terminal: bool = False) -> Plan:
+    """PLAN: pure; refuses, by name and place, what cannot run on this runtime, or asks where nobody is there."""
+    return planner.plan(loaded, runtime(runtime_name), registry, pace=pace, terminal=terminal)
 
 
 def run(
@@ -88,12 +92,15 @@ def run(
     reports: Path = Path("reports"),
     pace: Pace = "drill",
     watch: Watch | None = None,
+    terminal: bool = False,
 ) -> Run:
     """Run a loaded drill to its verdict. InputError before anything starts; every later trouble is a verdict.
 
+    `terminal`: what `watch` makes can ask a person.
+
     SIGINT, SIGTERM and SIGHUP heal, judge what was recorded, and end as `interrupted`; a second one does no harm.
     """
-    return run_plan(make_plan(loaded, runtime_name, pace), reports=reports, watch=watch)
+    return run_plan(make_plan(loaded, runtime_name, pace, terminal), reports=reports, watch=watch)
 
 
 def run_plan(
@@ -174,6 +181,7 @@ async def _conduct(
         slot=Slot(folder.name),
         listener=onlooker.hear if onlooker else None,
         onlooker=onlooker.see if onlooker else None,
+        asker=onlooker if isinstance(onlooker, Asker) else None,
         controls=controls,
     )
     try:

@@ -59,10 +59,11 @@ def run_all(
     reports: Path,
     pace: pipeline.Pace,
     watch: pipeline.Watch | None = None,
+    terminal: bool = False,
 ) -> Iterator[pipeline.Run]:
     """Every run of the series in turn, whatever the ones before came out as; only a person's stop ends it early."""
     for number, seed in enumerate(asked.seeds, start=1):
-        plan = pipeline.make_plan(pipeline.with_seed(loaded, seed), runtime_name, pace)
+        plan = pipeline.make_plan(pipeline.with_seed(loaded, seed), runtime_name, pace, terminal)
         place = Place(series=asked.series, number=number, runs=asked.runs)
         run = pipeline.run_plan(plan.model_copy(update={"series": place}), reports=reports, watch=watch)
         yield run

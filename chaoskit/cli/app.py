@@ -82,11 +82,14 @@ def run(
 def plan(drill: Drill, runtime: RuntimeName = "local", pace: Pace = "drill") -> int:
     """Print what a run will do, as one would read it aloud, and stop before anything starts."""
     from chaoskit import pipeline, planner, registry, spec
+    from chaoskit.cli import asking
 
     for cell, loaded in spec.cells(spec.load(drill, registry)):
         if cell:
             print(one_line(f"== {cell}"))
-        print(harmless(planner.read_aloud(pipeline.make_plan(loaded, runtime, _pace(pace)))))
+        print(
+            harmless(planner.read_aloud(pipeline.make_plan(loaded, runtime, _pace(pace), asking.possible())))
+        )
     return 0
 
 

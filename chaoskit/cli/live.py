@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,10 +13,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from chaoskit.cli import asking
 from chaoskit.cli.journeys_now import JourneysNow
 from chaoskit.cli.timeline_text import CUSTOMERS_ARE_SERVED, LOUD, Narrator
 from chaoskit.clock import Clock, monotonic_ns
 from chaoskit.model.history import Event, Operation
+from chaoskit.model.people import Answer, Question
 from chaoskit.model.plain_text import one_line
 from chaoskit.model.plan import Plan
 
@@ -33,6 +36,8 @@ class Screen:
         self._clock = clock
         self._plain_ns = 0
         self._live: Live | None = None
+        self._asking = asyncio.Lock()
+        self._held: list[tuple[str, bool]] = []
 
     def hear(self, event: Event) -> None:
         """Print the event's line above the view."""
@@ -73,6 +78,21 @@ class Screen:
             finally:
                 self._live = None
 
+    async def ask(self, question: Question) -> Answer:
+        """Ask a person; the view makes room, and what happens meanwhile is told after the answer. One at a time."""
+        async with self._asking:
+            live = self._live
+            if live is not None:
+                live.stop()
+            try:
+                return await asking.ask(question, self._say, sys.stdin.fileno())
+            finally:
+                held, self._held = self._held, []
+                for line, loud in held:
+                    self._say(line, loud)
+                if live is not None and self._live is live:
+                    live.start()
+
     def _view(self) -> ConsoleRenderable:
         if self._narrator.phase not in CUSTOMERS_ARE_SERVED:
             return Text("")
@@ -85,6 +105,12 @@ class Screen:
         return table
 
     def _print(self, line: str, loud: bool = False) -> None:
+        if self._asking.locked():  # nothing comes between a person and what it types
+            self._held.append((line, loud))
+        else:
+            self._say(line, loud)
+
+    def _say(self, line: str, loud: bool = True) -> None:
         self._console.print(Text(one_line(line), style="bold" if loud else ""), soft_wrap=True)
 
 

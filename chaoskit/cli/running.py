@@ -8,6 +8,7 @@ from typing import Literal
 from tabulate import tabulate
 
 from chaoskit import pipeline, registry, series, spec
+from chaoskit.cli import asking
 from chaoskit.cli.live import watch
 from chaoskit.errors import InputError
 from chaoskit.evidence.manifest import parse_head, vouched_head
@@ -41,13 +42,20 @@ def run_drill(
 def _run_cell(drill: spec.Loaded, runtime: str, reports: Path, pace: Literal["drill", "real"]) -> int:
     """One run, or all runs of its `repeat:`; of those the gravest decides, and each is shown."""
     if series.runs_of(drill) == 1:
-        run = pipeline.run(drill, runtime_name=runtime, reports=reports, pace=pace, watch=watch)
+        run = pipeline.run(
+            drill, runtime_name=runtime, reports=reports, pace=pace, watch=watch, terminal=asking.possible()
+        )
         show(run.result, run.folder, run.head)
         return run.result.exit_code
-    pipeline.make_plan(drill, runtime, pace)  # what cannot run is refused before a number of runs is fixed
+    terminal = asking.possible()
+    pipeline.make_plan(
+        drill, runtime, pace, terminal
+    )  # what cannot run is refused before a number of runs is fixed
     asked, path = series.begin(drill, reports)
     stopped = False
-    made = series.run_all(drill, asked, runtime_name=runtime, reports=reports, pace=pace, watch=watch)
+    made = series.run_all(
+        drill, asked, runtime_name=runtime, reports=reports, pace=pace, watch=watch, terminal=terminal
+    )
     for number, run in enumerate(made, start=1):
         show(run.result, run.folder, run.head)
         print(one_line(f"run {number} of {asked.runs}: {run.result.outcome}"), flush=True)

@@ -22,6 +22,8 @@ _PHASES = {
 LOUD = frozenset(
     {
         "abort",
+        "decision.missed",
+        "decision.refused",
         "detect.alert",
         "fault.begin",
         "fault.failed",
@@ -82,9 +84,7 @@ class Narrator:
                 self._missed.discard(data["step"])
                 return f"{data['service']} answers again"
             case "decision.begin":
-                return f"{data['role']} decides ({self._takes(data)})"
-            case "decision.end":
-                return f"{data['role']} has decided" if data["slept_ns"] else ""
+                return self._decision(data)
             case "lease.superseded":
                 step, _, _ = str(data["id"]).rpartition(".")
                 return f"{data['by']} fences: the fault {step} stays, nobody undoes it"
@@ -95,6 +95,15 @@ class Narrator:
             return ""
         self._missed.add(data["step"])
         return f"{data['service']} does not answer: {data['detail']}"
+
+    def _decision(self, data: Mapping[str, Any]) -> str:
+        role, absent = data["role"], data["absent"]
+        if role in absent:
+            return f"{' and '.join(absent)} cannot be reached, and nobody else stands in"
+        away = f"{' and '.join(absent)} cannot be reached; " if absent else ""
+        if data["asked"]:
+            return f"{away}{role} is asked, for an answer within {Duration.of_ns(data['within_ns'])}"
+        return f"{away}{role} decides ({self._takes(data)})"
 
     def _takes(self, data: Mapping[str, Any]) -> str:
         takes = Duration.of_ns(data["takes_ns"])
@@ -148,6 +157,14 @@ def _said_of_a_step(kind: str, data: Mapping[str, Any]) -> str:
             return f"skipped: {data['step']}: {data['reason']}"
         case "detect.alert":
             return f"ALERT {data['service']} is down ({data['misses']} looks in a row missed it)"
+        case "decision.end":
+            if data["who"]:
+                return f"{data['who']} has decided as {data['role']}, after {data['slept_ns'] / 1e9:.2f} s"
+            return f"{data['role']} has decided" if data["slept_ns"] else ""
+        case "decision.refused":
+            return f"REFUSED by {data['who']} as {data['role']}: {data['step']} does not happen"
+        case "decision.missed":
+            return f"NOT DECIDED: {data['reason']}: {data['step']} does not happen"
         case "response.begin":
             return f"RESPONSE {data['name']}" + (f" on {', '.join(data['on'])}" if data["on"] else "")
         case "response.done":

@@ -237,29 +237,6 @@ class Context:
             self.stage.recorder.record("lease.superseded", id=lease.id, by=self.step)
 
 
-def lived_ns(stage: Stage, step: PlannedStep) -> int:
-    """How long the run itself waits for a step's decision: not at all, its pace, or in full."""
-    decision = step.decision
-    if decision is None:
-        return 0
-    if stage.plan.pace == "real":
-        return decision.takes.ns
-    return decision.pace.ns if decision.pace else 0
-
-
-async def decide(stage: Stage, step: PlannedStep) -> None:
-    """A person's decision: modelled (no wait), paced, or lived in full."""
-    decision = step.decision
-    if decision is None:
-        return
-    slept = lived_ns(stage, step)
-    about = {"step": step.id, "role": decision.role, "takes_ns": decision.takes.ns}
-    stage.recorder.record("decision.begin", **about)
-    begun = stage.clock()
-    await stage.sleep_until(begun + slept)
-    stage.recorder.record("decision.end", slept_ns=stage.clock() - begun if slept else 0, **about)
-
-
 async def respond(stage: Stage, step: PlannedStep) -> bool:
     """Run a response; False if it failed, which is a finding. A crash of its code raises."""
     response: Response = build(stage.registry.member("responses", step.name), step.params)

@@ -34,6 +34,7 @@ from chaoskit.conductor.versions import record_versions
 from chaoskit.conductor.watchers import CrashWatch, watch_end, watch_guard, watch_measurers
 from chaoskit.errors import ChaoskitError
 from chaoskit.model.estate import Estate
+from chaoskit.model.people import Asker
 from chaoskit.model.plan import Plan
 
 BEGIN_WITHIN_S = 15.0
@@ -45,7 +46,7 @@ CANCEL_WITHIN_S = 15.0
 @dataclass(frozen=True)
 class Conductor:
     """One run. `provision` brings up the estate; `slot` is the machine-wide right to measure; `state` the run's folder
-    in the state directory, where leases go; `listener` hears events, `onlooker` sees operations.
+    in the state directory, where leases go; `listener` hears events, `onlooker` sees operations, `asker` asks people.
     """
 
     plan: Plan
@@ -57,6 +58,7 @@ class Conductor:
     slot: AbstractAsyncContextManager[Any]
     listener: Listener | None = None
     onlooker: Onlooker | None = None
+    asker: Asker | None = None
     clock: Clock = monotonic_ns
     controls: Controls = field(default_factory=Controls)
 
@@ -190,6 +192,7 @@ class _Run:
             self._ending,
             observation,
             own.controls,
+            own.asker,
         )
         self._stage, self._measurers, self._crashes = stage, measurers, CrashWatch(stage)
         timeline = Timeline(stage, RecoveryWatch(stage))

@@ -13,6 +13,7 @@ from chaoskit.conductor.leases import LeaseBook
 from chaoskit.conductor.observation import Observation
 from chaoskit.conductor.recorder import Recorder
 from chaoskit.model.estate import Estate
+from chaoskit.model.people import Asker
 from chaoskit.model.plan import Plan
 from chaoskit.registry import Kind
 
@@ -53,6 +54,7 @@ class Stage:
     ending: Ending
     observation: Observation
     controls: Controls = Controls()
+    asker: Asker | None = None
     zero_ns: int = 0
     first_fault_ns: int = 0
     last_fault_ns: int = 0

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from chaoskit.conductor import actors
+from chaoskit.conductor import actors, decisions
 from chaoskit.conductor.detection import Detector, probe_for
 from chaoskit.conductor.recovery_watch import RecoveryWatch
 from chaoskit.conductor.stage import Stage
@@ -173,8 +173,10 @@ class Timeline:
             self._stage.recorder.record("step.left_out", step=step.id)
             self._progress[step.id].lose("it was left out")
             return
-        self._moves(self._stage.clock() + actors.lived_ns(self._stage, step))
-        await actors.decide(self._stage, step)
+        self._moves(self._stage.clock() + decisions.lived_ns(self._stage.plan, step))
+        if (why_not := await decisions.decide(self._stage, step)) is not None:
+            self._progress[step.id].lose(why_not)
+            return
         self._begun(step)
         if await actors.respond(self._stage, step):
             self._done(step)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from chaoskit.judge.clocks import clock_rows
+from chaoskit.judge.decisions import judge_decisions, undecided
 from chaoskit.judge.findings import findings_of
 from chaoskit.judge.guard import Reason, how_it_ended, void_reasons, why_it_ended
 from chaoskit.judge.objectives import judge_objectives, verdict
@@ -45,6 +47,7 @@ def judge(
     void = void_reasons(history, measurements)
     verdicts = [
         *judge_objectives(asked, plan, measurements),
+        *judge_decisions(measurements),
         *(_check(name, history, measurements, registry) for name in dict.fromkeys(asked.checks)),
         *_unfinished(history),
     ]
@@ -69,6 +72,7 @@ def judge(
         verdicts=tuple(verdicts),
         findings=(*_void_findings(void), *findings_of(history, measurements)),
         scorecard=tuple(dict(row) for row in scorecard_of(asked, plan, measurements, verdicts)),
+        clocks=tuple(clock_rows(measurements)),
         machine_s=_machine_s(measurements),
         modelled_s=_modelled_ns(measurements) / 1e9,
         fidelity=_fidelity(history),
@@ -87,9 +91,15 @@ def _check(name: str, history: History, measurements: Measurements, registry: Re
 
 
 def _unfinished(history: History) -> tuple[Verdict, ...]:
-    """A response that was planned and never began, or failed: what was drilled is not what the plan says."""
+    """A response that was planned and never began, or failed: what was drilled is not what the plan says.
+
+    One that nobody decided has a verdict of its own.
+    """
+    told = undecided(history)
     begun = {event.data.get("step") for event in history.events if event.kind == "response.begin"}
-    missing = [step.id for step in history.plan.steps if step.kind == "response" and step.id not in begun]
+    missing = [
+        step.id for step in history.plan.steps if step.kind == "response" and step.id not in {*begun, *told}
+    ]
     failed = [e for e in history.events if e.kind == "response.failed" and e.data.get("step") not in missing]
     timed_out = [e for e in history.events if e.kind == "run.end" and e.data.get("ended") == "timeout"]
     reasons = [f"planned responses never began: {', '.join(missing)}"] if missing else []

@@ -50,3 +50,8 @@ def money(minor: int, currency: str | None) -> str:
 def share(ratio: float) -> str:
     """A share as `97.31 %`, rounded down so that 100 % means all."""
     return f"{math.floor(ratio * 10_000 + 1e-6) / 100:.2f} %"
+
+
+def tenths(ns: int) -> str:
+    """A time that a person took: `3.2 s`."""
+    return f"{ns / 1e9:.1f} s"

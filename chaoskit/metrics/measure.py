@@ -5,6 +5,7 @@ from __future__ import annotations
 from chaoskit.metrics.arrivals import arrivals_of
 from chaoskit.metrics.availability import availability_of
 from chaoskit.metrics.backlog import backlog_drained
+from chaoskit.metrics.decisions import measure_decisions
 from chaoskit.metrics.detection import measure_clocks
 from chaoskit.metrics.exercised import measure_fault
 from chaoskit.metrics.loss import measure_books
@@ -53,6 +54,7 @@ def measure(history: History) -> Measurements:
         losses=losses,
         books=books,
         clocks=clocks,
+        decisions=measure_decisions(history.events, clocks.started),
         load_lateness_ms=_lateness(history, "load"),
         prober_lateness_ms=_lateness(history, "prober"),
         crashes=tuple(_crash(event) for event in history.events if event.kind == "service.exit"),

@@ -53,13 +53,27 @@ class When(Frozen):
 
 
 class Decision(Frozen):
-    """A human decision before a response."""
+    """A human decision before a response: modelled by `takes`, or `asked` for on the terminal while the drill runs."""
 
     role: Annotated[str, Field(description="who decides, for example duty-manager")]
-    takes: Annotated[Duration, Field(description="how long the decision takes")]
+    takes: Annotated[
+        Duration | None, Field(description="how long the decision takes, where it is not asked for")
+    ] = None
     pace: Annotated[
         Duration | None,
         Field(description="slept instead of `takes` (paced); without it nothing is slept (modelled)"),
+    ] = None
+    asked: Annotated[
+        bool,
+        Field(
+            description="a person is asked on the terminal, and answers y or n and who it is; the time is measured"
+        ),
+    ] = False
+    within: Annotated[
+        Duration | None,
+        Field(
+            description="how long an asked one waits for its answer; after it the response does not happen"
+        ),
     ] = None
 
 
@@ -174,6 +188,10 @@ class Drill(Frozen):
         Steady,
         Field(description="the steady state that must hold before the first fault and again at the end"),
     ] = Steady()
+    absent: Annotated[
+        tuple[str, ...],
+        Field(description="roles that nobody can reach in this drill; their substitutes decide"),
+    ] = ()
     timeline: Annotated[
         tuple[Step, ...],
         Field(

@@ -170,6 +170,32 @@ class BooksMeasure(Frozen):
         return tuple(v for v in self.violations if v.rule in rules and v.count)
 
 
+class DecisionMeasure(Frozen):
+    """One decision by a person: what came of it, and how long it took as lived and as modelled."""
+
+    step: str
+    role: Annotated[str, Field(description="who decided, or should have")]
+    how: Literal["modelled", "asked"]
+    outcome: Annotated[
+        Literal["taken", "refused", "missed"],
+        Field(description="missed: nobody could be reached, or nobody answered in time"),
+    ]
+    absent: Annotated[tuple[str, ...], Field(description="those who were tried in vain before")] = ()
+    who: Annotated[str | None, Field(description="the person's own word for itself")] = None
+    why: Annotated[str | None, Field(description="why it was missed")] = None
+    lived: Annotated[int, Field(description="human time that was measured, ns")] = 0
+    modelled: Annotated[int, Field(description="human time that was modelled and not lived, ns")] = 0
+    reached: Annotated[int, Field(description="of it, until the decider was reached, ns")] = 0
+    within: Annotated[int | None, Field(description="limit of an asked-for answer, ns")] = None
+    after: Annotated[
+        Interval | None,
+        Field(
+            description="its end as lived, ns after the fault that first hurt a journey; without modelled time"
+        ),
+    ] = None
+    events: tuple[int, ...] = ()
+
+
 class Clocks(Frozen):
     """Detection, decision and action, ns after the fault that first hurt a journey (or was answered first)."""
 
@@ -196,6 +222,7 @@ class Measurements(Frozen):
     losses: dict[str, LossMeasure]
     books: dict[str, BooksMeasure] = {}
     clocks: Clocks
+    decisions: tuple[DecisionMeasure, ...] = ()
     load_lateness_ms: dict[str, float] = {}
     prober_lateness_ms: dict[str, float] = {}
     crashes: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from chaoskit.model.base import Frozen
 from chaoskit.model.drill import Decision, Drill, When
+from chaoskit.model.people import Decider
 from chaoskit.model.preparation import Preparation
 from chaoskit.model.series import Place as SeriesPlace
 from chaoskit.model.system import System
@@ -41,6 +42,9 @@ class PlannedStep(Frozen):
     when: When | None = None
     for_: Duration | None = None
     decision: Decision | None = None
+    decider: Annotated[Decider | None, Field(description="who takes the decision, absences considered")] = (
+        None
+    )
     place: Place
     requires: tuple[str, ...] = ()
 

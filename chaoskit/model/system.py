@@ -20,6 +20,7 @@ from chaoskit.model.journey import Pick as Pick
 from chaoskit.model.journey import Read as Read
 from chaoskit.model.journey import Refused as Refused
 from chaoskit.model.journey import Sql as Sql
+from chaoskit.model.people import Substitute as Substitute
 from chaoskit.quantity import Duration
 
 CUSTOMERS = "customers"
@@ -166,6 +167,7 @@ class Variant(Frozen):
     books: Annotated[dict[str, Any], Field(description="laid over `books`")] = {}
     releases: Annotated[dict[str, Any], Field(description="laid over `releases`")] = {}
     runbooks: Annotated[dict[str, Any], Field(description="laid over `runbooks`")] = {}
+    substitutes: Annotated[dict[str, Any], Field(description="laid over `substitutes`")] = {}
     local: Annotated[dict[str, Any], Field(description="laid over `local`")] = {}
 
     @property
@@ -215,6 +217,7 @@ class System(Frozen):
     books: dict[str, Books] = {}
     releases: dict[str, Any] = {}
     runbooks: dict[str, Runbook] = {}
+    substitutes: dict[str, tuple[Substitute, ...]] = {}
     local: dict[str, LocalService] = {}
     disposable: Annotated[
         bool, Field(description="external volumes and networks may be used, and written to")

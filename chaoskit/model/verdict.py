@@ -69,6 +69,12 @@ class Result(Frozen):
             "'–' where nothing applies"
         ),
     ]
+    clocks: Annotated[
+        tuple[dict[str, str], ...],
+        Field(
+            description="what people and the bank did about it, when: all strings: clock, after the fault, what"
+        ),
+    ] = ()
     machine_s: Annotated[
         tuple[float, float] | None, Field(description="bounds of the longest journey RTA, s")
     ] = None

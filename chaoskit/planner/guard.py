@@ -57,6 +57,20 @@ def refuse_steps(steps: Sequence[PlannedStep], loaded: Loaded, runtime: Offer) -
     return problems
 
 
+def refuse_questions(steps: Sequence[PlannedStep], loaded: Loaded, terminal: bool) -> list[Problem]:
+    """A decision that a person has to be asked for, where there is nobody to ask."""
+    hint = "run it on a terminal, in the foreground; or write `takes: 2m`, and the decision is modelled"
+    return [
+        loaded.places.problem(
+            ("timeline", number, "decision", "asked"),
+            f"`asked`: the {step.decision.role} is asked on the terminal before `{step.name}`, and there is none here",
+            hint,
+        )
+        for number, step in enumerate(steps)
+        if step.decision is not None and step.decision.asked and not terminal
+    ]
+
+
 def refuse_services(loaded: Loaded, runtime: Offer) -> list[Problem]:
     """A service that nothing says how to run, a link to no known port, a Compose key that cannot be kept."""
     if not runtime.wires_by_environment:

@@ -8,12 +8,13 @@ from typing import Any, Literal, Protocol
 from chaoskit.errors import InputError, Problem
 from chaoskit.model.drill import Step
 from chaoskit.model.parameters import build
+from chaoskit.model.people import Decider, decider_of
 from chaoskit.model.plan import Place, Plan, PlannedStep
 from chaoskit.model.preparation import Preparation, merged
 from chaoskit.model.system import System
 from chaoskit.planner import guard, schedule
+from chaoskit.planner.people import people_notes
 from chaoskit.planner.wiring import Wired, wire
-from chaoskit.quantity import Duration
 from chaoskit.spec import Loaded, Registry
 from chaoskit.spec.drill_names import RUNBOOK_MEMBERS, step_ids
 
@@ -25,9 +26,14 @@ class PlanningRuntime(guard.Offer, Protocol):
 
 
 def plan(
-    loaded: Loaded, runtime: PlanningRuntime, registry: Registry, *, pace: Literal["drill", "real"] = "drill"
+    loaded: Loaded,
+    runtime: PlanningRuntime,
+    registry: Registry,
+    *,
+    pace: Literal["drill", "real"] = "drill",
+    terminal: bool = False,
 ) -> Plan:
-    """The plan of one run. Pure: the same arguments give the same plan.
+    """The plan of one run. Pure: the same arguments give the same plan. `terminal`: somebody is there to be asked.
 
     Raises:
         InputError: every step, service and link that this runtime cannot run, each with its place.
@@ -37,6 +43,7 @@ def plan(
     drill = loaded.drill
     steps = plan_steps(loaded, registry)
     problems += guard.refuse_steps(steps, loaded, runtime)
+    problems += guard.refuse_questions(steps, loaded, terminal)
     wanted = preparations(steps, loaded, registry, problems)
     problems += guard.refuse_services(loaded, runtime)
     wired = wire(loaded.system) if runtime.wires_by_environment else Wired()
@@ -47,7 +54,7 @@ def plan(
         raise InputError(*problems)
     hold = max((criterion.hold_ns for criterion in criteria.values()), default=0)
     deadline, why = schedule.deadline(drill, steps, hold, pace)
-    notes += _people(loaded, steps, pace)
+    notes += people_notes(drill, steps, pace)
     notes.append(f"without recovery the run ends {deadline} after the first fault: {why}")
     notes += wired.notes
     notes += guard.left_aside(loaded, runtime)
@@ -102,6 +109,7 @@ def plan_steps(loaded: Loaded, registry: Registry) -> tuple[PlannedStep, ...]:
                 when=step.when,
                 for_=step.for_,
                 decision=step.decision,
+                decider=_decider(step, loaded),
                 place=_place(loaded, number),
                 requires=_requires(step, member, registry),
             )
@@ -152,25 +160,12 @@ def _requires(step: Step, name: str, registry: Registry) -> tuple[str, ...]:
     return tuple(sorted(getattr(members[name], "requires", ())))
 
 
+def _decider(step: Step, loaded: Loaded) -> Decider | None:
+    if step.decision is None:
+        return None
+    return decider_of(step.decision.role, loaded.drill.absent, loaded.system.substitutes)
+
+
 def _place(loaded: Loaded, number: int) -> Place:
     at = loaded.places.at("timeline", number)
     return Place(path=str(at.path), line=at.line, column=at.column)
-
-
-def _people(loaded: Loaded, steps: tuple[PlannedStep, ...], pace: str) -> list[str]:
-    """Warnings about human time: modelled time is judged, and an RTO below it cannot be met by any machine."""
-    modelled, _ = schedule.people_ns(steps, pace)
-    notes = []
-    takes = sum(step.decision.takes.ns for step in steps if step.decision is not None)
-    for journey in loaded.drill.load:
-        rto = loaded.drill.objective(journey).rto
-        if rto is not None and takes >= rto.ns:
-            notes.append(
-                f"{journey}: its RTO of {rto} cannot be met, people alone take {Duration.of_ns(takes)}"
-            )
-    if modelled:
-        notes.append(
-            f"{Duration.of_ns(modelled)} of decisions are modelled: added to the RTA, while loss and in doubt are "
-            "measured over the machine's outage only"
-        )
-    return notes

@@ -7,6 +7,7 @@ import random
 from chaoskit.errors import Problem
 from chaoskit.model.drill import Drill
 from chaoskit.model.plan import Criterion, PlannedStep, ProbeSchedule
+from chaoskit.planner.people import people_ns
 from chaoskit.quantity import Duration
 from chaoskit.spec import Loaded
 
@@ -64,18 +65,6 @@ def criteria(
     if short:
         notes.append(f"recovery must hold {drill.settle.hold}, shortened from: {', '.join(short)}")
     return found
-
-
-def people_ns(steps: tuple[PlannedStep, ...], pace: str) -> tuple[int, int]:
-    """(modelled, slept) time of all decisions, ns: a paced one is slept for its pace and models the rest."""
-    modelled = slept = 0
-    for step in steps:
-        if step.decision is not None:
-            takes = step.decision.takes.ns
-            lived = takes if pace == "real" else step.decision.pace.ns if step.decision.pace else 0
-            slept += lived
-            modelled += max(0, takes - lived)
-    return modelled, slept
 
 
 def span_ns(steps: tuple[PlannedStep, ...]) -> int:

@@ -113,12 +113,21 @@ def _detection(step: PlannedStep) -> list[str]:
 def _decision(step: PlannedStep, pace: str) -> str:
     if step.decision is None:
         return ""
+    decision, role, reached = step.decision, step.decision.role, ""
+    if step.decider is not None and step.decider.absent:
+        away = " and ".join(step.decider.absent)
+        if step.decider.role is None:
+            return f"nobody decides: {away} cannot be reached"
+        role = step.decider.role
+        reached = f", {step.decider.reached} until reached in place of {away}"
+    if decision.asked:
+        return f"the {role} is asked on the terminal (answer within {decision.within}{reached})"
     how = "modelled, not waited for"
     if pace == "real":
         how = "lived in real time"
-    elif step.decision.pace is not None:
-        how = f"modelled, {step.decision.pace} of it waited for"
-    return f"the {step.decision.role} decides ({step.decision.takes}, {how})"
+    elif decision.pace is not None:
+        how = f"modelled, {decision.pace} of it waited for"
+    return f"the {role} decides ({decision.takes}, {how}{reached})"
 
 
 def _action(step: PlannedStep) -> str:

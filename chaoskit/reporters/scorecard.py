@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tabulate import tabulate
@@ -17,6 +17,7 @@ _EVENTS_SHOWN = 8
 _MORE_REASONS = re.compile(r" \(and \d+ more reasons\)$")
 _LINES_SHOWN = 30
 _CELL_MAX = 60
+_WHAT_MAX = 160
 _WALL_S_MIN = 0.05
 
 
@@ -25,8 +26,9 @@ _WALL_S_MIN = 0.05
 class Scorecard:
     """Plain text for a terminal, a log or a pytest failure.
 
-    One row for each journey, the outcome with its reason, then every verdict with the events it rests on, what is
-    worth an engineer's time, and what has to be known to read it rightly. Only result.json has long lists whole.
+    One row for each journey, one for each clock of people and bank, the outcome with its reason, then every verdict
+    with the events it rests on, what is worth an engineer's time, and what has to be known to read it rightly. Only
+    result.json has long lists whole.
     """
 
     def render(self, result: Result, folder: str, head: str | None = None) -> str:
@@ -35,7 +37,11 @@ class Scorecard:
         `head` vouches for the folder's files; whoever keeps it can have them verified years later.
         Whatever a name, a key or a log line holds, nothing in it drives a terminal or forges a line.
         """
-        parts = [self._table(result), self._headline(result, folder)]
+        parts = [
+            self._table(result.scorecard),
+            self._table(result.clocks, _WHAT_MAX),
+            self._headline(result, folder),
+        ]
         parts.append("\n".join(self._verdict(verdict, _void(result)) for verdict in result.verdicts))
         parts.append(_titled("worth an engineer's time:", (self._finding(one) for one in result.findings)))
         parts.append(_titled("to be read with it:", (f"  · {one_line(note)}" for note in result.notes)))
@@ -47,10 +53,9 @@ class Scorecard:
         parts.append(f"head {head} (keep it: chaoskit verify {one_line(folder)} --head …)" if head else "")
         return "\n\n".join(part for part in parts if part) + "\n"
 
-    def _table(self, result: Result) -> str:
+    def _table(self, cells: Iterable[Mapping[str, str]], widest: int = _CELL_MAX) -> str:
         rows = [
-            {one_line(name, _CELL_MAX): one_line(cell, _CELL_MAX) for name, cell in row.items()}
-            for row in result.scorecard
+            {one_line(name, widest): one_line(cell, widest) for name, cell in row.items()} for row in cells
         ]
         return tabulate(rows, headers="keys", tablefmt="plain", disable_numparse=True) if rows else ""
 

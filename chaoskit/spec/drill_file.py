@@ -14,6 +14,7 @@ from chaoskit.model.drill import Drill, Step, When
 from chaoskit.model.system import Link
 from chaoskit.spec.explain import shown_key
 from chaoskit.spec.member_params import Registry, check_params
+from chaoskit.spec.people import decision_rules
 from chaoskit.spec.places import Loc, Places, nearest, shown
 from chaoskit.spec.validation import check
 
@@ -137,6 +138,9 @@ def _step_rules(loc: Loc, number: int, step: Mapping[str, Any], places: Places) 
     for one, target in enumerate(on if isinstance(on, list) else []):
         if target in on[:one]:  # type: ignore[index]
             say(f"{shown(target)} is named twice", key="on")
+    if isinstance(decision := step.get("decision"), dict):
+        problems += decision_rules((*loc, "decision"), decision, places)
+        _zero((*loc, "decision"), decision, ("within",), places, problems)
     if isinstance(step.get("when"), dict):
         _when_rules((*loc, "when"), step["when"], places, problems)
     _zero(loc, step, ("for",), places, problems)

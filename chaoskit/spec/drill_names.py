@@ -9,6 +9,7 @@ from chaoskit.model.drill import Objective, Step
 from chaoskit.model.system import System
 from chaoskit.spec.drill_file import STEP_KEYS, CheckedDrill
 from chaoskit.spec.member_params import Registry, check_params
+from chaoskit.spec.people import absences
 from chaoskit.spec.places import Loc, Places, nearest, shown
 
 OBJECTIVES = {name.replace("_", "-"): name for name in Objective.model_fields}
@@ -47,6 +48,8 @@ class DrillNames:
             self._response(("timeline", number), step)
             self._when(("timeline", number, "when"), step)
         self._ids()
+        if not self.unfit:
+            self.problems += absences(self.drill, self.system, self.places)
         self._checks()
         self._expect()
         return self.problems
@@ -194,6 +197,12 @@ class DrillNames:
         if isinstance(self.drill.expect, str) or self.unfit:
             return
         known = [*judged(self.driven, self.drill.objectives), *self.drill.checks]
+        ids = step_ids([step for _, step in self.steps])
+        known += [
+            f"decision.{name}"
+            for (_, step), name in zip(self.steps, ids, strict=True)
+            if step.decision is not None
+        ]
         for number, name in enumerate(self.drill.expect.fail):
             if name not in known:
                 hint = nearest(name, known, "judged here")

@@ -23,6 +23,7 @@ from chaoskit.model.system import (
     Runbook,
     Spoken,
     Sql,
+    Substitute,
     System,
     Variant,
 )
@@ -113,6 +114,13 @@ class SystemFile(Frozen):
     runbooks: Annotated[
         dict[str, Runbook],
         Field(description="responses that this system brings itself, by the name drills use"),
+    ] = {}
+    substitutes: Annotated[
+        dict[str, tuple[Substitute, ...]],
+        Field(
+            description="who decides when a role is absent, by role: in the order in which they are tried, each with "
+            "the time until it is reached"
+        ),
     ] = {}
     local: Annotated[
         dict[str, LocalService], Field(description="how each service runs without Docker, by service")

@@ -10,6 +10,7 @@ from typing import Any
 from chaoskit.errors import Problem
 from chaoskit.model.system import CUSTOMERS, Between, Journey, Pick, System
 from chaoskit.spec.journey_names import JOURNEY_WAYS, check_books, check_way
+from chaoskit.spec.people import substitutes
 from chaoskit.spec.places import Loc, Places, nearest, shown
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(\.[a-z]+)?\}")
@@ -84,7 +85,7 @@ def check_names(
     names = Names(system, places, link_index, left_out, services_known)
     for check in (_sites, _roles, _links, _speaks, _population, _journeys, _books, _runbooks, _local):
         check(names)
-    return names.problems
+    return [*names.problems, *substitutes(system, places)]
 
 
 def _sites(names: Names) -> None:

@@ -225,6 +225,7 @@ def play(
     slot_s: float = 0.0,
     cancel_s: float | None = None,
     queued: AbstractAsyncContextManager[Any] | None = None,
+    asker: Any = None,
 ) -> Played:
     """Conduct `plan` in virtual time; `meddle(world, stop)` runs beside it."""
 
@@ -259,6 +260,7 @@ def play(
             provision,
             queued or slot(),
             heard.append,
+            asker=asker,
             clock=loop.clock,
             controls=controls or Controls(),
         )

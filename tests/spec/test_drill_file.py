@@ -217,8 +217,8 @@ def test_an_unknown_key_comes_with_its_caret_and_the_nearest_word(tmp_path: Path
         "drill.yaml:4:1: unknown key `sed`\n"
         "    sed: 7\n"
         "    ^\n"
-        "    did you mean `seed` or `steady`? allowed: abort, checks, drill, expect, load, matrix, objectives, repeat, "
-        "seed, settle, steady, system, tags, timeline, title, variant, why"
+        "    did you mean `seed` or `steady`? allowed: abort, absent, checks, drill, expect, load, matrix, objectives, "
+        "repeat, seed, settle, steady, system, tags, timeline, title, variant, why"
     )
 
 

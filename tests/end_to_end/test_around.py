@@ -1,0 +1,43 @@
+"""Drills about what stands around a failure, each cell of a pair run once: it must come out exactly as it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoskit import pipeline, registry, spec
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(name: str, cell: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> pipeline.Run:
+    monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(folder / "state"))
+    loaded = dict(spec.cells(spec.load(ROOT / "drills" / "resilience" / f"{name}.yaml", registry)))[cell]
+    return pipeline.run(loaded, reports=folder / "reports")
+
+
+def outcomes(made: pipeline.Run) -> dict[str, Any]:
+    return {verdict.name: verdict.outcome for verdict in made.result.verdicts}
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("variant", ["no-deputy", "deputy"])
+def test_a_deputy_decides_or_nobody_does(
+    variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run("deputy-decides", f"variant={variant}", tmp_path, monkeypatch)
+    assert made.result.as_expected, made.result.reason
+    (decision,) = made.measurements.decisions
+    if variant == "deputy":
+        assert (decision.role, decision.absent, decision.outcome) == (
+            "deputy-manager",
+            ("duty-manager",),
+            "taken",
+        )
+        assert decision.modelled == 10 * 10**9
+        assert made.result.modelled_s == 10
+    else:
+        assert (decision.outcome, outcomes(made)["decision.promote-standby"]) == ("missed", "fail")
+        assert "could not be reached" in made.result.clocks[0]["what"]
