@@ -7,11 +7,13 @@ a deadline in seconds after which it raises DeadlinePassed. Addresses are direct
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from psycopg import sql
 
 from chaoskit.clock import Clock, monotonic_ns
 from chaoskit.engines import books
@@ -187,6 +189,39 @@ class PostgreSQL:
             raise NotPromoted(
                 f"{self.address} was still in recovery {within_s:g} s after it was asked"
             ) from None
+
+    async def hang_up(self, users: Sequence[str], within_s: float = 2.0) -> int:
+        """End every session of these log-ins, what they have under way included; how many there were."""
+        query = (
+            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE usename = ANY(%s) AND pid <> pg_backend_pid()"
+        )
+
+        async def work(connection: Connection) -> int:
+            row = await (await connection.execute(query.encode(), (list(users),))).fetchone()
+            return int(row[0]) if row else 0
+
+        return await session(self.address, self._keys(True), work, within_s)
+
+    async def change_password(self, user: str, password: str, within_s: float = 5.0) -> None:
+        """Give a log-in another password; sessions that are open stay open."""
+        change = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(user), sql.Literal(password))
+
+        async def work(connection: Connection) -> None:
+            await connection.execute(change)
+
+        await session(self.address, self._keys(True), work, within_s)
+
+    async def value(self, query: str, values: Mapping[str, Any], within_s: float = 30.0) -> str:
+        """The one value that a query of the system's own gives, as text."""
+
+        async def work(connection: Connection) -> str:
+            row = await (await connection.execute(query.encode(), dict(values))).fetchone()
+            if row is None or len(row) != 1:
+                raise EngineError(f"{self.address}: the query gives no single value: {query.strip()[:60]}")
+            return str(row[0])
+
+        return await session(self.address, self._keys(True), work, within_s)
 
     async def lag(self, within_s: float = 2.0) -> Lag:
         """How much log a standby has received and replayed. It corroborates; loss is counted by key."""

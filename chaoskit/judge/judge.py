@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from chaoskit.judge.clocks import clock_rows
-from chaoskit.judge.decisions import judge_decisions, undecided
+from chaoskit.judge.decisions import judge_decisions
 from chaoskit.judge.findings import findings_of
 from chaoskit.judge.guard import Reason, how_it_ended, void_reasons, why_it_ended
 from chaoskit.judge.objectives import judge_objectives, verdict
 from chaoskit.judge.scorecard import scorecard_of
+from chaoskit.judge.unfinished import unfinished
 from chaoskit.judge.wording import ceil_s, floor_s, span
 from chaoskit.model.drill import Drill
 from chaoskit.model.history import Event, History
@@ -45,11 +46,12 @@ def judge(
     asked = drill or plan.drill
     ended = how_it_ended(history)
     void = void_reasons(history, measurements)
+    checks = [_check(name, history, measurements, registry) for name in dict.fromkeys(asked.checks)]
     verdicts = [
         *judge_objectives(asked, plan, measurements),
         *judge_decisions(measurements),
-        *(_check(name, history, measurements, registry) for name in dict.fromkeys(asked.checks)),
-        *_unfinished(history),
+        *checks,
+        *unfinished(history, checks),
     ]
     verdicts += _steady_after(history, measurements, verdicts)
     if void:
@@ -88,28 +90,6 @@ def _check(name: str, history: History, measurements: Measurements, registry: Re
     except Exception as error:  # noqa: BLE001 - a check may be anybody's code; its crash is no verdict
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         return verdict(name, "unknown", f"the check could not judge: {type(error).__name__}: {text}")
-
-
-def _unfinished(history: History) -> tuple[Verdict, ...]:
-    """A response that was planned and never began, or failed: what was drilled is not what the plan says.
-
-    One that nobody decided has a verdict of its own.
-    """
-    told = undecided(history)
-    begun = {event.data.get("step") for event in history.events if event.kind == "response.begin"}
-    missing = [
-        step.id for step in history.plan.steps if step.kind == "response" and step.id not in {*begun, *told}
-    ]
-    failed = [e for e in history.events if e.kind == "response.failed" and e.data.get("step") not in missing]
-    timed_out = [e for e in history.events if e.kind == "run.end" and e.data.get("ended") == "timeout"]
-    reasons = [f"planned responses never began: {', '.join(missing)}"] if missing else []
-    reasons += [f"the response {e.data.get('step')} failed: {e.data.get('error')}" for e in failed]
-    if timed_out:
-        reasons = [f"{'; '.join(reasons) or 'a step waited in vain'} ({timed_out[-1].data.get('reason')})"]
-    if not reasons:
-        return ()
-    events = tuple(e.n for e in (*failed, *timed_out))
-    return (verdict("timeline", "unknown", "; ".join(reasons), events=events),)
 
 
 def _steady_after(

@@ -86,6 +86,13 @@ class ReportUndo(Frozen):
     service: str
 
 
+class IntruderUndo(Frozen):
+    """End the program that was put in a service's place; what it did to the system's data stays done."""
+
+    op: Literal["intruder.end"] = "intruder.end"
+    name: str
+
+
 class NothingToUndo(Frozen):
     """The effect cannot be undone (a killed process); says why."""
 
@@ -100,7 +107,7 @@ DatabaseUndo = ReportUndo
 """What `engines.database_undo` asks a member of a database role to undo, on every runtime."""
 
 UndoStep = Annotated[
-    SignalUndo | LinkUndo | ToxicUndo | MirrorUndo | NothingToUndo | MeansUndo | DatabaseUndo,
+    SignalUndo | LinkUndo | ToxicUndo | MirrorUndo | NothingToUndo | IntruderUndo | MeansUndo | DatabaseUndo,
     Field(discriminator="op"),
 ]
 

@@ -97,6 +97,34 @@ class Runbook(Frozen):
     on: Annotated[str | None, Field(description="role.primary, role.standby or a service")] = None
 
 
+class Backup(Frozen):
+    """Backups of a database: a base backup from before the drill and every byte of log since, in a store of the run's
+    own, which no service is told of unless its environment names it (`{backups}`)."""
+
+    of: Annotated[str, Field(description="database role that is backed up")]
+    restore_point: Annotated[
+        str | None,
+        Field(
+            description="service/path where the system says, by its own evidence, up to where its data is sound: JSON "
+            "{lsn, at, horizon, proof}"
+        ),
+    ] = None
+    proof: Annotated[
+        str | None,
+        Field(
+            description="SQL file with one value, given the answer's `horizon` as %(horizon)s: what the restored "
+            "database says must be the answer's `proof`"
+        ),
+    ] = None
+    resubmit: Annotated[
+        str | None,
+        Field(
+            description="service/path that sends again, by key, what the system accepted after `since` (POST, JSON "
+            "{since}); it answers {resubmitted, replayed, refused}, lists of keys"
+        ),
+    ] = None
+
+
 class LocalService(Frozen):
     """How a service runs without Docker; exactly one of run, postgresql."""
 
@@ -120,7 +148,11 @@ class LocalService(Frozen):
         int | None, Field(description="port; default: the first of `expose`/`ports` in the Compose file")
     ] = None
     environment: Annotated[
-        dict[str, str], Field(description="added to the Compose environment; {address} is the service's own")
+        dict[str, str],
+        Field(
+            description="added to the Compose environment; {address} is the service's own, {home} its own folder, "
+            "{backups} the store of the run's backups"
+        ),
     ] = {}
     start_within: Annotated[Duration, Field(description="limit for becoming ready")] = Duration.parse("20s")
 
@@ -166,6 +198,7 @@ class Variant(Frozen):
     journeys: Annotated[dict[str, Any], Field(description="laid over `journeys`")] = {}
     books: Annotated[dict[str, Any], Field(description="laid over `books`")] = {}
     releases: Annotated[dict[str, Any], Field(description="laid over `releases`")] = {}
+    backups: Annotated[dict[str, Any], Field(description="laid over `backups`")] = {}
     runbooks: Annotated[dict[str, Any], Field(description="laid over `runbooks`")] = {}
     substitutes: Annotated[dict[str, Any], Field(description="laid over `substitutes`")] = {}
     local: Annotated[dict[str, Any], Field(description="laid over `local`")] = {}
@@ -216,6 +249,7 @@ class System(Frozen):
     journeys: dict[str, Journey]
     books: dict[str, Books] = {}
     releases: dict[str, Any] = {}
+    backups: dict[str, Backup] = {}
     runbooks: dict[str, Runbook] = {}
     substitutes: dict[str, tuple[Substitute, ...]] = {}
     local: dict[str, LocalService] = {}

@@ -14,6 +14,7 @@ from chaoskit.errors import InputError, Problem
 from chaoskit.model.base import Frozen
 from chaoskit.model.drill import Name
 from chaoskit.model.system import (
+    Backup,
     Books,
     DatabaseRole,
     Journey,
@@ -110,6 +111,10 @@ class SystemFile(Frozen):
     releases: Annotated[
         dict[str, Any],
         Field(description="other releases of services, by name: what replaces their Compose entries"),
+    ] = {}
+    backups: Annotated[
+        dict[str, Backup],
+        Field(description="backups that the runtime takes before the drill and keeps up during it, by name"),
     ] = {}
     runbooks: Annotated[
         dict[str, Runbook],

@@ -9,6 +9,7 @@ from typing import Any
 
 from chaoskit.errors import Problem
 from chaoskit.model.system import CUSTOMERS, Between, Journey, Pick, System
+from chaoskit.spec.backup_names import check_backups
 from chaoskit.spec.journey_names import JOURNEY_WAYS, check_books, check_way
 from chaoskit.spec.people import substitutes
 from chaoskit.spec.places import Loc, Places, nearest, shown
@@ -19,7 +20,7 @@ AMOUNT_PARTS = frozenset({".minor", ".currency"})
 BUILT_IN = frozenset({"key"})
 """What every request can use without drawing it: the operation's own key."""
 RESERVED_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
-LOCAL_PLACEHOLDERS = frozenset({"address", "python"})
+LOCAL_PLACEHOLDERS = frozenset({"address", "python", "home", "backups"})
 
 
 class Names:
@@ -83,7 +84,18 @@ def check_names(
 ) -> list[Problem]:
     """Problems with the names in a system file. Without a readable Compose file, services are taken on trust."""
     names = Names(system, places, link_index, left_out, services_known)
-    for check in (_sites, _roles, _links, _speaks, _population, _journeys, _books, _runbooks, _local):
+    for check in (
+        _sites,
+        _roles,
+        _links,
+        _speaks,
+        _population,
+        _journeys,
+        _books,
+        check_backups,
+        _runbooks,
+        _local,
+    ):
         check(names)
     return [*names.problems, *substitutes(system, places)]
 

@@ -68,6 +68,8 @@ IN_CONTAINERS = {
 # Held to it by tests/contracts/test_standby_faults.py: they need a pair, and one that is written to.
 ON_STANDBY = {"standby.receive-lag", "standby.replay-lag"}
 MEANS = {"limits", "disks", "networks", "clocks"}
+# Held to it by tests/runtimes/local/test_attack.py; it needs a place beside a service, which the bench has not.
+IN_PLACE = {"attack.ransomware"}
 
 
 def undoable(cases: list[Case]) -> list[Case]:
@@ -106,7 +108,8 @@ def proven(witness: Witness, begun_ns: int) -> None:
 
 
 def test_every_registered_fault_is_held_to_the_contract() -> None:
-    assert {case[0] for case in ON_WEB} | IN_CONTAINERS | ON_STANDBY == set(registry.members("faults"))
+    listed = {case[0] for case in ON_WEB} | IN_CONTAINERS | ON_STANDBY | IN_PLACE
+    assert listed == set(registry.members("faults"))
     assert {case[0] for case in ON_DATABASE} == {case[0] for case in ON_WEB}
     needed = {name: one.requires for name, one in registry.members("faults").items() if one.requires & MEANS}
     assert set(needed) == IN_CONTAINERS
@@ -304,5 +307,5 @@ def test_the_manual_page_tells_what_a_reader_needs(name: str) -> None:
         assert part in page
     assert dataclasses.is_dataclass(member)
     assert member.__dataclass_params__.frozen
-    assert member.requires <= {"processes", "links", "lifecycle"} | MEANS
+    assert member.requires <= {"processes", "links", "lifecycle", "positions"} | MEANS
     assert member.requires

@@ -92,3 +92,22 @@ def test_a_missing_system_file_and_a_broken_one(tmp_path: Path) -> None:
         spec.load(path, FakeRegistry(), {})
     with pytest.raises(InputError, match=r"no such drill file"):
         spec.load(tmp_path / "none.yaml", FakeRegistry(), {})
+
+
+@pytest.mark.parametrize(
+    ("backups", "words"),
+    [
+        ("nightly: {of: databse}", "no role is called 'databse'"),
+        ("nightly: {of: database, restore-point: app/last}", "needs both restore-point and proof"),
+        ("nightly: {of: database, resubmit: app}", "is no service/path"),
+        ("nightly: {of: database, resubmit: apq/again}", "no service is called 'apq'"),
+        ("nightly: {of: database, restore-point: app/last, proof: gone.sql}", "no such query"),
+    ],
+)
+def test_what_backups_name_must_be_there(tmp_path: Path, backups: str, words: str) -> None:
+    system = f"{sample_files.SYSTEM}backups:\n  {backups}\n"
+    path = sample_files.write(tmp_path, system=system)
+    with pytest.raises(InputError) as caught:
+        spec.load(path, FakeRegistry(), {})
+    assert words in str(caught.value)
+    assert "system.yaml:" in str(caught.value)

@@ -12,6 +12,7 @@ from chaoskit.engines.database_undo import undo_database
 from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Address, Exit
 from chaoskit.model.lease import (
+    IntruderUndo,
     LinkUndo,
     MirrorUndo,
     NothingToUndo,
@@ -180,7 +181,7 @@ class DockerEstate:
                     alive = await self.processes.tree(step.service)
                     if alive and any(one.listening.is_set() for one in self.replicas[step.service]):
                         await self.links.listens(step.service)
-                case NothingToUndo():
+                case NothingToUndo() | IntruderUndo():  # nobody can be put in a container's place here
                     pass
                 case ReportUndo():
                     await undo_database(step, self)

@@ -10,20 +10,34 @@ from typing import Any
 from chaoskit.engines.database_undo import undo_database
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address, Exit
-from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, ReportUndo, SignalUndo, ToxicUndo, Undo
+from chaoskit.model.lease import (
+    IntruderUndo,
+    LinkUndo,
+    MirrorUndo,
+    NothingToUndo,
+    ReportUndo,
+    SignalUndo,
+    ToxicUndo,
+    Undo,
+)
 from chaoskit.model.plan import Plan
 from chaoskit.runtimes import readiness
 from chaoskit.runtimes.heal import destroy_from_disk
+from chaoskit.runtimes.local.backups import JOB as BACKUP
+from chaoskit.runtimes.local.backups import LocalBackups
+from chaoskit.runtimes.local.launch import BACKUPS
 from chaoskit.runtimes.local.lifecycle import LocalLifecycle, in_words
 from chaoskit.runtimes.local.links import LocalLinks
+from chaoskit.runtimes.local.positions import LocalPositions
 from chaoskit.runtimes.local.processes import LocalProcesses
+from chaoskit.runtimes.local.secrets import LocalSecrets
 from chaoskit.runtimes.local.topology import Topology, lay_out
 from chaoskit.runtimes.measurer_jobs import MeasurerJobs, SpawnedMeasurer
 from chaoskit.runtimes.record import processes
 from chaoskit.runtimes.residue import residue
 from chaoskit.runtimes.supervision import Supervision, Task
 
-CAPABILITIES = frozenset({"processes", "lifecycle", "links"})
+CAPABILITIES = frozenset({"processes", "lifecycle", "links", "positions", "backups", "secrets"})
 _PROXY = "proxy:toxiproxy"
 
 
@@ -34,6 +48,9 @@ class LocalEstate:
     processes: LocalProcesses
     lifecycle: LocalLifecycle
     links: LocalLinks
+    positions: LocalPositions
+    backups: LocalBackups
+    secrets: LocalSecrets
 
     def __init__(self, plan: Plan, run: str, folder: Path) -> None:
         self.plan = plan
@@ -62,6 +79,10 @@ class LocalEstate:
         self.processes = LocalProcesses(self.supervision)
         self.links = LocalLinks(plan.system.links, self.topology)
         self.lifecycle = LocalLifecycle(plan, self.topology, self.supervision, self.links)
+        store = Path(self.supervision.record.scratch) / BACKUPS
+        self.positions = LocalPositions(self.supervision, self.lifecycle, store)
+        self.backups = LocalBackups(plan, self.topology, self.supervision, self.lifecycle.clusters, store)
+        self.secrets = self.lifecycle.secrets
         return self
 
     async def start_proxy(self, within_s: float) -> None:
@@ -127,6 +148,8 @@ class LocalEstate:
                 case MirrorUndo():
                     if await self._listens(step.service):
                         await self.links.listens(step.service)
+                case IntruderUndo():
+                    await self.positions.leave(step.name)
                 case NothingToUndo():
                     pass
                 case ReportUndo():
@@ -173,6 +196,8 @@ class LocalEstate:
                 self.folder / "logs" / "toxiproxy.log",
             )
             self._proxy_ended.set()
+        elif role == BACKUP and message["event"] == "exit" and not (message["asked"] or self._closing):
+            self._broken = f"the log of {name} is no longer received ({in_words(message['status'])})"
         elif role == "service" and message["event"] == "exit":
             self._service_ended(name, message)
         elif role == "service" and message["event"] == "gone":

@@ -13,6 +13,8 @@ from chaoskit.model.plan import Plan
 from chaoskit.runtimes.local.topology import Topology
 from chaoskit.runtimes.residue import RUN_MARK, SERVICE_MARK
 
+BACKUPS = "backups"
+"""The store of the run's backups, below its scratch folder."""
 _KEPT = ("LD_LIBRARY_PATH", "TZ", "VIRTUAL_ENV")
 """What a service sees of the environment chaoskit itself was started in; everything else must be in the
 Compose file.
@@ -50,7 +52,9 @@ def environment(plan: Plan, topology: Topology, service: str, base: Mapping[str,
                     f"{{link:{link}}}", topology.link_hosts[link]
                 )
     own = topology.hosts[service]
-    variables = {name: value.replace("{address}", own) for name, value in variables.items()}
+    filled = {"{address}": own, "{home}": base["HOME"], "{backups}": str(Path(base[RUN_MARK]) / BACKUPS)}
+    for word, meant in filled.items():
+        variables = {name: value.replace(word, meant) for name, value in variables.items()}
     folders = [variables.get("PYTHONPATH", "")]
     if local.path is not None:
         folders.insert(0, str(folder_of(plan, local.path)))

@@ -16,6 +16,7 @@ from chaoskit.runtimes.local import launch, pg_install
 from chaoskit.runtimes.local.links import LocalLinks
 from chaoskit.runtimes.local.pg_cluster import PgClusters
 from chaoskit.runtimes.local.pg_settings import PgSettings, read_settings, server_argv
+from chaoskit.runtimes.local.secrets import LocalSecrets
 from chaoskit.runtimes.local.topology import Topology
 from chaoskit.runtimes.record import Identity
 from chaoskit.runtimes.supervision import Supervision
@@ -33,7 +34,9 @@ class LocalLifecycle:
         self._links = links
         self._record = supervision.record
         base = launch.base_environment(self._record.scratch, "postgresql-setup", Path(self._record.scratch))
-        self._clusters = PgClusters(supervision, base)
+        self.clusters = PgClusters(supervision, base)
+        self.secrets = LocalSecrets()
+        self.told: dict[str, dict[str, str]] = {}
         names = tuple(plan.system.services)
         self._locks = {name: asyncio.Lock() for name in names}
         self._ended: dict[str, asyncio.Event] = {}
@@ -84,7 +87,8 @@ class LocalLifecycle:
         self._links.starting(service)
         home = self._home(service)
         base = launch.base_environment(self._record.scratch, service, home)
-        env = launch.environment(self._plan, self._topology, service, base)
+        env = self.secrets.told(launch.environment(self._plan, self._topology, service, base))
+        self.told[service] = env
         ended = self._ended[service] = asyncio.Event()
         if self._plan.system.local[service].postgresql is None:
             process = await self._start_command(service, env)
@@ -120,7 +124,7 @@ class LocalLifecycle:
             data = await self._make_data(service, settings, home)
         # What a killed postmaster left: nothing of it lives, and its pid may be anybody's by now.
         (data / "postmaster.pid").unlink(missing_ok=True)
-        binaries = await self._clusters.binaries()
+        binaries = await self.clusters.binaries()
         address = self._topology.service(service)
         return await self._supervision.run(
             service,
@@ -134,8 +138,8 @@ class LocalLifecycle:
 
     async def _make_data(self, service: str, settings: PgSettings, home: Path) -> Path:
         if self._plan.system.local[service].postgresql == "standby":
-            return await self._clusters.standby(settings, home)
-        return await self._clusters.primary(settings, home)
+            return await self.clusters.standby(settings, home)
+        return await self.clusters.primary(settings, home)
 
     async def _until_done(self, service: str) -> None:
         facts = await self._supervision.call("ended", _TASK_S, name=service)

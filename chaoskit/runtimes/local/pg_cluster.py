@@ -31,7 +31,7 @@ class PgClusters:
 
     def __init__(self, supervision: Supervision, env: Mapping[str, str]) -> None:
         self._supervision = supervision
-        self._env = env
+        self.env = env
         self._cache = pg_install.cache_folder()
         self._partial = Path(supervision.record.partial)
         self._user = pg_install.runs_as()
@@ -88,6 +88,16 @@ class PgClusters:
         _write(data / "standby.signal", "", self._user)
         return data
 
+    async def tool(self, program: str, *words: str, log: Path) -> None:
+        """Run one of PostgreSQL's own programs to its end. Raises EnvironmentBroken, with its last words, unless it
+        exits 0."""
+        binaries = await self.binaries()
+        await self._run((str(binaries / "bin" / program), *words), log, user=self._user)
+
+    async def copy(self, source: Path, target: Path, log: Path) -> None:
+        """A whole folder, owners and modes kept."""
+        await self._run(("cp", "-a", str(source), str(target)), log, user=None)
+
     async def _initialise(
         self, binaries: Path, settings: PgSettings, home: Path, data: Path, log: Path
     ) -> None:
@@ -118,7 +128,7 @@ class PgClusters:
         name = self._next("setup")
         argv = setup_argv(binaries, data, settings, home)
         process = await self._supervision.run(
-            name, "command", argv, env=self._env, cwd=home, log=log, user=self._user
+            name, "command", argv, env=self.env, cwd=home, log=log, user=self._user
         )
         ended = asyncio.Event()
         watch = asyncio.create_task(self._supervision.call("ended", 2 * _COMMAND_S, name=name))
@@ -154,7 +164,7 @@ class PgClusters:
         name = self._next(Path(argv[0]).name)
         folder = Path(self._supervision.record.scratch)
         await self._supervision.run(
-            name, "command", argv, env=self._env, cwd=folder, log=log, stdin=stdin, user=user
+            name, "command", argv, env=self.env, cwd=folder, log=log, stdin=stdin, user=user
         )
         facts = await self._supervision.call("ended", _COMMAND_S, name=name)
         if facts["status"] != 0:

@@ -68,6 +68,7 @@ class LocalRuntime:
                 estate.direct,
                 lambda standby: plan.system.local[standby].start_within.s,
             )
+            await estate.backups.begin()
         except BaseException as error:
             try:
                 await asyncio.shield(estate.close())

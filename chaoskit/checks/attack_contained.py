@@ -1,0 +1,75 @@
+"""attack-contained: an attacker was cut off, and did not come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chaoskit.model.history import Event, History
+from chaoskit.model.measurement import Measurements
+from chaoskit.model.verdict import Verdict
+from chaoskit.registry import register
+
+FAMILY = "attack."
+
+
+@register("checks", "attack-contained")
+@dataclass(frozen=True)
+class AttackContained:
+    """Was the attacker cut off, and did he stay outside when the system was opened again?
+
+    Judges what was read from the databases themselves: by `isolate`, when damage had stopped growing, and by `reopen`,
+    which looks for it again while the attacker, who is still there, tries.
+
+    fail: nobody cut him off, damage went on growing, or it came back after the opening. unknown: the attack was never
+    witnessed; or the system was opened again and he did not even try, so that the new secrets were not tested. Not
+    exercised: the drill has no attack.
+    """
+
+    def judge(self, history: History, measurements: Measurements) -> Verdict:
+        """One verdict over all attacks."""
+        name = "attack-contained"
+        attacks = [one for one in measurements.faults if one.name.startswith(FAMILY)]
+        if not attacks:
+            why = "not exercised: nobody attacked"
+            return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
+        if unseen := [one for one in attacks if one.witness is None]:
+            why = f"no damage by {unseen[0].step} was witnessed"
+            return Verdict(name=name, outcome="unknown", reason=why)
+        isolated, watched = facts(history, "isolated"), facts(history, "watched")
+        events = tuple(event.n for event in (*isolated, *watched))
+        details = tuple(_radius(event) for event in isolated)
+        if not isolated:
+            reason = "nobody cut the attacker off"
+            return Verdict(name=name, outcome="fail", reason=reason, events=_failures(history))
+        if back := [event for event in watched if event.data["damage"]]:
+            words = ", ".join(f"{member}: {what}" for member, what in back[0].data["words"].items())
+            kept = "" if back[0].data["rotated"] else "; the secrets he knew were still valid"
+            reason = f"he came back after the opening: {words}{kept}"
+            return Verdict(name=name, outcome="fail", reason=reason, events=events, details=details)
+        if watched and not sum(event.data["refused"] for event in watched):
+            reason = "cut off; after the opening nobody tried the old secrets, so that nothing shows that they fail"
+            return Verdict(name=name, outcome="unknown", reason=reason, events=events, details=details)
+        until = (isolated[0].t - attacks[0].lo) / 1e9
+        tail = "and the system was not opened again"
+        if watched:
+            tail = f"and {sum(event.data['refused'] for event in watched)} log-ins with the old secret refused since"
+        reason = f"cut off, hung up on and counted {until:.1f} s after the attack began, {tail}"
+        return Verdict(name=name, outcome="pass", reason=reason, events=events, details=details)
+
+
+def facts(history: History, kind: str) -> list[Event]:
+    """What responses have recorded under that name, in order."""
+    return [e for e in history.events if e.kind == "response.fact" and e.data.get("fact") == kind]
+
+
+def _failures(history: History) -> tuple[int, ...]:
+    return tuple(e.n for e in history.events if e.kind == "response.failed")
+
+
+def _radius(event: Event) -> str:
+    words: dict[str, Any] = event.data["words"]
+    damage: dict[str, dict[str, int]] = event.data["damage"]
+    hit = [member for member, rows in damage.items() if rows]
+    told = "; ".join(f"{member}: {words[member]}" for member in words)
+    return f"blast radius: {len(hit)} of {len(damage)} database members, {told}"

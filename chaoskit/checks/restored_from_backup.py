@@ -1,0 +1,135 @@
+"""restored-from-backup: what was restored is what was there, as close to the damage as the evidence allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chaoskit.model.history import Event, History
+from chaoskit.model.measurement import FaultMeasure, Measurements
+from chaoskit.model.verdict import Verdict
+from chaoskit.registry import register
+
+RULES = ("one-legged", "unbalanced", "entries-differ", "stored-balance", "total", "unasked")
+ATTACKS = ("attack.", "mistake.")
+
+
+@register("checks", "restored-from-backup")
+@dataclass(frozen=True)
+class RestoredFromBackup:
+    """Was the database restored from its backup, to a state that is proven to be what was there before the damage?
+
+    Judges the restore that a response carried out: the digest of what the system had seen settled must be found again
+    in the restored database, the restore point must lie before the damage was witnessed, and the books that survive
+    must balance. How far the point lies before the first damage is told against the truth, which the system did not
+    know. Where operations were sent again, those that the restore had lost are told, and what is still missing.
+
+    fail: the restore did not come about, its proof differs, its point lies after the damage, or the books do not
+    balance. unknown: there is no surviving ledger to judge. Not exercised: nobody tried to restore.
+    """
+
+    def judge(self, history: History, measurements: Measurements) -> Verdict:
+        """One verdict over the last restore."""
+        name = "restored-from-backup"
+        tried = {
+            e.data["step"]
+            for e in history.events
+            if e.kind == "response.begin" and e.data.get("name") == "restore-backup"
+        }
+        if not tried:
+            why = "not exercised: nothing was restored"
+            return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
+        failed = [e for e in history.events if e.kind == "response.failed" and e.data["step"] in tried]
+        done = [e for e in history.events if e.kind == "response.fact" and e.data.get("fact") == "restored"]
+        events = tuple(e.n for e in (*failed, *done))
+        if failed or not done:
+            reason = str(failed[-1].data["error"]) if failed else "the restore was not finished"
+            return Verdict(name=name, outcome="fail", reason=reason, events=events)
+        last = done[-1]
+        if last.data["proof"] != last.data["expected"]:
+            reason = f"the restored database says {last.data['proof']}, not {last.data['expected']}"
+            return Verdict(name=name, outcome="fail", reason=reason, events=events)
+        damage = [one for one in measurements.faults if one.name.startswith(ATTACKS)]
+        if late := [one for one in damage if one.hi is not None and last.data["at_ns"] > one.hi]:
+            reason = f"the restore point lies after the damage by {late[0].step} was seen"
+            return Verdict(name=name, outcome="fail", reason=reason, events=events)
+        books = measurements.books.values()
+        if problems := tuple(p for b in books for p in b.problems):
+            return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
+        if broken := [v for b in books for v in b.broken(*RULES)]:
+            reason = "restored, and the books do not balance: " + ", ".join(
+                f"{v.count} × {v.rule}" for v in broken
+            )
+            return Verdict(name=name, outcome="fail", reason=reason, events=events)
+        took = last.data["after_ms"] / 1000
+        reason = f"{_count(last)} in {took:.1f} s to {last.data['lsn']}{_error(last, damage)}"
+        return Verdict(
+            name=name,
+            outcome="pass",
+            reason=reason,
+            events=events,
+            details=(*_parts(history), *_lost(history, measurements)),
+        )
+
+
+def _count(restored: Event) -> str:
+    entries, colon, _ = str(restored.data["proof"]).partition(":")
+    known = f"{entries} entries " if colon and entries.isdecimal() else ""
+    return (
+        f"restored with the same digest of the {known}from before" if known else "restored as it was before"
+    )
+
+
+def _error(restored: Event, damage: list[FaultMeasure]) -> str:
+    if not damage:
+        return ""
+    first = min(damage, key=lambda one: one.lo)
+    at = restored.data["at_ns"]
+    least = max(0.0, (first.lo - at) / 1e9)
+    if first.hi is None:
+        return f", at least {least:.2f} s before the first damage"
+    return f", {least:.2f} – {(first.hi - at) / 1e9:.2f} s before the first damage"
+
+
+def _lost(history: History, measurements: Measurements) -> list[str]:
+    """Loss before and after the system sent again what it had accepted."""
+    sent = [e for e in history.events if e.kind == "response.fact" and e.data.get("fact") == "resubmitted"]
+    if not sent:
+        return ["nothing was sent again: what was accepted after the restore point is lost"]
+    again = [key for event in sent for key in event.data["resubmitted"]]
+    refused = [key for event in sent for key in event.data["refused"]]
+    amounts = {o.key: (o.amount, o.currency) for o in history.operations if o.amount is not None}
+    minor = sum(amounts[key][0] or 0 for key in again if key in amounts)
+    currency = next((amounts[key][1] for key in again if key in amounts), "") or ""
+    after = sum(len(loss.lost) for loss in measurements.losses.values())
+    told = f"lost by the restore: {len(again) + len(refused)} accepted operations"
+    told += f", {_decimal(minor)} {currency} of them sent again by key" if again else ""
+    lines = [told, f"lost after they were sent again: {after}"]
+    lines += [
+        f"sent again: {key} {_decimal(amounts[key][0] or 0) if key in amounts else ''}".rstrip()
+        for key in again
+    ]
+    return lines + [f"refused when it was sent again: {key}" for key in refused]
+
+
+def _parts(history: History) -> list[str]:
+    """Where the time went."""
+    lines = []
+    for event in history.events:
+        if event.kind == "response.fact" and event.data.get("fact") in (
+            "verified",
+            "laid",
+            "recovered",
+            "restored",
+        ):
+            lines.append(f"{event.data['fact']} after {event.data['after_ms'] / 1000:.2f} s")
+        if event.kind == "response.fact" and event.data.get("fact") == "verified":
+            size = event.data["bytes"] / 1e6
+            lines.append(
+                f"the backup: {event.data['files']} files, {size:.0f} MB, every checksum right, log "
+                f"{event.data['age_s']:.1f} s old"
+            )
+    return lines
+
+
+def _decimal(minor: int) -> str:
+    return f"{minor // 100}.{minor % 100:02d}"

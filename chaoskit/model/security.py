@@ -1,0 +1,108 @@
+"""What a runtime offers so that an attack can be drilled: a place beside a victim, backups, secrets that change.
+
+Each protocol is a capability of its name; a step that requires one is refused while planning where it is not offered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+from chaoskit.model.estate import Estate
+from chaoskit.model.member import ResponseFailed
+from chaoskit.model.system import Backup, System
+
+
+class Positions(Protocol):
+    """Capability `positions`: a program in a service's place, with its environment and the links that it sees."""
+
+    async def enter(self, service: str, name: str, argv: tuple[str, ...], stdin: bytes) -> None:
+        """Start it, once under that name; it ends with the run at the latest, whatever becomes of the conductor."""
+        ...
+
+    async def leave(self, name: str) -> None:
+        """End it with all its children; harmless when it never began or is gone."""
+        ...
+
+    def environment(self, service: str) -> dict[str, str]:
+        """What the service was told when it was started last."""
+        ...
+
+    def bounds(self) -> tuple[str, Path]:
+        """(prefix of the run's own addresses, folder of its backups): nothing outside may be touched."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What lies in the store of a backup. `age_s`: since the log was last added to; `why` says what is unsound."""
+
+    sound: bool
+    why: str
+    files: int
+    bytes: int
+    age_s: float
+    generation: int
+
+
+class Backups(Protocol):
+    """Capability `backups`: what `backups:` of system.yaml names. Raises EnvironmentBroken."""
+
+    async def look(self, name: str) -> Kept:
+        """Every file of the base backup against its checksum, and the log for gaps. Touches nothing."""
+        ...
+
+    async def lay(self, name: str, lsn: str, at: str) -> None:
+        """Replace the data of the role's dead primary by the backup, to be recovered up to `lsn` at its next start,
+        and empty its standby; what was there is set aside. `at`: when that was, for `restored`."""
+        ...
+
+    def restored(self, name: str) -> str | None:
+        """`at` of the point up to which it was restored last."""
+        ...
+
+    async def settle(self, name: str) -> None:
+        """The recovery has ended: settings are what they were, so that copies of it begin as usual."""
+        ...
+
+    async def take(self, name: str) -> Kept:
+        """Begin a new generation: log first, then a base backup of the primary as it is now."""
+        ...
+
+
+class Secrets(Protocol):
+    """Capability `secrets`: what services are told when they start."""
+
+    def replace(self, old: str, new: str) -> None:
+        """From its next start on, every service is told `new` where its environment says `old`."""
+        ...
+
+
+class Security(Estate, Protocol):
+    """An estate that offers `positions`, `backups` and `secrets`."""
+
+    @property
+    def positions(self) -> Positions: ...
+
+    @property
+    def backups(self) -> Backups: ...
+
+    @property
+    def secrets(self) -> Secrets: ...
+
+
+def security(estate: Estate) -> Security:
+    """The estate as one that offers them; `requires` has seen to it."""
+    return cast(Security, estate)
+
+
+def backup_named(wanted: str | None, system: System) -> tuple[str, Backup]:
+    """The backup that a step means: the one it names, or the only one. Raises ResponseFailed."""
+    known = system.backups
+    name = wanted if wanted is not None else next(iter(known), "") if len(known) == 1 else ""
+    if name not in known:
+        raise ResponseFailed(
+            f"`backup: {wanted or '…'}` must be one of system.yaml's `backups:`; known: {', '.join(known) or 'none'}"
+        )
+    return name, known[name]

@@ -1,0 +1,180 @@
+"""restore-backup: a wrecked database is restored into empty directories, up to where it is known to be sound."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from chaoskit.clock import monotonic_ns
+from chaoskit.engines.asking import NoAnswer, ask_json
+from chaoskit.engines.damage import in_words, marked_rows
+from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.engines.session import EngineError
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.estate import Estate
+from chaoskit.model.member import ResponseContext, ResponseFailed
+from chaoskit.model.security import Kept, backup_named, security
+from chaoskit.model.system import Backup, DatabaseRole
+from chaoskit.quantity import Duration
+from chaoskit.registry import register
+
+_LSN = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
+_WITHIN = Duration.parse("60s")
+
+
+@dataclass(frozen=True)
+class Point:
+    """Up to where the system itself says that it was sound. `at_ns` is CLOCK_MONOTONIC."""
+
+    lsn: str
+    at_ns: int
+    at: str
+    horizon: Any
+    proof: str
+
+
+@register("responses", "restore-backup")
+@dataclass(frozen=True)
+class RestoreBackup:
+    """The database of a backup of system.yaml is restored up to the last point at which it was sound.
+
+    1. Verify, before anything is touched: every file of the base backup against its checksum, the log for gaps. A
+       backup that is not sound is not used, and the database stays as it is.
+    2. Find the point in time: the system's own evidence (`restore-point:` of the backup), never chaoskit's records.
+    3. Empty environment. Both members are ended, their data set aside, the primary's directory made from the base
+       backup; it recovers from the log up to that point and becomes the primary.
+    4. Prove. The backup's `proof:` query must give what the system saw then, and no row may bear an attacker's mark.
+    5. Make the standby anew, as a copy of what was restored.
+
+    Nobody is let in: that is `reopen`. How long each part took is recorded; `restored-from-backup` judges it.
+    Fidelity on `local`: PostgreSQL's own tools; the store is a folder of the run's, on the same disk.
+
+        timeline:
+          - when: {done: isolate}
+            respond: restore-backup
+            backup: books
+    """
+
+    backup: Annotated[
+        str | None, Field(description="which of `backups:` in system.yaml; not needed where there is one")
+    ] = None
+    within: Annotated[Duration, Field(description="deadline of the recovery")] = _WITHIN
+    requires: ClassVar[frozenset[str]] = frozenset({"backups", "lifecycle", "processes", "links"})
+
+    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
+        name, backup = backup_named(self.backup, context.estate.plan.system)
+        estate, begun = context.estate, monotonic_ns()
+        role = estate.plan.system.roles[backup.of]
+        kept = await security(estate).backups.look(name)
+        context.record("verified", **_kept(name, kept), after_ms=_ms(begun))
+        if not kept.sound:
+            raise ResponseFailed(f"the backup {name} cannot be used, and nothing was touched: {kept.why}")
+        point = await _point(backup, estate)
+        context.record("point", lsn=point.lsn, at=point.at, at_ns=point.at_ns, after_ms=_ms(begun))
+        try:
+            await self._restore(name, role, point, context, begun)
+            found = await _prove(backup, role, point, estate)
+        except (EngineError, EnvironmentBroken) as error:
+            raise ResponseFailed(f"{role.primary} could not be restored: {error}") from error
+        if role.standby is not None:
+            await estate.lifecycle.start(role.standby)
+        context.record(
+            "restored",
+            backup=name,
+            service=role.primary,
+            lsn=point.lsn,
+            at_ns=point.at_ns,
+            proof=found,
+            expected=point.proof,
+            redundant=role.standby is not None,
+            after_ms=_ms(begun),
+        )
+
+    async def _restore(
+        self, name: str, role: DatabaseRole, point: Point, context: ResponseContext, begun: int
+    ) -> None:
+        estate, backups = context.estate, security(context.estate).backups
+        for member in (role.primary, role.standby):
+            if member is not None:
+                # What is wrecked is ended, not shut down: nothing of it is wanted any more.
+                await estate.processes.kill(member, revive=False)
+                await estate.links.mirror(member, "refused")
+        await backups.lay(name, point.lsn, point.at)
+        context.record("laid", service=role.primary, after_ms=_ms(begun))
+        await estate.lifecycle.start(role.primary)
+        await self._until_open(PostgreSQL(estate.direct(role.primary), role))
+        await backups.settle(name)
+        context.record("recovered", service=role.primary, lsn=point.lsn, after_ms=_ms(begun))
+
+    async def _until_open(self, server: PostgreSQL) -> None:
+        deadline = monotonic_ns() + self.within.ns
+        while await server.in_recovery(self.within.s):
+            if monotonic_ns() > deadline:
+                raise ResponseFailed(f"the database was still in recovery after {self.within}")
+            await asyncio.sleep(0.02)  # another process ends recovery, and there is no event to wait for
+
+
+async def _point(backup: Backup, estate: Estate) -> Point:
+    if backup.restore_point is None:
+        raise ResponseFailed("the backup names no `restore-point:`, so nothing says up to where it was sound")
+    service, _, path = backup.restore_point.partition("/")
+    try:
+        told = await ask_json(estate.direct(service), path)
+    except NoAnswer as error:
+        raise ResponseFailed(f"nobody says up to where the data was sound: {error}") from error
+    try:
+        moment = datetime.fromisoformat(told["at"]).astimezone(UTC)
+        point = Point(
+            str(told["lsn"]),
+            monotonic_ns() - (time.time_ns() - int(moment.timestamp() * 1e9)),
+            moment.isoformat(),
+            told["horizon"],
+            str(told["proof"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResponseFailed(
+            f"{backup.restore_point} answers without lsn, at, horizon or proof: {error!r}"
+        ) from error
+    if not _LSN.fullmatch(point.lsn):
+        raise ResponseFailed(f"{backup.restore_point} answers {point.lsn!r}, which is no position in the log")
+    return point
+
+
+async def _prove(backup: Backup, role: DatabaseRole, point: Point, estate: Estate) -> str:
+    """What the proof says of the restored database. Raises ResponseFailed where it is not what was seen."""
+    server = PostgreSQL(estate.direct(role.primary), role)
+    path = Path(estate.plan.system.folder) / str(backup.proof)
+    query = await asyncio.to_thread(path.read_text, encoding="utf-8")
+    found = await server.value(query, {"horizon": point.horizon})
+    if found != point.proof:
+        raise ResponseFailed(
+            f"restored to {point.lsn}, and it is not what was there: {found}, not {point.proof}"
+        )
+    damage = await marked_rows(server.address, role)
+    if damage:
+        raise ResponseFailed(f"restored to {point.lsn}, and the damage is in it: {in_words(damage)}")
+    return found
+
+
+def _kept(name: str, kept: Kept) -> dict[str, Any]:
+    return {
+        "backup": name,
+        "sound": kept.sound,
+        "why": kept.why,
+        "files": kept.files,
+        "bytes": kept.bytes,
+        "age_s": round(kept.age_s, 3),
+        "generation": kept.generation,
+    }
+
+
+def _ms(since_ns: int) -> float:
+    return round((monotonic_ns() - since_ns) / 1e6, 1)

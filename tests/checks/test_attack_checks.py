@@ -1,0 +1,160 @@
+"""attack-contained and restored-from-backup: histories that they reject, green twins, and nothing to judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoskit import registry
+from chaoskit.evidence import load_history
+from chaoskit.judge import judge
+from chaoskit.metrics import measure
+from chaoskit.model.plan import PlannedStep
+from chaoskit.model.verdict import Result, Verdict
+from tests.histories.builder import KILL_HI, KILL_LO, MS, ZERO, RunBuilder, S, drill, plan_for
+
+Facts = dict[str, dict[str, Any]]
+DAMAGE = {"db": {"entries": 25}, "standby": {"entries": 25}}
+WORDS = {"db": "25 rows (25 of entries)", "standby": "25 rows (25 of entries)"}
+ISOLATED = {"damage": DAMAGE, "words": WORDS, "services": ["app"]}
+OUTSIDE = {"damage": {}, "words": {}, "refused": 7, "rotated": True}
+VERIFIED = {"sound": True, "files": 3, "bytes": 5_000_000, "age_s": 0.4, "after_ms": 300}
+RESTORED = {
+    "proof": "40:abc",
+    "expected": "40:abc",
+    "lsn": "0/5000000",
+    "at_ns": KILL_LO - 300 * MS,
+    "after_ms": 2_800,
+}
+
+
+def attacked(name: str = "attack.ransomware", **facts: Any) -> RunBuilder:
+    """The usual run, its fault an attack, with facts that responses have recorded in this order."""
+    builder = RunBuilder(plan=plan_for(drill(checks=[]))).crash()
+    for _, kind, data in builder.events:
+        if kind == "fault.begin":
+            data["name"] = name
+    for number, (fact, data) in enumerate(facts.items()):
+        t = ZERO + 800 * MS + number * MS
+        builder.event(t, "response.fact", step="promote", fact=fact.replace("_", "-"), **data)
+    return builder
+
+
+def restoring(builder: RunBuilder) -> RunBuilder:
+    """Its response is a restore."""
+    for _, kind, data in builder.events:
+        if kind == "response.begin":
+            data["name"] = "restore-backup"
+    return builder
+
+
+def verdict_of(check: str, builder: RunBuilder, folder: Path) -> Verdict:
+    history = load_history(builder.write(folder / "run"))
+    found: Verdict = registry.member("checks", check)().judge(history, measure(history))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome", "words"),
+    [
+        ({"isolated": ISOLATED, "watched": OUTSIDE}, "pass", "7 log-ins with the old secret refused"),
+        ({"isolated": ISOLATED}, "pass", "was not opened again"),
+        ({}, "fail", "nobody cut the attacker off"),
+        (
+            {
+                "isolated": ISOLATED,
+                "watched": {**OUTSIDE, "damage": DAMAGE, "words": WORDS, "rotated": False},
+            },
+            "fail",
+            "he came back after the opening: db: 25 rows (25 of entries), standby: 25 rows (25 of entries); the",
+        ),
+        ({"isolated": ISOLATED, "watched": {**OUTSIDE, "refused": 0}}, "unknown", "nobody tried"),
+    ],
+)
+def test_whether_he_was_kept_out(tmp_path: Path, facts: Facts, outcome: str, words: str) -> None:
+    verdict = verdict_of("attack-contained", attacked(**facts), tmp_path)
+    assert (verdict.outcome, words in verdict.reason) == (outcome, True), verdict.reason
+    if "isolated" in facts:
+        assert "2 of 2 database members" in verdict.details[0]
+
+
+def test_an_attack_that_nobody_saw_is_not_contained(tmp_path: Path) -> None:
+    builder = attacked(isolated=ISOLATED).without("fault.witnessed")
+    assert verdict_of("attack-contained", builder, tmp_path).outcome == "unknown"
+
+
+def test_without_an_attack_or_a_restore_there_is_nothing_to_judge(tmp_path: Path) -> None:
+    for number, check in enumerate(("attack-contained", "restored-from-backup")):
+        verdict = verdict_of(check, attacked("process.kill"), tmp_path / str(number))
+        assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome", "words"),
+    [
+        ({}, "pass", "same digest of the 40 entries from before in 2.8 s to 0/5000000, 0.30 – "),
+        ({"proof": "39:abd"}, "fail", "the restored database says 39:abd, not 40:abc"),
+        ({"at_ns": KILL_HI + 5 * MS}, "fail", "lies after the damage by crash was seen"),
+    ],
+)
+def test_what_was_restored(tmp_path: Path, change: dict[str, Any], outcome: str, words: str) -> None:
+    builder = restoring(attacked(verified=VERIFIED, restored={**RESTORED, **change}))
+    verdict = verdict_of("restored-from-backup", builder, tmp_path)
+    assert (verdict.outcome, words in verdict.reason) == (outcome, True), verdict.reason
+    if outcome == "pass":
+        assert "the backup: 3 files, 5 MB, every checksum right, log 0.4 s old" in verdict.details
+        assert verdict.details[-1].startswith("nothing was sent again")
+
+
+def test_books_that_do_not_balance_are_no_restore(tmp_path: Path) -> None:
+    builder = restoring(attacked(restored=RESTORED))
+    builder.entries = builder.legs()
+    next(entry for entry in builder.entries if entry["amount"] > 0)["amount"] += 1
+    verdict = verdict_of("restored-from-backup", builder, tmp_path)
+    assert verdict.outcome == "fail"
+    assert "the books do not balance" in verdict.reason
+
+
+def test_loss_is_told_before_and_after_it_was_sent_again(tmp_path: Path) -> None:
+    builder = restoring(attacked(restored=RESTORED))
+    keys = [posting.key for posting in builder.postings[:2]]
+    amount = sum(posting.amount for posting in builder.postings[:2])
+    lists = {"resubmitted": keys, "replayed": [], "refused": ["gone"], "unknown": []}
+    builder.event(ZERO + S, "response.fact", step="promote", fact="resubmitted", **lists)
+    verdict = verdict_of("restored-from-backup", builder, tmp_path)
+    assert (
+        f"lost by the restore: 3 accepted operations, {amount / 100:.2f} CNY of them sent again by key"
+        in (verdict.details)
+    )
+    assert "lost after they were sent again: 0" in verdict.details
+    assert "refused when it was sent again: gone" in verdict.details
+
+
+def failed_restore(checks: list[str], folder: Path) -> Result:
+    """The restore failed, and the step that follows it never began."""
+    builder = restoring(attacked(isolated=ISOLATED)).without("response.done")
+    builder.plan = plan_for(drill(checks=checks))
+    follower = PlannedStep.model_validate(
+        {**builder.plan.steps[-1].model_dump(), "id": "open", "name": "reopen", "when": {"done": "promote"}}
+    )
+    builder.plan = builder.plan.model_copy(update={"steps": (*builder.plan.steps, follower)})
+    builder.event(
+        ZERO + 900 * MS, "response.failed", step="promote", error="the backup cannot be used: wrecked"
+    )
+    history = load_history(builder.write(folder / "run"))
+    return judge(history, measure(history), registry)
+
+
+def test_a_failure_that_a_check_has_judged_is_an_outcome_and_not_an_unknown(tmp_path: Path) -> None:
+    result = failed_restore(["restored-from-backup"], tmp_path / "judged")
+    found = {one.name: one for one in result.verdicts}
+    assert found["restored-from-backup"].outcome == "fail"
+    assert found["restored-from-backup"].reason == "the backup cannot be used: wrecked"
+    assert "timeline" not in found
+    # Nobody asked about it: then nobody knows what that run says.
+    unasked = failed_restore(["attack-contained"], tmp_path / "unasked")
+    found = {one.name: one for one in unasked.verdicts}
+    assert found["timeline"].outcome == "unknown"
+    assert "open" in found["timeline"].reason

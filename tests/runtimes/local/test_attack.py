@@ -1,0 +1,249 @@
+"""The attacker of `attack.ransomware` on a real database: what he reaches, what stops him, what does not help."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chaoskit import registry
+from chaoskit.engines.damage import marked_rows
+from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.model.lease import Undo
+from chaoskit.model.member import Fault, ResponseFailed, Witness
+from chaoskit.model.parameters import build
+from chaoskit.model.plan import Plan, Wiring
+from chaoskit.model.system import Backup
+from chaoskit.runtimes import record as records
+from chaoskit.runtimes.local.estate import LocalEstate
+from chaoskit.runtimes.process_table import alive
+from tests.contracts.responding import Context
+from tests.runtimes.local import tiny
+from tests.runtimes.local.conftest import Provision, eventually
+
+LINK = "shop -> db"
+PASSWORD = "keep-drill-only"
+URL = f"postgresql://keeper:{PASSWORD}@{{host}}:5432/shop"
+FAULT = "attack.ransomware"
+
+
+def plan(folder: Path, **environment: str) -> Plan:
+    """The tiny shop, whose web service is told how to log in; 301 rows that can be wrecked."""
+    shop = tiny.shop(folder)
+    told = {"DATABASE_URL": URL.format(host="db"), **environment}
+    service = shop.services["shop"].model_copy(update={"environment": told})
+    shop = shop.model_copy(
+        update={
+            "services": {**shop.services, "shop": service},
+            "backups": {"nightly": Backup(of="database")},
+        }
+    )
+    template = URL.format(host=f"{{link:{LINK}}}")
+    wiring = Wiring(
+        service="shop",
+        variable="DATABASE_URL",
+        original=told["DATABASE_URL"],
+        template=template,
+        links=(LINK,),
+    )
+    return tiny.plan(shop, (wiring,))
+
+
+async def damage(estate: LocalEstate, member: str = "db") -> int:
+    role = estate.plan.system.roles["database"]
+    return sum((await marked_rows(estate.direct(member), role)).values())
+
+
+async def attack(estate: LocalEstate, **parameters: Any) -> tuple[Undo, Witness]:
+    fault: Fault = build(registry.member("faults", FAULT), parameters)
+    baseline = await fault.baseline("shop", estate)
+    undo = Undo.model_validate_json((await fault.undo("shop", estate)).model_dump_json())
+    await estate.undo(undo)  # before anything was done
+    await fault.apply("shop", estate)
+    return undo, await fault.witness("shop", estate, baseline)
+
+
+async def respond(estate: LocalEstate, name: str, *on: str, **parameters: Any) -> dict[str, dict[str, Any]]:
+    context = Context(estate)
+    await build(registry.member("responses", name), parameters).run(on, context)
+    return dict(context.facts)
+
+
+def log(estate: LocalEstate) -> list[dict[str, Any]]:
+    text = estate.log_path("attacker-shop").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_he_wrecks_rows_until_he_is_ended_and_the_copy_is_wrecked_as_well(
+    tmp_path: Path, provision: Provision
+) -> None:
+    async def main() -> None:
+        async with provision(plan(tmp_path)) as estate:
+            undo, witness = await attack(estate)
+            assert witness.seen, witness.how
+            assert "read directly" in witness.how
+            before = await damage(estate)
+            await eventually(lambda: more_than(estate, before), 10)
+            for _ in range(3):
+                await estate.undo(undo)
+            ended = await damage(estate)
+            await asyncio.sleep(0.5)  # five batches, had he lived
+            assert await damage(estate) == ended < 301
+            # Whoever promotes the standby now promotes the damage.
+            await eventually(lambda: as_much(estate, ended), 10)
+            await respond(estate, "promote-standby")
+            assert await damage(estate, "db-standby") == ended
+            again = await only_look(estate)
+            assert not again.seen
+            assert "damage before" in again.how
+
+    asyncio.run(main())
+
+
+async def more_than(estate: LocalEstate, before: int) -> bool:
+    return await damage(estate) > before
+
+
+async def as_much(estate: LocalEstate, rows: int) -> bool:
+    return await damage(estate, "db-standby") == rows
+
+
+async def only_look(estate: LocalEstate) -> Witness:
+    fault: Fault = build(registry.member("faults", FAULT), {})
+    return await fault.witness("shop", estate, await fault.baseline("shop", estate))
+
+
+def test_nobody_attacks_and_nothing_is_witnessed(
+    tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaoskit.faults.attack_ransomware._WITHIN_S", 0.3)
+
+    async def main() -> None:
+        async with provision(plan(tmp_path)) as estate:
+            witness = await only_look(estate)
+            assert not witness.seen
+            assert witness.seen_ns is None
+
+    asyncio.run(main())
+
+
+def test_a_link_that_is_cut_spares_what_lies_behind_it_and_he_goes_on_trying(
+    tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaoskit.faults.attack_ransomware._WITHIN_S", 0.6)
+
+    async def main() -> None:
+        async with provision(plan(tmp_path)) as estate:
+            await estate.links.enable(LINK, False)
+            _, witness = await attack(estate)
+            assert not witness.seen
+            assert await damage(estate) == 0
+            assert [one["event"] for one in log(estate)][-1] == "hindered"
+            await estate.links.enable(LINK, True)  # somebody connects it again and has changed nothing
+            await eventually(lambda: more_than(estate, 0), 10)
+
+    asyncio.run(main())
+
+
+def test_isolate_cuts_him_off_at_once_and_counts_what_he_did(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(plan(tmp_path)) as estate:
+            await attack(estate)
+            fact = (await respond(estate, "isolate", "shop"))["isolated"]
+            assert set(fact["links"]) == {"customers -> shop", LINK}
+            rows = fact["damage"]["db"]["item"]
+            assert 0 < rows < 301
+            assert fact["damage"]["db-standby"]["item"] == rows
+            await asyncio.sleep(0.5)
+            assert await damage(estate) == rows
+            at = estate.links.address(LINK)
+            with pytest.raises(psycopg.OperationalError):
+                psycopg.connect(host=at.host, port=at.port, user="keeper", password=PASSWORD, dbname="shop")
+            with pytest.raises(ResponseFailed, match="needs `on:`"):
+                await respond(estate, "isolate")
+
+    asyncio.run(main())
+
+
+def test_he_touches_nothing_outside_the_run(tmp_path: Path, provision: Provision) -> None:
+    """A log-in for another address, and folders that are not the run's backups."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").write_text("not yours")
+    stranger = "postgresql://keeper:secret@127.0.0.1:5432/shop"
+
+    async def main() -> None:
+        environment = {"OTHER_URL": stranger, "OTHER": str(other), "ROOT": "/", "HIGHER": str(tmp_path)}
+        async with provision(plan(tmp_path, **environment)) as estate:
+            await attack(estate)
+            seen = log(estate)
+            inside = next(one for one in seen if one["event"] == "inside")
+            assert len(inside["targets"]) == 1, inside
+            assert {"variable": "OTHER_URL", "host": "127.0.0.1"}.items() <= seen[0].items()
+            assert (other / "file").read_text() == "not yours"
+            assert (await estate.backups.look("nightly")).sound
+
+    asyncio.run(main())
+
+
+def test_backups_within_his_reach_are_wrecked(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(plan(tmp_path, BACKUP_SHARE="{backups}")) as estate:
+            await attack(estate)
+
+            async def unsound() -> bool:
+                return not (await estate.backups.look("nightly")).sound
+
+            await eventually(unsound, 20)
+
+    asyncio.run(main())
+
+
+def test_he_is_gone_with_the_run_even_when_its_supervisor_is_killed(
+    tmp_path: Path, provision: Provision
+) -> None:
+    """Of the conductor's own death tests/runtimes/local/test_conductor_killed.py tells."""
+
+    async def main() -> None:
+        async with provision(plan(tmp_path)) as estate:
+            await attack(estate)
+            record = estate.supervision.record
+            [(pid, start)] = await estate.supervision.call("tree", name="intruder:attacker-shop")
+            assert any(one.pid == pid for one in records.processes(record))
+            estate.supervision._process.kill()
+            await estate.supervision.ended.wait()
+            await estate.close()
+            assert not alive(pid, start)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"), [({"every": "1ms"}, "20ms"), ({"rows": 0}, "greater than or equal to 1")]
+)
+def test_parameters_that_cannot_work_are_refused(parameters: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        build(registry.member("faults", FAULT), parameters)
+
+
+def test_he_needs_the_password_that_holds_now(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(plan(tmp_path)) as estate:
+            await attack(estate)
+            await respond(estate, "isolate", "shop")
+            before = await damage(estate)
+            role = estate.plan.system.roles["database"]
+            await PostgreSQL(estate.direct("db"), role).change_password("keeper", "another-drill-only")
+            await estate.links.enable(LINK, True)
+
+            def refused() -> bool:
+                return any("password authentication failed" in one.get("why", "") for one in log(estate))
+
+            await eventually(refused, 10)
+            assert await damage(estate) == before
+
+    asyncio.run(main())
