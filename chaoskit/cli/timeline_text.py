@@ -155,6 +155,8 @@ def _said_of_a_step(kind: str, data: Mapping[str, Any]) -> str:
             return f"STEP FAILED {data['step']}: {data['error']}"
         case "step.skipped":
             return f"skipped: {data['step']}: {data['reason']}"
+        case "detect.alert" if "rule" in data:
+            return f"STOP RULE {data['rule']}: {data['said']}"
         case "detect.alert":
             return f"ALERT {data['service']} is down ({data['misses']} looks in a row missed it)"
         case "decision.end":

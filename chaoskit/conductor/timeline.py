@@ -18,6 +18,7 @@ from chaoskit.conductor import actors, decisions
 from chaoskit.conductor.detection import Detector, probe_for
 from chaoskit.conductor.recovery_watch import RecoveryWatch
 from chaoskit.conductor.stage import Stage
+from chaoskit.conductor.stop_rule import watch_rule
 from chaoskit.errors import ChaoskitError
 from chaoskit.model.drill import When
 from chaoskit.model.plan import PlannedStep
@@ -233,6 +234,9 @@ class Timeline:
     async def _event(self, step: PlannedStep, when: When) -> bool:
         if when.down is not None:
             return await self._detect(step, when.down, when)
+        if when.stop_rule is not None:
+            await watch_rule(self._stage, step.id, when.stop_rule)
+            return True
         if when.recovered is not None:
             await self.recovery.recovered(when.recovered)
             return True
@@ -279,6 +283,8 @@ class Timeline:
 
 def describe(when: When) -> str:
     """The event in words: `ledger-db down`."""
+    if when.stop_rule is not None:
+        return f"the stop rule {when.stop_rule}"
     for word in ("down", "recovered", "done", "begun"):
         if (value := getattr(when, word)) is not None:
             return f"{value} {word}"

@@ -11,7 +11,12 @@ from chaoskit.model.system import CUSTOMERS, System
 
 
 def users_of(target: str, system: System) -> frozenset[str]:
-    """Journeys that use a service or a link `caller -> callee`: links lead from their service to it, or its caller."""
+    """Journeys that use a service or a link `caller -> callee`: links lead from their service to it, or its caller.
+
+    A release is used by the journeys of every service that it changes.
+    """
+    if target in system.releases:
+        return frozenset(user for one in system.releases[target].services for user in users_of(one, system))
     caller, arrow, callee = (part.strip() for part in target.partition("->"))
     journeys = {name: _reached(journey.service, system) for name, journey in system.journeys.items()}
     if arrow and caller == CUSTOMERS:

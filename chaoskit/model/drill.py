@@ -32,10 +32,13 @@ class Steady(Frozen):
 
 
 class When(Frozen):
-    """An event a step waits for. Exactly one of down, recovered, done, begun."""
+    """An event a step waits for. Exactly one of down, stop-rule, recovered, done, begun."""
 
     down: Annotated[
         str | None, Field(description="service found down by direct probes that do not know the injector")
+    ] = None
+    stop_rule: Annotated[
+        str | None, Field(description="rule of the system's `stop-rules` that says: stop the roll-out")
     ] = None
     recovered: Annotated[str | None, Field(description="journey that is good again over its window")] = None
     done: Annotated[

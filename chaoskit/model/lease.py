@@ -93,6 +93,21 @@ class IntruderUndo(Frozen):
     name: str
 
 
+class ReleaseUndo(Frozen):
+    """Halt the roll-out, and start the service with the release that it ran before it (None: as the files have it)."""
+
+    op: Literal["release.restore"] = "release.restore"
+    service: str
+    release: str | None
+
+
+class SchemaUndo(Frozen):
+    """Halt the roll-out, and take the release's migration back, if it has been run."""
+
+    op: Literal["schema.down"] = "schema.down"
+    release: str
+
+
 class NothingToUndo(Frozen):
     """The effect cannot be undone (a killed process); says why."""
 
@@ -107,7 +122,16 @@ DatabaseUndo = ReportUndo
 """What `engines.database_undo` asks a member of a database role to undo, on every runtime."""
 
 UndoStep = Annotated[
-    SignalUndo | LinkUndo | ToxicUndo | MirrorUndo | NothingToUndo | IntruderUndo | MeansUndo | DatabaseUndo,
+    SignalUndo
+    | LinkUndo
+    | ToxicUndo
+    | MirrorUndo
+    | ReleaseUndo
+    | SchemaUndo
+    | NothingToUndo
+    | IntruderUndo
+    | MeansUndo
+    | DatabaseUndo,
     Field(discriminator="op"),
 ]
 

@@ -30,7 +30,7 @@ class Fault(Protocol):
     """
 
     requires: ClassVar[frozenset[str]]
-    targets: ClassVar[Literal["service", "link"]]
+    targets: ClassVar[Literal["service", "link", "release"]]
 
     async def baseline(self, target: str, estate: Estate) -> Any:
         """What the witness needs from before the fault: an open connection, a round-trip time. None if nothing."""

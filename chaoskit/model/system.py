@@ -21,6 +21,7 @@ from chaoskit.model.journey import Read as Read
 from chaoskit.model.journey import Refused as Refused
 from chaoskit.model.journey import Sql as Sql
 from chaoskit.model.people import Substitute as Substitute
+from chaoskit.model.release import Release, StopRule
 from chaoskit.quantity import Duration
 
 CUSTOMERS = "customers"
@@ -199,6 +200,7 @@ class Variant(Frozen):
     books: Annotated[dict[str, Any], Field(description="laid over `books`")] = {}
     releases: Annotated[dict[str, Any], Field(description="laid over `releases`")] = {}
     backups: Annotated[dict[str, Any], Field(description="laid over `backups`")] = {}
+    stop_rules: Annotated[dict[str, Any], Field(description="laid over `stop-rules`")] = {}
     runbooks: Annotated[dict[str, Any], Field(description="laid over `runbooks`")] = {}
     substitutes: Annotated[dict[str, Any], Field(description="laid over `substitutes`")] = {}
     local: Annotated[dict[str, Any], Field(description="laid over `local`")] = {}
@@ -248,7 +250,8 @@ class System(Frozen):
     population: Population | None = None
     journeys: dict[str, Journey]
     books: dict[str, Books] = {}
-    releases: dict[str, Any] = {}
+    releases: dict[str, Release] = {}
+    stop_rules: dict[str, StopRule] = {}
     backups: dict[str, Backup] = {}
     runbooks: dict[str, Runbook] = {}
     substitutes: dict[str, tuple[Substitute, ...]] = {}

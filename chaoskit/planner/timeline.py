@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tabulate import tabulate
 
 from chaoskit.model.base import kebab
 from chaoskit.model.drill import Objective, When
 from chaoskit.model.plan import Plan, PlannedStep
+from chaoskit.model.release import StopRule
 from chaoskit.quantity import Duration
 
 _ORDER = {"done": "has ended", "begun": "has begun"}
@@ -78,7 +79,7 @@ def _timeline(plan: Plan) -> list[str]:
         begin = "in the same instant" if same else _begin(step)
         what = [_decision(step, plan.pace), _action(step)]
         lines.append(f"{begin}: {', then '.join(part for part in what if part)}")
-        lines += [f"    {line}" for line in _detection(step)]
+        lines += [f"    {line}" for line in _detection(step, plan.system.stop_rules)]
     return lines
 
 
@@ -94,16 +95,26 @@ def _begin(step: PlannedStep) -> str:
 def _event(when: When) -> str:
     if when.down is not None:
         return f"{when.down} misses {when.misses} looks {when.every} apart"
+    if when.stop_rule is not None:
+        return f"the stop rule {when.stop_rule} says so"
     if when.recovered is not None:
         return f"{when.recovered} has recovered"
     return f"the step {when.done or when.begun} {_ORDER['done' if when.done else 'begun']}"
 
 
-def _detection(step: PlannedStep) -> list[str]:
+def stop_rule_in_words(rule: StopRule) -> str:
+    """`less than 90% of transfer good (of what ended in 500ms) for 3s`."""
+    whose = " and ".join(rule.journeys)
+    return f"less than {rule.below} of {whose} good (of what ended within {rule.over}) for {rule.for_}"
+
+
+def _detection(step: PlannedStep, rules: Mapping[str, StopRule]) -> list[str]:
     """How detection looks, and how long it can take: the last good look just before the fault, each miss timing out."""
     if step.when is None:
         return []
     limit = f"given up after {step.when.within}: then the run is unknown"
+    if step.when.stop_rule is not None:
+        return [f"{stop_rule_in_words(rules[step.when.stop_rule])}; {limit}"]
     if step.when.down is None:
         return [limit]
     longest = Duration.of_ns(step.when.misses * step.when.every.ns + step.when.timeout.ns)

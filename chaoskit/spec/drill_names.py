@@ -100,7 +100,9 @@ class DrillNames:
         links = [link.name for link in self.system.links]
         for number, target in enumerate(step.on):
             where = (*loc, number)
-            if kind == "link" or (kind is None and "->" in target):
+            if kind == "release":
+                self.one_of(where, "release", target, self.system.releases)
+            elif kind == "link" or (kind is None and "->" in target):
                 self._link(where, target, links)
             elif "->" in target:
                 self.say(where, f"`{step.name}` hits a service, not the link {shown(target)}")
@@ -147,6 +149,8 @@ class DrillNames:
             return
         if step.when.down is not None:
             self._service((*loc, "down"), step.when.down)
+        if step.when.stop_rule is not None:
+            self._stop_rule((*loc, "stop-rule"), step.when.stop_rule)
         journey = step.when.recovered
         if journey is not None and self.driven:
             if journey in self.system.journeys and journey not in self.driven:
@@ -155,6 +159,14 @@ class DrillNames:
                 )
             else:
                 self.one_of((*loc, "recovered"), "journey", journey, self.driven)
+
+    def _stop_rule(self, loc: Loc, name: str) -> None:
+        """It exists, and the load drives what it looks at: a rule over nothing would stop every roll-out."""
+        rules = self.system.stop_rules
+        if self.one_of(loc, "stop rule", name, rules):
+            for journey in rules[name].journeys:
+                if self.driven and journey in self.system.journeys and journey not in self.driven:
+                    self.say(loc, f"nothing drives the journey `{journey}`", "add it under `load`")
 
     def _ids(self) -> None:
         """Step ids are unique where they are written, every `done` and `begun` names one, and none waits for itself."""

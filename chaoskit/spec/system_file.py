@@ -13,6 +13,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from chaoskit.errors import InputError, Problem
 from chaoskit.model.base import Frozen
 from chaoskit.model.drill import Name
+from chaoskit.model.release import Release, StopRule
 from chaoskit.model.system import (
     Backup,
     Books,
@@ -109,8 +110,14 @@ class SystemFile(Frozen):
         dict[str, Books], Field(description="where the truth lies, for reconciliation, by name")
     ] = {}
     releases: Annotated[
-        dict[str, Any],
-        Field(description="other releases of services, by name: what replaces their Compose entries"),
+        dict[Name, Release],
+        Field(description="other releases of its services, by name, that a drill rolls out"),
+    ] = {}
+    stop_rules: Annotated[
+        dict[Name, StopRule],
+        Field(
+            description="when a roll-out is to be stopped, by name; a drill waits with `when: {stop-rule: …}`"
+        ),
     ] = {}
     backups: Annotated[
         dict[str, Backup],

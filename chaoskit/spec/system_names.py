@@ -13,6 +13,7 @@ from chaoskit.spec.backup_names import check_backups
 from chaoskit.spec.journey_names import JOURNEY_WAYS, check_books, check_way
 from chaoskit.spec.people import substitutes
 from chaoskit.spec.places import Loc, Places, nearest, shown
+from chaoskit.spec.release_names import check_releases
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(\.[a-z]+)?\}")
 POOL_FORMAT = re.compile(r"[^{}]*\{n(?::0?\d{0,2}d?)?\}[^{}]*")
@@ -93,6 +94,7 @@ def check_names(
         _journeys,
         _books,
         check_backups,
+        check_releases,
         _runbooks,
         _local,
     ):

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chaoskit.model.base import kebab
 from chaoskit.model.system import Variant
 from chaoskit.spec.places import Loc, Places
 
-LAID_OVER = tuple(name for name in Variant.model_fields if name not in ("compose", "title"))
+LAID_OVER = tuple(kebab(name) for name in Variant.model_fields if name not in ("compose", "title"))
 _ADDED = "links"
 
 

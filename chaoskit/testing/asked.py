@@ -106,6 +106,11 @@ def service_of(name: str, system: System) -> str:
 def _target(name: str, member: Any, target: str, system: System) -> str:
     if member.targets == "link":
         return link_of(target, system).name
+    if member.targets == "release":
+        if target not in system.releases:
+            known = nearest(target, system.releases, "releases")
+            raise InputError(f"no release is called {shown(target)}; {known}")
+        return target
     if "->" in target:
         raise InputError(f"{name} hits a service, not the link {shown(target)}; {_known(member, system)}")
     return service_of(target, system)
@@ -114,6 +119,8 @@ def _target(name: str, member: Any, target: str, system: System) -> str:
 def _known(member: Any, system: System) -> str:
     if member.targets == "link":
         return f"links: {', '.join(link.name for link in system.links)}"
+    if member.targets == "release":
+        return f"releases: {', '.join(system.releases) or 'none'}"
     return f"services: {', '.join(system.services)}"
 
 

@@ -67,6 +67,8 @@ IN_CONTAINERS = {
 }
 # Held to it by tests/contracts/test_standby_faults.py: they need a pair, and one that is written to.
 ON_STANDBY = {"standby.receive-lag", "standby.replay-lag"}
+# Held to it by tests/contracts/test_upgrade.py, on the runtime that offers releases.
+UPGRADES = {"upgrade.roll-out"}
 MEANS = {"limits", "disks", "networks", "clocks"}
 # Held to it by tests/runtimes/local/test_attack.py; it needs a place beside a service, which the bench has not.
 IN_PLACE = {"attack.ransomware"}
@@ -108,7 +110,7 @@ def proven(witness: Witness, begun_ns: int) -> None:
 
 
 def test_every_registered_fault_is_held_to_the_contract() -> None:
-    listed = {case[0] for case in ON_WEB} | IN_CONTAINERS | ON_STANDBY | IN_PLACE
+    listed = {case[0] for case in ON_WEB} | IN_CONTAINERS | ON_STANDBY | IN_PLACE | UPGRADES
     assert listed == set(registry.members("faults"))
     assert {case[0] for case in ON_DATABASE} == {case[0] for case in ON_WEB}
     needed = {name: one.requires for name, one in registry.members("faults").items() if one.requires & MEANS}
@@ -307,5 +309,5 @@ def test_the_manual_page_tells_what_a_reader_needs(name: str) -> None:
         assert part in page
     assert dataclasses.is_dataclass(member)
     assert member.__dataclass_params__.frozen
-    assert member.requires <= {"processes", "links", "lifecycle", "positions"} | MEANS
+    assert member.requires <= {"processes", "links", "lifecycle", "positions", "releases"} | MEANS
     assert member.requires

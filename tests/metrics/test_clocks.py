@@ -11,6 +11,7 @@ from chaoskit.metrics.people import modelled_ns
 from chaoskit.metrics.timeline import Alert, DecisionSpan, FaultSpan, ResponseSpan, Timeline, Volley
 from chaoskit.model.history import Operation
 from chaoskit.model.measurement import Interval
+from chaoskit.model.release import Release
 from tests.histories.builder import RunBuilder
 
 MS = 10**6
@@ -109,6 +110,11 @@ class TestExercised:
     )
     def test_who_uses_what(self, target: str, users: set[str]) -> None:
         assert users_of(target, self.SYSTEM) == users
+
+    def test_a_release_is_used_by_whoever_uses_a_service_that_it_changes(self) -> None:
+        release = Release(version="2", services=("batch", "db"))
+        system = self.SYSTEM.model_copy(update={"releases": {"next": release}})
+        assert users_of("next", system) == {"transfer", "balance"}
 
     @pytest.mark.parametrize(
         ("sent", "done", "exercised"),

@@ -41,6 +41,14 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class RollOut:
+    """Rolls a release out."""
+
+    requires: ClassVar[frozenset[str]] = frozenset({"releases"})
+    targets: ClassVar[Literal["service", "link", "release"]] = "release"
+
+
+@dataclass(frozen=True)
 class Promote:
     """Promotes a standby."""
 
@@ -53,7 +61,12 @@ class FakeRegistry:
 
     def members(self, kind: Kind) -> Mapping[str, type]:
         known: dict[str, dict[str, type]] = {
-            "faults": {"process.kill": Kill, "link.latency": Latency, "link.cut": Cut},
+            "faults": {
+                "process.kill": Kill,
+                "link.latency": Latency,
+                "link.cut": Cut,
+                "upgrade.roll-out": RollOut,
+            },
             "responses": {"promote-standby": Promote},
             "checks": {"books-balance": object, "nothing-lost": object},
         }

@@ -17,7 +17,9 @@ from chaoskit.model.lease import (
     MirrorUndo,
     NothingToUndo,
     ProcessRef,
+    ReleaseUndo,
     ReportUndo,
+    SchemaUndo,
     SignalUndo,
     ToxicUndo,
     Undo,
@@ -185,6 +187,8 @@ class DockerEstate:
                     pass
                 case ReportUndo():
                     await undo_database(step, self)
+                case ReleaseUndo() | SchemaUndo():
+                    raise EnvironmentBroken("releases are not rolled out on this runtime")
                 case _:
                     await self._means.undo(step)
 

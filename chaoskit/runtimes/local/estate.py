@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chaoskit.engines import roll_out
 from chaoskit.engines.database_undo import undo_database
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address, Exit
@@ -15,7 +16,9 @@ from chaoskit.model.lease import (
     LinkUndo,
     MirrorUndo,
     NothingToUndo,
+    ReleaseUndo,
     ReportUndo,
+    SchemaUndo,
     SignalUndo,
     ToxicUndo,
     Undo,
@@ -30,6 +33,7 @@ from chaoskit.runtimes.local.lifecycle import LocalLifecycle, in_words
 from chaoskit.runtimes.local.links import LocalLinks
 from chaoskit.runtimes.local.positions import LocalPositions
 from chaoskit.runtimes.local.processes import LocalProcesses
+from chaoskit.runtimes.local.releases import LocalReleases
 from chaoskit.runtimes.local.secrets import LocalSecrets
 from chaoskit.runtimes.local.topology import Topology, lay_out
 from chaoskit.runtimes.measurer_jobs import MeasurerJobs, SpawnedMeasurer
@@ -37,7 +41,7 @@ from chaoskit.runtimes.record import processes
 from chaoskit.runtimes.residue import residue
 from chaoskit.runtimes.supervision import Supervision, Task
 
-CAPABILITIES = frozenset({"processes", "lifecycle", "links", "positions", "backups", "secrets"})
+CAPABILITIES = frozenset({"processes", "lifecycle", "links", "positions", "backups", "secrets", "releases"})
 _PROXY = "proxy:toxiproxy"
 
 
@@ -51,6 +55,7 @@ class LocalEstate:
     positions: LocalPositions
     backups: LocalBackups
     secrets: LocalSecrets
+    releases: LocalReleases
 
     def __init__(self, plan: Plan, run: str, folder: Path) -> None:
         self.plan = plan
@@ -83,6 +88,8 @@ class LocalEstate:
         self.positions = LocalPositions(self.supervision, self.lifecycle, store)
         self.backups = LocalBackups(plan, self.topology, self.supervision, self.lifecycle.clusters, store)
         self.secrets = self.lifecycle.secrets
+        scratch = Path(self.supervision.record.scratch)
+        self.releases = LocalReleases(plan, scratch, self.lifecycle, self.direct)
         return self
 
     async def start_proxy(self, within_s: float) -> None:
@@ -150,6 +157,12 @@ class LocalEstate:
                         await self.links.listens(step.service)
                 case IntruderUndo():
                     await self.positions.leave(step.name)
+                case SchemaUndo():
+                    await roll_out.halt(self.run)
+                    await self.releases.migrate(step.release, "down")
+                case ReleaseUndo():
+                    await roll_out.halt(self.run)
+                    await self.releases.change(step.service, step.release)
                 case NothingToUndo():
                     pass
                 case ReportUndo():
@@ -171,6 +184,7 @@ class LocalEstate:
         self._closing = True
         for task in self._background:
             task.cancel()
+        await roll_out.drop(self.run)
         record = self.supervision.record
         known = processes(record)
         left = await self.supervision.close()

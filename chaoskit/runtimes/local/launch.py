@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from chaoskit.errors import EnvironmentBroken
@@ -36,9 +37,20 @@ def base_environment(mark: str, service: str, home: Path) -> dict[str, str]:
     }
 
 
-def environment(plan: Plan, topology: Topology, service: str, base: Mapping[str, str]) -> dict[str, str]:
-    """The service's environment: base, Compose, `local`, each later one first; callees' hosts pointed at
-    the links.
+@dataclass(frozen=True)
+class Installed:
+    """A release that a service is started with: its tree of files, in the place of `path`, and its settings."""
+
+    release: str
+    tree: Path | None
+    environment: Mapping[str, str]
+
+
+def environment(
+    plan: Plan, topology: Topology, service: str, base: Mapping[str, str], installed: Installed | None = None
+) -> dict[str, str]:
+    """The service's environment: base, Compose, `local`, a release's, each later one first; callees' hosts
+    pointed at the links.
     """
     system = plan.system
     local = system.local[service]
@@ -51,16 +63,33 @@ def environment(plan: Plan, topology: Topology, service: str, base: Mapping[str,
                 variables[wiring.variable] = variables[wiring.variable].replace(
                     f"{{link:{link}}}", topology.link_hosts[link]
                 )
+    if installed is not None:
+        variables |= installed.environment
     own = topology.hosts[service]
     filled = {"{address}": own, "{home}": base["HOME"], "{backups}": str(Path(base[RUN_MARK]) / BACKUPS)}
     for word, meant in filled.items():
         variables = {name: value.replace(word, meant) for name, value in variables.items()}
     folders = [variables.get("PYTHONPATH", "")]
-    if local.path is not None:
+    if installed is not None and installed.tree is not None:
+        folders.insert(0, str(installed.tree))
+    elif local.path is not None:
         folders.insert(0, str(folder_of(plan, local.path)))
     if any(folders):
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
     return {**base, **variables}
+
+
+def working_folder(plan: Plan, service: str, installed: Installed | None = None) -> Path:
+    """Where the service is started: within a release's tree, if it lies in the folder that the tree stands for.
+
+    Python looks for a module in the working directory before PYTHONPATH.
+    """
+    local = plan.system.local[service]
+    folder = folder_of(plan, local.directory)
+    if installed is None or installed.tree is None:
+        return folder
+    base = folder_of(plan, local.path)
+    return installed.tree / folder.relative_to(base) if folder.is_relative_to(base) else folder
 
 
 def folder_of(plan: Plan, relative: str | None) -> Path:

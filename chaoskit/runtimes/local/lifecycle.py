@@ -25,7 +25,9 @@ _TASK_S = 3600.0  # `start-within` ends it sooner
 
 
 class LocalLifecycle:
-    """Capability `lifecycle`. `started` and `ready` are set by the first start of each service."""
+    """Capability `lifecycle`. `started` and `ready` are set by the first start of each service; `installed` is the
+    release that the next start is made with.
+    """
 
     def __init__(self, plan: Plan, topology: Topology, supervision: Supervision, links: LocalLinks) -> None:
         self._plan = plan
@@ -40,6 +42,7 @@ class LocalLifecycle:
         names = tuple(plan.system.services)
         self._locks = {name: asyncio.Lock() for name in names}
         self._ended: dict[str, asyncio.Event] = {}
+        self.installed: dict[str, launch.Installed | None] = {}
         self.started = {name: asyncio.Event() for name in names}
         self.ready = {name: asyncio.Event() for name in names}
 
@@ -87,7 +90,8 @@ class LocalLifecycle:
         self._links.starting(service)
         home = self._home(service)
         base = launch.base_environment(self._record.scratch, service, home)
-        env = self.secrets.told(launch.environment(self._plan, self._topology, service, base))
+        installed = self.installed.get(service)
+        env = self.secrets.told(launch.environment(self._plan, self._topology, service, base, installed))
         self.told[service] = env
         ended = self._ended[service] = asyncio.Event()
         if self._plan.system.local[service].postgresql is None:
@@ -113,7 +117,7 @@ class LocalLifecycle:
             "task" if is_task(self._plan.system, service) else "service",
             launch.command(self._plan, self._topology, service),
             env=env,
-            cwd=launch.folder_of(self._plan, self._plan.system.local[service].directory),
+            cwd=launch.working_folder(self._plan, service, self.installed.get(service)),
             log=self.log_path(service),
         )
 

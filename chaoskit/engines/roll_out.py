@@ -1,0 +1,117 @@
+"""A roll-out while it goes on: the schema, then the services, until all are changed or somebody halts it.
+
+one-first    migrate ─ pause ─ service 1 ─ pause ─ service 2 …         halt ends it between two changes
+all          migrate ─ every service at once
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chaoskit.engines.http_document import document
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.estate import Estate
+from chaoskit.model.release import Release, Strategy
+from chaoskit.model.releases import releases
+from chaoskit.quantity import Duration
+
+_ASK_S = 1.0
+
+
+@dataclass
+class RollOut:
+    """One release on its way to its services. `before` is what each ran; `failed` says why it came to a stop."""
+
+    name: str
+    release: Release
+    estate: Estate
+    strategy: Strategy
+    pause: Duration
+    before: Mapping[str, str | None]
+    changed: list[str] = field(default_factory=list)
+    failed: str = ""
+    _halted: asyncio.Event = field(default_factory=asyncio.Event)
+    _work: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; `ended` waits for the end."""
+        self._work = asyncio.create_task(self._go(), name=f"roll-out of {self.name}")
+
+    async def halt(self) -> None:
+        """Begin no further change, and wait until the one that has begun is over."""
+        self._halted.set()
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Return when nothing more is changed. Whoever is cancelled here does not end it."""
+        if self._work is not None:
+            await asyncio.wait({self._work})
+
+    async def drop(self) -> None:
+        """End it in the middle of what it does."""
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.wait({self._work})
+
+    async def _go(self) -> None:
+        try:
+            if self.release.migration is not None:
+                await releases(self.estate).migrate(self.name, "up")
+                await self._wait()
+            if self.strategy == "all":
+                await asyncio.gather(*(self._change(service) for service in self.release.services))
+                return
+            for number, service in enumerate(self.release.services):
+                if number:
+                    await self._wait()
+                await self._change(service)
+        except EnvironmentBroken as error:
+            self.failed = str(error)
+
+    async def _change(self, service: str) -> None:
+        if self._halted.is_set():
+            return
+        self.changed.append(service)
+        await releases(self.estate).change(service, self.name)
+
+    async def _wait(self) -> None:
+        if self.strategy == "one-first":
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._halted.wait(), self.pause.s)
+
+
+_roll_outs: dict[str, list[RollOut]] = {}
+
+
+def begin(roll_out: RollOut) -> None:
+    """Start it, and keep it where a roll-back of the same run finds it."""
+    _roll_outs.setdefault(roll_out.estate.run, []).append(roll_out)
+    roll_out.start()
+
+
+def of_run(run: str) -> tuple[RollOut, ...]:
+    """Those begun in a run, in order."""
+    return tuple(_roll_outs.get(run, ()))
+
+
+async def halt(run: str) -> None:
+    """Halt every one of a run."""
+    for one in of_run(run):
+        await one.halt()
+
+
+async def drop(run: str) -> None:
+    """End every one of a run at once, in the middle of what it does: its estate is about to be destroyed."""
+    for one in _roll_outs.pop(run, []):
+        await one.drop()
+
+
+async def said_version(service: str, release: Release, estate: Estate) -> str | None:
+    """What the service itself says it is, asked directly; None when it does not say."""
+    found = await document(estate.direct(service), release.says.path, service, _ASK_S)
+    for step in release.says.key.split("."):
+        found = found.get(step) if isinstance(found, dict) else None
+    return found if isinstance(found, str) else None

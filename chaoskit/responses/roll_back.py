@@ -1,0 +1,88 @@
+"""roll-back: a release that is being rolled out is taken back: schema, code and settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from chaoskit.clock import monotonic_ns
+from chaoskit.engines import roll_out
+from chaoskit.engines.roll_out import RollOut
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.member import ResponseContext, ResponseFailed
+from chaoskit.model.releases import releases
+from chaoskit.registry import register
+
+
+@register("responses", "roll-back")
+@dataclass(frozen=True)
+class RollBack:
+    """Every service that the latest roll-out has changed goes back to the release that it ran before.
+
+    1. Halt. A roll-out that is still under way changes nothing more.
+    2. Schema. Its migration is taken back, if there is one; `schema: false` leaves it as the release made it.
+    3. Code and settings. The changed services (or those of them named by `on:`) are stopped in an orderly way and
+       started as before, side by side.
+    4. Proof. Each must itself say that it is what it was before.
+
+    A migration without `down` cannot be taken back: the code goes back all the same, and the response fails. Data that
+    the release has written stay; whether the old version can read them is what the drill shows.
+    Fidelity on `local`: the files and settings of before, in a process of their own; the migration by real PostgreSQL.
+
+        timeline:
+          - when: {stop-rule: transfers-fail}
+            respond: roll-back
+            decision: {role: release-manager, takes: 2m}
+    """
+
+    schema: Annotated[bool, Field(description="whether the release's migration is taken back")] = True
+    requires: ClassVar[frozenset[str]] = frozenset({"lifecycle", "links", "releases"})
+
+    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
+        begun = monotonic_ns()
+        found = roll_out.of_run(context.estate.run)
+        if not found:
+            raise ResponseFailed("no release was rolled out in this run")
+        rolling = found[-1]
+        await rolling.halt()
+        _record(context, "halted", begun, release=rolling.name, changed=list(rolling.changed))
+        troubles = [await self._take_schema_back(rolling, context, begun)]
+        services = [one for one in rolling.changed if not on or one in on]
+        troubles += await asyncio.gather(*(_back(one, rolling, context, begun) for one in services))
+        if told := [trouble for trouble in troubles if trouble]:
+            raise ResponseFailed("; ".join(told))
+
+    async def _take_schema_back(self, rolling: RollOut, context: ResponseContext, begun: int) -> str:
+        there = releases(context.estate)
+        migration = rolling.release.migration
+        if migration is None or not self.schema or not there.migrated(rolling.name):
+            return ""
+        if migration.down is None:
+            return f"{rolling.name}: its migration has no `down`: the schema stays as the release made it"
+        try:
+            await there.migrate(rolling.name, "down")
+        except EnvironmentBroken as error:
+            return str(error)
+        _record(context, "schema", begun, role=migration.on, script=migration.down)
+        return ""
+
+
+async def _back(service: str, rolling: RollOut, context: ResponseContext, begun: int) -> str:
+    before = rolling.before[service]
+    try:
+        await releases(context.estate).change(service, before)
+    except EnvironmentBroken as error:
+        return f"{service} did not come back: {error}"
+    said = await roll_out.said_version(service, rolling.release, context.estate)
+    _record(context, "restored", begun, service=service, says=said)
+    if said is None or said == rolling.release.version:
+        return f"{service} says it is {said or 'nothing'} after the roll-back"
+    return ""
+
+
+def _record(context: ResponseContext, fact: str, since_ns: int, **facts: object) -> None:
+    context.record(fact, after_ms=round((monotonic_ns() - since_ns) / 1e6, 1), **facts)

@@ -1,0 +1,89 @@
+"""Case S3 as it ships: a pair that differs by the system alone, and its command killed in the middle of a roll-out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from chaoskit import registry, spec
+from chaoskit.planner import plan
+from chaoskit.runtimes.local.runtime import LocalRuntime
+from tests.end_to_end.conftest import ROOT, Workplace
+from tests.end_to_end.test_exit_codes import wait_for_event
+from tests.end_to_end.test_killed import left_of, records_of
+
+PAIR = ROOT / "drills" / "upgrade" / "bad-upgrade.yaml"
+
+
+def test_the_pair_differs_by_the_system_alone() -> None:
+    cells = spec.cells(spec.load(PAIR, registry, {}))
+    bad, good = (plan(cell, LocalRuntime(), registry) for _, cell in cells)
+    same = {"drill": {"variant", "expect"}, "system": {"variant", "releases", "stop_rules"}}
+    for part, others in same.items():
+        pair = [getattr(one, part).model_dump(exclude=others) for one in (bad, good)]
+        assert pair[0] == pair[1]
+    rest = {"drill", "system"}
+    assert bad.model_dump(exclude=rest) == good.model_dump(exclude=rest)
+    # And what differs is how much is changed at once, and what says stop.
+    releases = [one.system.releases["api-break"].model_dump(exclude={"strategy"}) for one in (bad, good)]
+    assert releases[0] == releases[1]
+    assert [one.system.releases["api-break"].strategy for one in (bad, good)] == ["all", "one-first"]
+    rules = [one.system.stop_rules["transfers-fail"] for one in (bad, good)]
+    assert [rule.journeys for rule in rules] == [("transfer", "balance", "history"), ("transfer",)]
+    assert rules[0].for_ > rules[1].for_
+
+
+@pytest.mark.timeout(250)  # half of it is waiting for the machine, where others measure
+def test_the_bad_day_misses_one_objective_and_the_rehearsed_one_none(workplace: Workplace) -> None:
+    done = workplace.chaoskit("run", PAIR, "--reports", workplace.reports, timeout_s=240)
+    assert done.code == 0, done.both  # each as expected
+    results = {}
+    for folder in workplace.folders():
+        results[json.loads((folder / "plan.json").read_text())["system"]["variant"]] = folder
+    bad, good = (
+        json.loads((results[name] / "result.json").read_text())
+        for name in ("upgrade-bad-day", "upgrade-rehearsed")
+    )
+    assert [bad["outcome"], good["outcome"]] == ["fail", "pass"]
+    failed = [one["name"] for one in bad["verdicts"] if one["outcome"] != "pass"]
+    assert failed == ["transfer.rto"]
+    # Balances could be looked up all along: their only outage was the restart.
+    measured = json.loads((results["upgrade-bad-day"] / "measurements.json").read_text())
+    journeys = measured["journeys"]
+    assert journeys["balance"]["rta"]["hi"] < journeys["transfer"]["rta"]["lo"] / 2
+    # Paid under the new release, and told otherwise: settled by key, and read by the old version.
+    doubts = measured["losses"]["ledger"]["in-doubt"]
+    assert sum(how == "posted" for how in doubts.values()) > 20
+    assert set(doubts.values()) <= {"posted", "absent"}
+
+
+def test_sigkill_in_the_middle_of_a_roll_out(workplace: Workplace) -> None:
+    text = PAIR.read_text().partition("matrix:")[0].replace("../../fixtures", str(ROOT / "fixtures"))
+    process = subprocess.Popen(
+        workplace.command("run", workplace.drill(text), "--reports", workplace.reports),
+        cwd=workplace.folder,
+        env=workplace.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert wait_for_event(workplace, "fault.applied")
+        scratch = [json.loads(path.read_text())["scratch"] for path in records_of(workplace)]
+        leases = [
+            json.loads(path.read_text()) for path in Path(workplace.folder).glob("state/runs/*/leases/*")
+        ]
+    finally:
+        process.kill()
+        process.wait()
+    assert [step["op"] for step in leases[0]["undo"]["steps"]][:2] == ["release.restore", "release.restore"]
+    deadline = time.monotonic() + 15
+    while (left := left_of(workplace, scratch)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left == []
+    (folder,) = workplace.folders()
+    judged = workplace.chaoskit("judge", folder)
+    assert judged.code in (3, 4), judged.both
