@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from chaoskit.errors import InputError
+from chaoskit.model.plain_text import escaped
 
 
 def state_directory() -> Path:
@@ -52,9 +53,9 @@ def make_run_folder(reports: Path, drill: str, now: datetime) -> Path:
 
 
 def write_json(path: Path, value: BaseModel) -> None:
-    """Write atomically: a reader sees the whole file or none."""
+    """Write atomically: a reader sees the whole file or none. Nothing in it drives a terminal that shows it."""
     partial = path.with_name(f".{path.name}.partial")
-    text = json.dumps(value.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    text = escaped(json.dumps(value.model_dump(mode="json"), indent=1, ensure_ascii=False))
     with partial.open("w", encoding="utf-8") as file:
         file.write(text + "\n")
         file.flush()

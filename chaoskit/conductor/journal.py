@@ -18,20 +18,25 @@ taken as `woke`.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.history import MISSED_LATE as MISSED_LATE
 from chaoskit.model.history import Operation
+from chaoskit.model.plain_text import escaped, escaped_line
 from chaoskit.regular_file import open_regular
 
 MISSED_OUTSTANDING = "too many outstanding"
 """`error` of a missed operation for which no request was free, because the system held on to too many."""
+
+PROBLEMS_MAX = 100
+"""How many damaged lines of a journal are listed; one is enough for the run to be unknown."""
 
 _OF_INTENT = (
     "key",
@@ -58,10 +63,15 @@ class JournalWriter:
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one record; raises EnvironmentBroken if it did not reach the file whole."""
-        self.write_line(to_json(record) + b"\n")
+        try:
+            line = to_json(record)
+        except PydanticSerializationError:  # a lone surrogate, as in the text of an error that names a file
+            line = escaped(json.dumps(record, ensure_ascii=False)).encode()
+        self.write_line(line + b"\n")
 
     def write_line(self, line: bytes) -> None:
-        """Append one encoded line, its newline included."""
+        """Append one encoded line, its newline included; what would drive a terminal that shows it is escaped."""
+        line = escaped_line(line)
         try:
             written = os.write(self._file, line)
         except OSError as error:
@@ -141,7 +151,10 @@ class JournalReader:
                 raise ValueError("is no object")
             return self._record(record)
         except (ValueError, KeyError, TypeError) as error:  # pydantic's ValidationError is a ValueError
-            self.problems.append(f"{self.path.name}:{self._line}: {_first_line(error)}")
+            if len(self.problems) < PROBLEMS_MAX:
+                self.problems.append(f"{self.path.name}:{self._line}: {_first_line(error)}")
+            elif len(self.problems) == PROBLEMS_MAX:
+                self.problems.append(f"{self.path.name}:{self._line}: and more, which are not listed")
             return None
 
     def _record(self, record: dict[str, Any]) -> Operation | None:

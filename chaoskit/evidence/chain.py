@@ -4,8 +4,9 @@
                      └────────────────────────┐
     {"data":…,"hash":h2,"kind":…,"n":1,"prev":h1,"t":…}
 
-`hash` is the SHA-256 of the line's canonical JSON (sorted keys, no spaces) without `hash`. The last event of a run
-that was closed properly is the seal: it names the SHA-256 of every other file of the history.
+`hash` is the SHA-256 of the line's canonical JSON (sorted keys, no spaces, nothing escaped that JSON does not ask for)
+without `hash`; in the file, control and direction characters stand as \\uXXXX, so that `cat` shows it safely. The last
+event of a run that was closed properly is the seal: it names the SHA-256 of every other file of the history.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from pydantic import ValidationError
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.history import Event
+from chaoskit.model.plain_text import escaped_line
 from chaoskit.regular_file import read_regular
+
+PROBLEMS_MAX = 100
+"""Damaged lines after which the rest is not read: it is no chain, and a large file of rubbish takes no time."""
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
@@ -69,7 +74,7 @@ class ChainWriter:
             "prev": self._prev,
         }
         fields["hash"] = link_hash(fields)
-        line = canonical(fields) + b"\n"
+        line = escaped_line(canonical(fields)) + b"\n"
         try:
             written = os.write(self._file, line)
             if written != len(line):
@@ -130,6 +135,9 @@ def verify(path: Path) -> Chain:
         event, why = _read(line)
         if event is None:
             problems.append(f"{path.name}: line {number} is no event: {why}")
+            if len(problems) >= PROBLEMS_MAX:
+                problems.append(f"{path.name}: what follows line {number} was not read")
+                break
             continue
         if event.n != number - 1:
             problems.append(
@@ -152,7 +160,8 @@ def _read(line: bytes) -> tuple[Event | None, str]:
     try:
         event = Event.model_validate_json(line)
         fields = json.loads(line)
-        if canonical(fields) != line:
+        plain = canonical(fields)
+        if line not in (plain, escaped_line(plain)):  # the plain one was written by earlier versions
             return event, "is not in canonical form: it was rewritten"
         return event, "" if link_hash(fields) == event.hash else "was changed after it was written"
     except ValidationError as error:

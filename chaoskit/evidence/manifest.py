@@ -19,6 +19,7 @@ from typing import Any, Literal
 from chaoskit.errors import InputError
 from chaoskit.evidence.chain import canonical, verify
 from chaoskit.evidence.seal import digest, seal_problems
+from chaoskit.model.plain_text import escaped_line
 from chaoskit.regular_file import read_regular
 
 MANIFEST = "manifest.json"
@@ -51,7 +52,7 @@ def write_manifest(folder: Path) -> str:
         "version": MANIFEST_VERSION,
         "files": {name: _fingerprint(folder / name) for name in names},
     }
-    raw = canonical(content) + b"\n"
+    raw = escaped_line(canonical(content)) + b"\n"
     partial = folder / f".{MANIFEST}.partial"
     with partial.open("wb") as file:
         file.write(raw)

@@ -18,12 +18,14 @@ from chaoskit.cli.live import Screen
 from chaoskit.errors import ChaoskitError, InputError
 from chaoskit.judge import GRAVEST_FIRST
 from chaoskit.judge.series import in_words
-from chaoskit.model.plain_text import harmless
+from chaoskit.model.plain_text import harmless, one_line
 from chaoskit.model.plan import Plan
 from chaoskit.pipeline import Run
 from chaoskit.spec import Loaded
 
 _INTERRUPTED = 130
+_PROPERTY_MAX = 4_096
+"""As long as a path may be: what is longer is no value that somebody looks up in a report."""
 
 
 def run(config: pytest.Config, loaded: Loaded) -> Run:
@@ -126,4 +128,4 @@ def tell(item: pytest.Item, finished: Run) -> None:
         properties.append(("series", finished.series))
     if finished.head is not None:
         properties.append(("head", finished.head))
-    item.user_properties.extend((name, harmless(str(value))) for name, value in properties)
+    item.user_properties.extend((name, one_line(value, _PROPERTY_MAX)) for name, value in properties)

@@ -80,9 +80,8 @@ class Recorded:
 def record(folder: Path) -> Recorded:
     """Write a small run as a real one leaves it, and judge it."""
     RunBuilder().crash().write(folder)
-    (folder / "logs").mkdir()
-    (folder / "leases.json").write_text("[]\n")
     run = pipeline.judge_folder(folder)
+    assert (run.result.outcome, run.head is not None) == ("pass", True)
     assert run.head is not None
     return Recorded(folder, run.head)
 
@@ -129,10 +128,10 @@ def apply(folder: Path, name: str, edit: Edit) -> None:
     path = folder / name
     verb, what = edit
     if verb in _PLACED:
-        if path.is_symlink() or path.is_file():
-            path.unlink()
-        elif path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
+        elif os.path.lexists(path):
+            path.unlink()
         if path.parent.is_dir():
             _PLACED[verb](path)
     elif path.is_file() and not path.is_symlink():

@@ -17,6 +17,7 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 1.0
 MEMORY_MB_MAX = 200.0
+LINE_MAX = 2_000
 _REPORT = re.compile(r"; the report is (.+?\.txt)$", re.MULTILINE)
 _PLACE = re.compile(r":\d+:\d+: ")
 _OWN_FRAME = re.compile(r'File "[^"]*/(chaoskit/[^"]+)", line (\d+)')
@@ -135,6 +136,9 @@ def findings(ended: Ended, allowed: Sequence[int]) -> list[Finding]:
         found.append(Finding("validate: names no place", ended.err[-2000:]))
     if raw := next((char for char in both if _drives(char)), None):
         found.append(Finding(f"{command}: raw U+{ord(raw):04X} in its output", ascii(both[-2000:])))
+    longest = max(map(len, both.splitlines()), default=0)
+    if longest > LINE_MAX:
+        found.append(Finding(f"{command}: a line of its output has no end", f"{longest} characters"))
     return found
 
 

@@ -116,6 +116,18 @@ def test_the_sandbox_sees_what_it_looks_for(sandbox: Sandbox, folder: Path) -> N
     assert signature(memory_mb=201.0) == ["judge: memory"]
     assert signature(out="a\x1b[2J") == ["judge: raw U+001B in its output"]
     assert signature(err="\u202eabc") == ["judge: raw U+202E in its output"]
+    assert signature(out="x" * 2_001) == ["judge: a line of its output has no end"]
     assert signature(code=2, out="") == ["judge: exit 2", "judge: says nothing"]
     trace = 'Traceback (most recent call last):\n  File "/x/chaoskit/a.py", line 3, in f\nKeyError: 1\n'
     assert signature(err=trace) == ["judge: KeyError at chaoskit/a.py:3"]
+
+
+def test_a_large_file_of_rubbish_takes_no_time_and_no_room(
+    sandbox: Sandbox, folder: Path, recorded: Recorded
+) -> None:
+    """Found: half a million blank lines were half a million problems, in three seconds; of a journal, in 224 MB."""
+    for name, content in (("events.jsonl", b"\n" * 500_000), ("ops/load.jsonl", b"{}\n" * 100_000)):
+        for command in (("verify", "run"), ("judge", "run")):
+            one = Damaged(((name, ("whole", content)),), command, judged=command[0] == "verify")
+            ended, unnoticed = run_folders.run(sandbox, folder / "runs", recorded, one)
+            assert (name, [*findings(ended, (1, 3)), *unnoticed]) == (name, [])

@@ -123,6 +123,31 @@ def test_junit_carries_properties_and_survives_hostile_text(staged: pytest.Pytes
     assert failure.text.startswith("shop.yaml:")
 
 
+def test_junit_of_the_most_hostile_names(staged: pytest.Pytester) -> None:
+    """Control, direction, markup, a formula, no end: in the title, which comes into the reason, and in the failure."""
+    rubbish = r"\e[31m\x9b2J\u202e\u2066\u061c\0<script>alert(1)</script>=HYPERLINK(1)"
+    write(staged.path, shop=drill(title=f'"fail {rubbish}"'))
+    pytest_in(staged, "--junitxml=out.xml")
+    failure = harmless_junit(staged.path / "out.xml").find(".//failure")
+    assert failure is not None
+    assert failure.text is not None
+    assert "<script>alert(1)</script>=HYPERLINK(1)" in failure.text, "data all the same"
+    write(staged.path, shop=drill(name=f'"{rubbish}{"x" * 20_000}"', title="pass"))
+    pytest_in(staged, "--junitxml=out.xml")
+    error = harmless_junit(staged.path / "out.xml").find(".//error")
+    assert error is not None
+    assert "shop.yaml:1:8" in (error.text or "")
+
+
+def harmless_junit(path: Path) -> ElementTree.Element:
+    """The parsed file, after a look at its text as a terminal, an editor or a browser would take it."""
+    raw = path.read_text("utf-8")
+    assert [char for char in raw if not char.isprintable() and char not in "\n\t"] == []
+    assert "<script" not in raw
+    assert max(map(len, raw.splitlines())) < 12_000
+    return ElementTree.fromstring(raw)
+
+
 def test_two_workers(staged: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     staged.makeconftest(CONFTEST)
