@@ -169,6 +169,9 @@ def _said_of_a_step(kind: str, data: Mapping[str, Any]) -> str:
             return f"NOT DECIDED: {data['reason']}: {data['step']} does not happen"
         case "response.begin":
             return f"RESPONSE {data['name']}" + (f" on {', '.join(data['on'])}" if data["on"] else "")
+        case "response.fact" if data["fact"] == "suspect":
+            others = f" (or {', '.join(data['others'])})" if data["others"] else ""
+            return f"SUSPECT {data['suspect']}{others}"
         case "response.done":
             return f"done: {data['step']}"
         case "response.failed":

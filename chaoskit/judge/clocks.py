@@ -1,21 +1,55 @@
-"""The clocks of people and bank: one row each, every cell a string that is ready to be printed."""
+"""The clocks of people and bank: one row each, every cell a string that is ready to be printed.
+
+detected ──► identified ──► decided ──► repaired
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from chaoskit.judge import decisions
-from chaoskit.judge.wording import NOTHING, bounds
+from chaoskit.judge.wording import NOTHING, bounds, span
 from chaoskit.model.measurement import Measurements
 
 _WORDS = {"taken": "decided", "refused": "refused", "missed": "not decided"}
+_EVIDENCE_SHOWN = 2
 
 
 def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
-    """Rows with the columns clock, after the fault, what; none where nobody decided anything."""
+    """Rows with the columns clock, after the fault, what; none where nobody decided or named anything."""
+    if measurements.suspects:
+        yield from _detected(measurements)
+    for suspect in measurements.suspects:
+        said = "right" if suspect.right else f"wrong, {' and '.join(suspect.broken) or 'nothing'} was broken"
+        shown = "; ".join(suspect.evidence[:_EVIDENCE_SHOWN])
+        yield _row("identified", bounds(suspect.after), f"{suspect.suspect}: {said} ({shown})")
     for one in measurements.decisions:
         after = bounds(one.after) if one.after is not None and one.outcome != "missed" else NOTHING
         yield _row(f"{_WORDS[one.outcome]}: {one.step}", after, decisions.in_words(one))
+    if measurements.suspects:
+        yield from _repaired(measurements)
+
+
+def _detected(measurements: Measurements) -> Iterator[dict[str, str]]:
+    clocks = measurements.clocks
+    if clocks.detected is None:
+        yield _row("detected", "unknown", "no alert after the fault")
+        return
+    broken = {fault.target for fault in measurements.faults}
+    said = "what was broken" if clocks.alerted in broken else "which only suffered from it"
+    yield _row("detected", bounds(clocks.detected), f"the alert names {clocks.alerted}, {said}")
+
+
+def _repaired(measurements: Measurements) -> Iterator[dict[str, str]]:
+    """When the last journey that was hurt was good again to stay: the upper end of the repair."""
+    hurt = [one for one in measurements.journeys.values() if one.rta is not None and not one.never_bad]
+    if not hurt:
+        yield _row("repaired", NOTHING, "no journey was seen to be hurt")
+        return
+    last = max(hurt, key=lambda one: float("inf") if one.rta is None or one.rta.hi is None else one.rta.hi)
+    people = f", {span(last.modelled)} of people on top, modelled" if last.modelled else ""
+    invalid = " (invalid)" if last.invalid else ""
+    yield _row("repaired", f"{bounds(last.rta)}{invalid}", f"{last.journey} was good again last{people}")
 
 
 def _row(clock: str, after: str, what: str) -> dict[str, str]:

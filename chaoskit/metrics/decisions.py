@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from chaoskit.metrics.diagnosis import since
 from chaoskit.model.history import Event
 from chaoskit.model.measurement import DecisionMeasure, Interval
 
@@ -39,10 +40,6 @@ def _measured(begin: Event, end: Event, started: Interval | None) -> DecisionMea
     # Whoever is asked and says nothing lets time go by that was lived as well.
     lived = int(data["slept_ns"]) if "slept_ns" in data else (end.t - begin.t if asked else 0)
     taken = outcome != "missed"
-    after = None
-    if started is not None and started.hi is not None and end.t >= started.lo:
-        lo = max(0, end.t - started.hi)
-        after = Interval(lo=lo, hi=max(lo, end.t - started.lo))
     return DecisionMeasure(
         step=str(data["step"]),
         role=str(data.get("role") or ""),
@@ -55,6 +52,6 @@ def _measured(begin: Event, end: Event, started: Interval | None) -> DecisionMea
         modelled=max(0, int(data.get("takes_ns") or 0) - lived) if taken else 0,
         reached=int(data.get("reached_ns") or 0),
         within=begin.data.get("within_ns"),
-        after=after,
+        after=since(started, end.t),
         events=(begin.n, end.n),
     )

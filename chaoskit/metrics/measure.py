@@ -7,6 +7,7 @@ from chaoskit.metrics.availability import availability_of
 from chaoskit.metrics.backlog import backlog_drained
 from chaoskit.metrics.decisions import measure_decisions
 from chaoskit.metrics.detection import measure_clocks
+from chaoskit.metrics.diagnosis import measure_suspects
 from chaoskit.metrics.exercised import measure_fault
 from chaoskit.metrics.loss import measure_books
 from chaoskit.metrics.operations_file import write_lines
@@ -55,6 +56,7 @@ def measure(history: History) -> Measurements:
         books=books,
         clocks=clocks,
         decisions=measure_decisions(history.events, clocks.started),
+        suspects=measure_suspects(history.events, timeline, clocks.started),
         load_lateness_ms=_lateness(history, "load"),
         prober_lateness_ms=_lateness(history, "prober"),
         crashes=tuple(_crash(event) for event in history.events if event.kind == "service.exit"),

@@ -196,6 +196,21 @@ class DecisionMeasure(Frozen):
     events: tuple[int, ...] = ()
 
 
+class SuspectMeasure(Frozen):
+    """What somebody took to be broken, from the evidence of probes or of the bank, and whether it was."""
+
+    step: str
+    suspect: Annotated[str, Field(description="service, or link 'caller -> callee'")]
+    others: Annotated[tuple[str, ...], Field(description="named beside it, as less likely")] = ()
+    evidence: tuple[str, ...] = ()
+    broken: Annotated[tuple[str, ...], Field(description="targets of the faults that had begun by then")] = ()
+    right: Annotated[bool, Field(description="the suspect is one of these targets")]
+    after: Annotated[Interval | None, Field(description="ns after the fault that first hurt a journey")] = (
+        None
+    )
+    event: int
+
+
 class Clocks(Frozen):
     """Detection, decision and action, ns after the fault that first hurt a journey (or was answered first)."""
 
@@ -203,6 +218,7 @@ class Clocks(Frozen):
         Interval | None, Field(description="f_lo to f_hi of that volley, CLOCK_MONOTONIC ns, not relative")
     ] = None
     detected: Interval | None = None
+    alerted: Annotated[str | None, Field(description="the service that the first alert named")] = None
     decided: Annotated[Interval | None, Field(description="the last decision's end, as lived")] = None
     decided_modelled: Annotated[
         int, Field(description="modelled human time, ns, of all decisions on the path to recovery")
@@ -223,6 +239,7 @@ class Measurements(Frozen):
     books: dict[str, BooksMeasure] = {}
     clocks: Clocks
     decisions: tuple[DecisionMeasure, ...] = ()
+    suspects: tuple[SuspectMeasure, ...] = ()
     load_lateness_ms: dict[str, float] = {}
     prober_lateness_ms: dict[str, float] = {}
     crashes: tuple[str, ...] = ()

@@ -61,7 +61,11 @@ class ResponseContext(Protocol):
 
 
 class Response(Protocol):
-    """A runbook step."""
+    """A runbook step.
+
+    A class attribute `recovers = False` says that nothing comes back by it alone (a diagnosis, a notice): leaving it
+    out proves nothing.
+    """
 
     requires: ClassVar[frozenset[str]]
 

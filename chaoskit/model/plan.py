@@ -47,6 +47,7 @@ class PlannedStep(Frozen):
     )
     place: Place
     requires: tuple[str, ...] = ()
+    recovers: Annotated[bool, Field(description="False: nothing comes back by this response alone")] = True
 
 
 class Wiring(Frozen):

@@ -41,7 +41,7 @@ def controls_of(plan: Plan) -> tuple[Control, ...]:
     leave_out = [
         Control("leave-out", step.id, _recovery(step))
         for step in plan.steps
-        if step.kind == "response" or step.for_ is not None
+        if (step.kind == "response" and step.recovers) or step.for_ is not None
     ]
     return (*disarm, *(leave_out if _asks_for_recovery(plan) else ()))
 

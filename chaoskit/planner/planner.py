@@ -112,6 +112,7 @@ def plan_steps(loaded: Loaded, registry: Registry) -> tuple[PlannedStep, ...]:
                 decider=_decider(step, loaded),
                 place=_place(loaded, number),
                 requires=_requires(step, member, registry),
+                recovers=_recovers(step, member, registry),
             )
         )
     return tuple(planned)
@@ -158,6 +159,10 @@ def _service(target: str, system: System) -> str:
 def _requires(step: Step, name: str, registry: Registry) -> tuple[str, ...]:
     members: Mapping[str, type] = registry.members("faults" if step.fault is not None else "responses")
     return tuple(sorted(getattr(members[name], "requires", ())))
+
+
+def _recovers(step: Step, name: str, registry: Registry) -> bool:
+    return bool(step.fault or getattr(registry.members("responses")[name], "recovers", True))
 
 
 def _decider(step: Step, loaded: Loaded) -> Decider | None:

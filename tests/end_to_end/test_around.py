@@ -41,3 +41,18 @@ def test_a_deputy_decides_or_nobody_does(
     else:
         assert (decision.outcome, outcomes(made)["decision.promote-standby"]) == ("missed", "fail")
         assert "could not be reached" in made.result.clocks[0]["what"]
+
+
+@pytest.mark.timeout(120)
+def test_the_suspect_is_named_and_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = run("suspect-named", "", tmp_path, monkeypatch)
+    assert made.result.as_expected, made.result.reason
+    assert made.measurements.clocks.alerted == "ledger", "what alerts is not what is broken"
+    (suspect,) = made.measurements.suspects
+    assert (suspect.suspect, suspect.right, suspect.broken) == ("ledger-db", True, ("ledger-db",))
+    assert [row["clock"] for row in made.result.clocks] == [
+        "detected",
+        "identified",
+        "decided: promote-standby",
+        "repaired",
+    ]
