@@ -42,4 +42,6 @@ class ReadsAreTrue:
         reason = (
             f"{judged} reads of accounts that had been written before are true and none is older than that"
         )
+        if marked := sum(b.counts.get("marked-stale", 0) for b in books):
+            reason += f"; {marked} answers said how old they were, and none is older than it said"
         return Verdict(name=name, outcome="pass", reason=reason, events=events)

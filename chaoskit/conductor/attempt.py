@@ -19,6 +19,8 @@ class Attempt:
     number: int
     tap: bool
     intended_ns: int
+    other: bool = False
+    """Another payload under a used key."""
 
     @property
     def scheduled(self) -> bool:
@@ -34,6 +36,10 @@ class Attempt:
         """The next sending of the same bytes; its time is set when it is planned."""
         return replace(self, number=self.number + 1, tap=tap)
 
+    def misused(self, request: Request) -> Attempt:
+        """The next sending, with another payload under this key; its time is set when it is planned."""
+        return replace(self, request=request, number=self.number + 1, tap=True, other=True)
+
     def intent(self, identity: int, woke_ns: int) -> dict[str, Any]:
         """The record written before the request is sent."""
         return {
@@ -43,6 +49,7 @@ class Attempt:
             "amount": self.request.amount,
             "currency": self.request.currency,
             "values": self.request.values,
+            **({"other": True} if self.other else {}),
         }
 
     def missed(self, identity: int, error: str) -> dict[str, Any]:

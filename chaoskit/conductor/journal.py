@@ -6,7 +6,7 @@ last.
 
     {"r":"begin","t",...}                                                    the first line
     {"r":"intent","id","key","journey","attempt","tap","intended","woke",    before the request is sent
-     "payload_hash","amount","currency","values"}
+     "payload_hash","amount","currency","values"}                              and "other":true for another payload
     {"r":"done","id","sent","done","outcome","status","error","read"}
     {"r":"missed","id","key","journey","attempt","tap","intended","error"}   scheduled, never sent
     {"r":"beat","t","scheduled","sent","missed","outstanding","late_max_ms"} the measurer lives
@@ -216,7 +216,8 @@ class JournalReader:
         if identity in self._operations:
             raise ValueError(f"id {identity} a second time")
         fields = {name: record[name] for name in _OF_INTENT}
-        operation = Operation(source=self._source, sent=woke, **fields)
+        other = record.get("other", False)
+        operation = Operation(source=self._source, sent=woke, other=other, **fields)
         self._operations[identity] = operation
         self._open.add(identity)
         if operation.attempt == 1 and not operation.tap:
@@ -229,7 +230,8 @@ class JournalReader:
             raise ValueError(f"`done` of {identity}, which is not outstanding")
         before = self._operations[identity]
         fields = {name: getattr(before, name) for name in _OF_INTENT}
-        operation = Operation(source=before.source, **fields, **{name: record[name] for name in _OF_DONE})
+        answer = {name: record[name] for name in _OF_DONE}
+        operation = Operation(source=before.source, other=before.other, **fields, **answer)
         self._open.discard(identity)
         self._operations[identity] = operation
         return operation

@@ -208,10 +208,19 @@ class Measurer:
         if doubtful and attempt.number < retry.attempts:
             pause = retry.backoff.ns * retry.factor ** (attempt.number - 1) * (0.5 + attempt.chance("pause"))
             self._plan_again(attempt.repeated(tap=False), answer.done_ns + int(pause))
-        elif result.outcome == "ok" and attempt.chance("tap") < self._task.double_taps:
-            shortest, longest = TAP_DELAY_NS
-            due = answer.done_ns + shortest + int(attempt.chance("delay") * (longest - shortest))
+        elif result.outcome == "ok":
+            self._consider_tap(attempt, answer)
+
+    def _consider_tap(self, attempt: Attempt, answer: Answer) -> None:
+        lane = self._lanes[attempt.request.journey]
+        shortest, longest = TAP_DELAY_NS
+        due = answer.done_ns + shortest + int(attempt.chance("delay") * (longest - shortest))
+        if attempt.chance("tap") < self._task.double_taps:
             self._plan_again(attempt.repeated(tap=True), due)
+        elif lane.journey.bound_key and attempt.chance("other") < self._task.other_payloads:
+            other = lane.maker.other(attempt.request)
+            if other is not None:
+                self._plan_again(attempt.misused(other), due)
 
     def _plan_again(self, attempt: Attempt, due_ns: int) -> None:
         planned = replace(attempt, intended_ns=due_ns)

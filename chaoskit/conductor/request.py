@@ -14,6 +14,9 @@ from chaoskit.conductor.http_message import HttpMessages
 from chaoskit.conductor.sql_message import SqlMessages
 from chaoskit.model.system import Between, Draw, Journey, Population
 
+_DRAWS_MAX = 20
+"""So often a different payload is looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -77,6 +80,7 @@ class RequestMaker:
     ) -> None:
         self._name = name
         self._identity = identity
+        self._draw, self._population = draw, population
         self._deck = Deck(draw, population, identity.stream(name, "values"))
         self._amount = _amount_of(draw)
         known = frozenset(draw) | {"key"}
@@ -93,8 +97,23 @@ class RequestMaker:
 
         What is `given` stands in for what would be drawn.
         """
-        key = self._identity.key(self._name, number)
-        drawn = self._deck.deal(given)
+        return self._make(self._identity.key(self._name, number), self._deck.deal(given))
+
+    def other(self, request: Request) -> Request | None:
+        """Another payload under that request's key; None where nothing else is ever drawn.
+
+        It is drawn by a chance of its own: the journey's sequence stays as it is, and the same key is misused in the
+        same way in every run.
+        """
+        deck = Deck(self._draw, self._population, self._identity.stream(self._name, f"other/{request.key}"))
+        for _ in range(_DRAWS_MAX):
+            made = self._make(request.key, deck.deal())
+            alike = made.payload_hash == request.payload_hash and made.payload_hash is not None
+            if made.values != request.values and not alike:
+                return made
+        return None
+
+    def _make(self, key: str, drawn: dict[str, Drawn]) -> Request:
         values = {**drawn, "key": Drawn(key)}
         message, signed = self._messages.make(values)
         if self._fingerprint is not None:

@@ -61,6 +61,15 @@ class MeasurerTask(Frozen):
     double_taps: Annotated[
         float, Field(ge=0, le=1, description="share of acknowledged payments that are sent once more")
     ] = 0.01
+    other_payloads: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="share of acknowledged payments whose key is sent once more with another payload, where the "
+            "journey says `bound-key`",
+        ),
+    ] = 0.03
     retry: RetryPolicy = RetryPolicy()
     outstanding_max: Annotated[
         int,

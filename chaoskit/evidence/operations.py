@@ -18,6 +18,7 @@ COLUMNS = {
     "source": "VARCHAR",
     "attempt": "INTEGER",
     "tap": "BOOLEAN",
+    "other": "BOOLEAN",
     "intended": "BIGINT",
     "woke": "BIGINT",
     "sent": "BIGINT",

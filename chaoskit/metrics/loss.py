@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 
 from chaoskit.metrics.reads import read_violations
 from chaoskit.metrics.reconciliation import BooksUnreadable, counts, ledger, sql, violations
+from chaoskit.metrics.second_writer import second_writers
 from chaoskit.metrics.surviving import survivor_of
 from chaoskit.model.history import BooksSnapshot
 from chaoskit.model.measurement import BooksMeasure, Interval, LossMeasure, LostOperation
@@ -25,30 +27,38 @@ def measure_books(
     after: int | None,
     unsure: Mapping[str, str],
     reads: Path | None = None,
+    parties: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> tuple[LossMeasure, BooksMeasure]:
     """Loss and reconciliation of one set of books.
 
-    `unsure`: members that may accept writes or not.
-    `operations`: file of the operations that belong to these books; `asked`: of all operations. `fault`:
-    [f_lo, f_hi] of the volley that hurt first; `after`: from when on the database was surely one again (the
-    last response was done). `reads`: file of what was read from these books (`metrics.reads`).
+    `unsure`: members that may accept writes or not. `operations`: file of the operations that belong to these books;
+    `asked`: of all. `fault`: [f_lo, f_hi] of the volley that hurt first; `after`: from when on the database was surely
+    one again (the last response was done). `reads`: file of what was read from these books (`metrics.reads`);
+    `parties`: as `reconciliation.ledger` takes them.
     """
+    snapshots = tuple(snapshots)
     survivor, writable, problems = survivor_of(books, snapshots, unsure)
     if survivor is None:
         return (
             LossMeasure(books=books, survivor=None, acknowledged=0, lost=(), problems=problems),
-            BooksMeasure(books=books, survivor=None, writable=writable, problems=problems),
+            BooksMeasure(
+                books=books,
+                survivor=None,
+                writable=writable,
+                violations=second_writers(books, snapshots),
+                problems=problems,
+            ),
         )
     try:
-        with ledger(operations, survivor.folder, asked) as base:
+        with ledger(operations, survivor.folder, asked, parties) as base:
             loss = _loss(base, books, survivor.member, fault, after, problems)
             since = 0 if not loss.lost else NEVER if after is None else after
-            untrue, judged = read_violations(base, reads, since) if reads is not None else ((), 0)
+            untrue, judged = read_violations(base, reads, since) if reads is not None else ((), {})
             return loss, BooksMeasure(
                 books=books,
                 survivor=survivor.member,
                 writable=writable,
-                counts={**counts(base), "reads": judged},
+                counts={**counts(base), **judged},
                 violations=(*violations(base), *untrue),
                 problems=problems,
             )

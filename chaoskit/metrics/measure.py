@@ -183,6 +183,11 @@ def _books(
     if not wanted:
         return losses, measures
     answered = [r.done for r in timeline.responses if r.done is not None]
+    parties = {
+        name: (spec.parties.from_, spec.parties.to)
+        for name, spec in history.plan.system.journeys.items()
+        if spec.parties is not None
+    }
     with scratch("measure") as folder:
         asked = folder / "asked.jsonl"
         write_lines(history.operations, asked, ("key", "sent"))
@@ -200,6 +205,7 @@ def _books(
                 max(answered, default=None),
                 unsure_members(books, history.events),
                 reads,
+                parties,
             )
             looked = tuple(
                 e.n for e in history.events if e.kind == "collect.snapshot" and e.data.get("books") == books

@@ -14,6 +14,7 @@ COLUMNS = {
     "key": "VARCHAR",
     "journey": "VARCHAR",
     "tap": "BOOLEAN",
+    "other": "BOOLEAN",
     "sent": "BIGINT",
     "done": "BIGINT",
     "outcome": "VARCHAR",

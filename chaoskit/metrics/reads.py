@@ -8,6 +8,7 @@ entries, openings ───┴──► reads/wrong.sql  a balance that is not o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -23,6 +24,8 @@ from chaoskit.model.measurement import Violation
 from chaoskit.model.system import System
 
 RULES = ("stale-read", "wrong-read")
+AGE_MAX_S = 10**9
+"""Older than any run: more is the same."""
 _COLUMNS = {
     "key": "VARCHAR",
     "journey": "VARCHAR",
@@ -70,7 +73,6 @@ def _row(operation: Operation, spec: Read, account: str | None) -> Mapping[str, 
     position = operation.read.get("position")
     if whose is None or isinstance(position, bool) or not isinstance(position, int | None):
         return None
-    age = operation.read.get("age") if spec.age is not None else None
     return {
         "key": operation.key,
         "journey": operation.journey,
@@ -80,8 +82,15 @@ def _row(operation: Operation, spec: Read, account: str | None) -> Mapping[str, 
         # Before its first entry an account is as of nothing.
         "position": position or 0,
         "value": _minor(operation.read.get("value")),
-        "age": int(age * 1e9) if isinstance(age, int | float) and not isinstance(age, bool) else None,
+        "age": _age_ns(operation.read.get("age")) if spec.age is not None else None,
     }
+
+
+def _age_ns(age: Any) -> int | None:
+    """How old an answer says that it is; None for what is no number of seconds: such a word excuses nothing."""
+    if isinstance(age, bool) or not isinstance(age, int | float) or not math.isfinite(age) or age < 0:
+        return None
+    return int(min(age, AGE_MAX_S) * 1e9)
 
 
 def _minor(value: Any) -> int | None:
@@ -97,8 +106,9 @@ def _minor(value: Any) -> int | None:
 
 def read_violations(
     base: duckdb.DuckDBPyConnection, reads: Path, since: int
-) -> tuple[tuple[Violation, ...], int]:
-    """(violations, reads that could have been stale: those of accounts that had been written before).
+) -> tuple[tuple[Violation, ...], dict[str, int]]:
+    """(violations, counts). reads: those of accounts that had been written before, which could have been stale;
+    marked-stale: answers that said how old they were.
 
     `since`: reads sent before it (ns) are not held against the books' numbers. After a loss entries are given numbers
     anew, and what an old number meant cannot be known.
@@ -117,5 +127,5 @@ def read_violations(
         if count := scalar(base, "SELECT count(*) FROM found"):
             cases = base.execute("SELECT detail FROM found LIMIT ?", [CASES_MAX]).fetchall()
             found.append(Violation(rule=rule, count=count, cases=tuple(str(row[0]) for row in cases)))
-    judged = scalar(base, sql("reads/judged"))
-    return tuple(found), judged
+    marked = scalar(base, "SELECT count(*) FROM reads WHERE age IS NOT NULL")
+    return tuple(found), {"reads": scalar(base, sql("reads/judged")), "marked-stale": marked}

@@ -10,10 +10,11 @@ The SQL files are package data and can be run by hand against a run folder. Memo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -36,6 +37,7 @@ RULES = (
     "amount-differs",
     "parties-differ",
     "payload-differs",
+    "another-payload",
     "dangling-hold",
     "hold-and-posting",
 )
@@ -76,7 +78,14 @@ KEYS = {
     "payload_hash": "VARCHAR",
 }
 """Columns of books without a ledger: `key` alone is needed."""
-WITHOUT_LEDGER = ("unasked", "doubled", "refused-but-posted", "amount-differs", "payload-differs")
+WITHOUT_LEDGER = (
+    "unasked",
+    "doubled",
+    "refused-but-posted",
+    "amount-differs",
+    "payload-differs",
+    "another-payload",
+)
 """Rules that books without a ledger can be judged by."""
 
 
@@ -93,11 +102,17 @@ def sql(name: str) -> str:
 
 
 @contextmanager
-def ledger(operations: Path, books: Path, asked: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def ledger(
+    operations: Path,
+    books: Path,
+    asked: Path | None = None,
+    parties: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB over one snapshot's Parquet files and the operations that belong to these books.
 
     `operations` is ops.parquet or what `operations_file.write_lines` wrote; `asked` the operations of all journeys, so
-    that a transaction can be known to be nobody's, default `operations`. Raises BooksUnreadable.
+    that a transaction can be known to be nobody's, default `operations`; `parties` by journey the names of the drawn
+    values that pay and are paid. Raises BooksUnreadable.
     """
     with scratch("reconcile") as folder:
         # Through links, because DuckDB would take '[', '*' and '?' in a folder's name for a pattern.
@@ -108,7 +123,7 @@ def ledger(operations: Path, books: Path, asked: Path | None = None) -> Iterator
         own, all_asked = (relation(folder / name) for name in list(links)[1:])
         with duckdb.connect(config=_settings(str(folder))) as base:
             try:
-                _prepare(base, folder / "books", own, all_asked)
+                _prepare(base, folder / "books", own, all_asked, parties)
             except duckdb.Error as error:
                 raise BooksUnreadable(_plain(error, str(folder))) from error
             try:
@@ -130,7 +145,8 @@ def violations(base: duckdb.DuckDBPyConnection) -> tuple[Violation, ...]:
 
 
 def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Rows that were judged. resent: keys of which a retry or a double tap was sent; unknown: keys in doubt."""
+    """Rows that were judged. resent: keys of which a retry or a double tap was sent; unknown: keys in doubt; misused:
+    used keys that were sent with another payload, and answered."""
     tables = {name: scalar(base, f"SELECT count(*) FROM {name}") for name in COLUMNS}
     marks = {
         "keys": "true",
@@ -139,9 +155,12 @@ def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
         "refused": "outcome = 'fail'",
         "resent": "sendings > 1",
     }
-    return tables | {
-        name: scalar(base, f"SELECT count(*) FROM keys WHERE {mark}") for name, mark in marks.items()
-    }
+    misused = scalar(base, "SELECT count(*) FROM operations WHERE other AND outcome IN ('ok', 'fail')")
+    return (
+        tables
+        | {name: scalar(base, f"SELECT count(*) FROM keys WHERE {mark}") for name, mark in marks.items()}
+        | {"misused": misused}
+    )
 
 
 def scalar(base: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -165,10 +184,23 @@ def _has_ledger(base: duckdb.DuckDBPyConnection) -> bool:
     return scalar(base, "SELECT ledger::INTEGER FROM books_are") == 1
 
 
-def _prepare(base: duckdb.DuckDBPyConnection, books: Path, own: str, asked: str) -> None:
+def _prepare(
+    base: duckdb.DuckDBPyConnection,
+    books: Path,
+    own: str,
+    asked: str,
+    parties: Mapping[str, tuple[str, str]],
+) -> None:
+    # By name with nothing, because what was recorded before there was `other` has no such column.
     base.execute(
-        f'CREATE VIEW operations AS SELECT * EXCLUDE ("values"), "values"::VARCHAR AS drawn FROM {own}'
+        f'CREATE VIEW operations AS SELECT * EXCLUDE ("values"), "values"::VARCHAR AS drawn FROM {own} '
+        "UNION ALL BY NAME SELECT NULL::BOOLEAN AS other WHERE false"
     )
+    base.execute("CREATE TABLE parties (journey VARCHAR, payer VARCHAR, payee VARCHAR)")
+    for journey, names in parties.items():
+        base.execute(
+            "INSERT INTO parties VALUES (?, ?, ?)", [journey, *(f"/{_pointer(name)}" for name in names)]
+        )
     base.execute(f"CREATE TABLE asked AS SELECT DISTINCT key FROM {asked} WHERE sent IS NOT NULL")
     only_keys = (books / "keys.parquet").exists()
     base.execute(f"CREATE TABLE books_are AS SELECT {not only_keys} AS ledger")
@@ -222,3 +254,8 @@ def _columns(base: duckdb.DuckDBPyConnection, path: Path, columns: dict[str, str
 
 def _plain(error: Exception, scratch: str) -> str:
     return str(error).splitlines()[0].replace(f"{scratch}/", "")
+
+
+def _pointer(name: str) -> str:
+    """A name as one step of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")

@@ -55,6 +55,9 @@ class Operation(Frozen):
     source: Literal["load", "prober"]
     attempt: Annotated[int, Field(description="1 the first; 2… retries under the same key")]
     tap: Annotated[bool, Field(description="a deliberate second sending of an acknowledged key")] = False
+    other: Annotated[
+        bool, Field(description="a tap with another payload under the used key: it must be refused")
+    ] = False
     intended: int
     woke: Annotated[
         int | None,

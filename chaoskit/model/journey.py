@@ -85,6 +85,13 @@ class Read(Frozen):
     ] = None
 
 
+class Parties(Frozen):
+    """The direction of a payment."""
+
+    from_: Annotated[str, Field(description="drawn value that is the account of the one who pays")]
+    to: Annotated[str, Field(description="drawn value that is the account of the one who is paid")]
+
+
 class JourneyProbe(Frozen):
     """The prober's own schedule for this journey."""
 
@@ -159,6 +166,20 @@ class Journey(Frozen):
             "default: the request body"
         ),
     ] = None
+    parties: Annotated[
+        Parties | None,
+        Field(
+            description="which drawn values pay and are paid, so that a wrong direction is seen; default: "
+            "both parties must be among what was drawn"
+        ),
+    ] = None
+    bound_key: Annotated[
+        bool,
+        Field(
+            description="a key belongs to its first payload: the load also sends 3 % of the acknowledged keys with "
+            "another payload, which must not be acknowledged; for the check keys-are-bound"
+        ),
+    ] = False
     good: Annotated[Good, Field(description="what the customer accepts as done")]
     refused: Annotated[
         Refused, Field(description="answers after which the operation certainly did not happen")

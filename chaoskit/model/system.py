@@ -16,6 +16,7 @@ from chaoskit.model.journey import Draw as Draw
 from chaoskit.model.journey import Good as Good
 from chaoskit.model.journey import Journey as Journey
 from chaoskit.model.journey import JourneyProbe as JourneyProbe
+from chaoskit.model.journey import Parties as Parties
 from chaoskit.model.journey import Pick as Pick
 from chaoskit.model.journey import Read as Read
 from chaoskit.model.journey import Refused as Refused

@@ -12,7 +12,19 @@ from chaoskit import registry
 from chaoskit.evidence import load_history
 from chaoskit.metrics import measure
 from chaoskit.model.verdict import Verdict
-from tests.histories.builder import BACK, KILL_LO, MS, ZERO, Posting, RunBuilder, S
+from tests.histories.builder import (
+    BACK,
+    END,
+    KILL_LO,
+    MS,
+    SYSTEM,
+    ZERO,
+    Posting,
+    RunBuilder,
+    S,
+    drill,
+    plan_for,
+)
 
 CHECKS = ("books-balance", "nothing-doubled", "nothing-in-doubt", "nothing-lost")
 
@@ -126,6 +138,31 @@ def hold_expired_and_posted(builder: RunBuilder) -> None:
     builder.holds = [{"hold_id": 1, "key": key, "state": "expired", "amount": 100, "currency": "CNY"}]
 
 
+def acknowledged(builder: RunBuilder) -> str:
+    """The key of an early payment that was acknowledged."""
+    return early(builder).key
+
+
+def used_key_accepted(builder: RunBuilder) -> None:
+    key = acknowledged(builder)
+    builder.operation("load", "transfer", BACK + S, key=key, attempt=2, tap=True, other=True, amount=777)
+
+
+def used_key_refused(builder: RunBuilder) -> None:
+    key = acknowledged(builder)
+    about = {"attempt": 2, "tap": True, "other": True, "amount": 777}
+    builder.operation("load", "transfer", BACK + S, key=key, outcome="fail", **about)
+
+
+def second_writer(builder: RunBuilder) -> None:
+    builder.members["db"] = {"writable": True, "in_recovery": False, "identical": True}
+    builder.lacks["db"] = {builder.postings[-1].key}
+
+
+def second_writer_of_the_same_books(builder: RunBuilder) -> None:
+    builder.members["db"] = {"writable": True, "in_recovery": False, "identical": True}
+
+
 REJECTED: list[tuple[str, Callable[[RunBuilder], None], str]] = [
     ("books-balance", one_legged, "one-legged"),
     ("books-balance", unbalanced, "unbalanced"),
@@ -146,6 +183,9 @@ REJECTED: list[tuple[str, Callable[[RunBuilder], None], str]] = [
     ("nothing-in-doubt", hold_dangling, "1 × dangling-hold"),
     ("nothing-in-doubt", hold_posted_without_transaction, "1 × hold-and-posting"),
     ("nothing-in-doubt", hold_expired_and_posted, "1 × hold-and-posting"),
+    ("keys-are-bound", used_key_accepted, "1 of 1 used keys were acknowledged for another payload too"),
+    ("one-writer", second_writer, "db and standby both accept writes to the books ledger, 1 × second-writer"),
+    ("one-writer", second_writer_of_the_same_books, "db and standby both accept writes"),
 ]
 
 
@@ -173,6 +213,65 @@ def test_split_brain_is_unknown(check: str, tmp_path: Path) -> None:
     verdict = verdict_of(check, builder.crash(), tmp_path)
     assert verdict.outcome == "unknown"
     assert "split brain" in verdict.reason
+
+
+def test_a_second_writer_is_told_by_the_keys_that_it_lacks(tmp_path: Path) -> None:
+    builder = RunBuilder().crash()
+    second_writer(builder)
+    verdict = verdict_of("one-writer", builder, tmp_path)
+    key = builder.postings[-1].key
+    assert verdict.details == (f"key {key} is in the books of standby, and not of db",)
+
+
+def test_one_writer_is_fine_and_a_member_that_did_not_say_is_unknown(tmp_path: Path) -> None:
+    builder = RunBuilder().crash()
+    assert verdict_of("one-writer", builder, tmp_path / "one").outcome == "pass"
+    builder.event(END + S, "collect.write", member="db", error="no answer within 2 s")
+    assert verdict_of("one-writer", builder, tmp_path / "two").outcome == "unknown"
+
+
+def test_no_writer_is_unknown(tmp_path: Path) -> None:
+    builder = RunBuilder()
+    builder.members["standby"]["writable"] = False
+    verdict = verdict_of("one-writer", builder.crash(), tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", True)
+
+
+def test_books_without_a_standby_have_one_writer_by_nature(tmp_path: Path) -> None:
+    roles = {"database": {**SYSTEM["roles"]["database"], "standby": None}}
+    builder = RunBuilder(plan=plan_for(drill(), {**SYSTEM, "roles": roles})).crash()
+    verdict = verdict_of("one-writer", builder, tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+
+
+def test_a_used_key_that_is_refused_is_fine_and_no_sending_of_that_payment(tmp_path: Path) -> None:
+    builder = RunBuilder().crash()
+    used_key_refused(builder)
+    assert verdict_of("keys-are-bound", builder, tmp_path / "bound").outcome == "pass"
+    for check in CHECKS:
+        assert verdict_of(check, builder, tmp_path / check).outcome == "pass"
+
+
+def test_without_a_misused_key_nothing_was_judged(tmp_path: Path) -> None:
+    verdict = verdict_of("keys-are-bound", RunBuilder().crash(), tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+
+
+PARTIES = {"transfer": {**SYSTEM["journeys"]["transfer"], "parties": {"from": "payer", "to": "payee"}}}
+
+
+def test_the_wrong_direction_is_seen_where_the_journey_says_who_pays(tmp_path: Path) -> None:
+    for journeys, outcome in ((SYSTEM["journeys"], "pass"), ({**SYSTEM["journeys"], **PARTIES}, "fail")):
+        builder = RunBuilder(plan=plan_for(drill(), {**SYSTEM, "journeys": journeys})).crash()
+        victim = early(builder)
+        victim.payer, victim.payee = victim.payee, victim.payer
+        verdict = verdict_of("nothing-lost", builder, tmp_path / outcome)
+        assert verdict.outcome == outcome
+        assert outcome == "pass" or (
+            "1 × parties-differ" in verdict.reason and victim.key in verdict.details[0]
+        )
+    straight = RunBuilder(plan=plan_for(drill(), {**SYSTEM, "journeys": {**SYSTEM["journeys"], **PARTIES}}))
+    assert verdict_of("nothing-lost", straight.crash(), tmp_path / "straight").outcome == "pass"
 
 
 def only_reads(builder: RunBuilder) -> None:
@@ -234,7 +333,7 @@ def test_the_sum_stays_right_when_whole_transactions_are_lost(tmp_path: Path) ->
     assert sum(line.startswith("lost: ") for line in lost.details) == 40
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", [*CHECKS, "keys-are-bound", "one-writer", "reads-are-true"])
 def test_the_docstring_is_a_manual_page(check: str) -> None:
     page = " ".join((inspect.getdoc(registry.member("checks", check)) or "").split())
     assert "fail:" in page

@@ -20,7 +20,7 @@ from chaoskit.conductor.request import Identity, Request
 from chaoskit.conductor.task import MeasurerTask, RetryPolicy
 from chaoskit.model.history import Operation
 from chaoskit.quantity import Duration, Rate
-from tests.conductor.measuring import StubBank, measurer, open_bank, run, task
+from tests.conductor.measuring import StubBank, journeys, measurer, open_bank, run, task
 
 SERVER = Path(__file__).parents[1] / "known_outages" / "server.py"
 
@@ -162,6 +162,44 @@ def test_double_taps_repeat_acknowledged_payments(tmp_path: Path) -> None:
                 bodies = [body for _, body in bank.requests if json.loads(body)["id"] == attempts[0].key]
                 assert len(bodies) == 2
                 assert bodies[0] == bodies[1]
+
+    run(test)
+
+
+def test_used_keys_are_sent_with_another_payload_where_the_journey_binds_its_keys(tmp_path: Path) -> None:
+    bound = {**journeys(), "transfer": journeys()["transfer"].model_copy(update={"bound_key": True})}
+
+    async def test() -> None:
+        async with (
+            open_bank(StubBank()) as bank,
+            measurer(task(tmp_path, bank.port, journeys=bound, double_taps=0.0, other_payloads=0.5)) as load,
+        ):
+            await load.until(lambda reader: sum(o.other for o in reader.operations()) >= 10)
+            assert await load.stop() == 0
+            misused = [attempts for attempts in by_key(load.reader).values() if attempts[-1].other]
+            for first, other in misused:
+                assert (other.attempt, other.tap) == (2, True)
+                assert other.payload_hash != first.payload_hash
+                assert other.values != first.values
+                assert (other.sent or 0) > (first.done or 0)
+                bodies = [
+                    json.loads(body) for _, body in bank.requests if json.loads(body)["id"] == first.key
+                ]
+                assert len(bodies) == 2
+                assert bodies[1]["amount"] == f"{(other.amount or 0) // 100}.{(other.amount or 0) % 100:02d}"
+
+    run(test)
+
+
+def test_keys_that_are_not_bound_are_never_misused(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with (
+            open_bank(StubBank()) as bank,
+            measurer(task(tmp_path, bank.port, double_taps=0.5, other_payloads=1.0)) as load,
+        ):
+            await load.until(lambda reader: sum(o.tap for o in reader.operations()) >= 10)
+            assert await load.stop() == 0
+            assert not any(o.other for o in load.reader.operations())
 
     run(test)
 

@@ -58,3 +58,17 @@ def test_an_answer_without_the_field_says_so(body: bytes, error: str) -> None:
     result = judged(JOURNEY, Answer("answered", 1, 2, 200, body))
     assert result.outcome == "ok"
     assert error in (result.error or "")
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        (b', "stale_for": 2.5', {"age": 2.5}),
+        (b', "stale_for": null', {}),  # it does not admit to be stale
+        (b"", {}),
+    ],
+)
+def test_only_an_answer_that_admits_to_be_stale_has_an_age(told: bytes, read: dict[str, float]) -> None:
+    journey = JOURNEY.model_copy(update={"read": Read(value="balance", age="stale_for")})
+    body = b'{"balance": "1.00"' + told + b"}"
+    assert judged(journey, Answer("answered", 1, 2, 200, body)).read == {"value": "1.00", **read}

@@ -125,3 +125,24 @@ def test_what_cannot_be_sent_is_refused(changes: dict[str, Any], words: str) -> 
     with pytest.raises(InputError) as refused:
         maker(transfer(**changes))
     assert words in str(refused.value)
+
+
+def test_another_payload_under_a_used_key_disturbs_nothing() -> None:
+    first, second = maker(transfer()), maker(transfer())
+    request = first.make(0)
+    other = first.other(request)
+    assert other is not None
+    assert other.key == request.key
+    assert other.payload_hash != request.payload_hash
+    assert json.loads(parts(other)[2])["id"] == request.key
+    assert other == first.other(request)
+    second.make(0)
+    assert first.make(1) == second.make(1)
+
+
+@pytest.mark.parametrize("draw", [{}, {"payer": "one"}])
+def test_where_nothing_else_is_ever_drawn_there_is_no_other_payload(draw: dict[str, str]) -> None:
+    journey = transfer(draw=draw, json_={"id": "{key}", **{name: f"{{{name}}}" for name in draw}})
+    pools = Population(pools={"one": Pool(count=1, format="ACC-{n}")})
+    only = RequestMaker("transfer", journey, journey.draw, pools, Identity("load", 1), "gateway", keep=True)
+    assert only.other(only.make(0)) is None

@@ -144,6 +144,8 @@ class RunBuilder:
     events: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     ends: dict[str, bool] = field(default_factory=lambda: {"load": True, "prober": True})
     sealed: bool = True
+    lacks: dict[str, set[str]] = field(default_factory=dict)
+    """Keys whose postings a member does not have."""
     _next: int = 0
     _parties: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -158,6 +160,7 @@ class RunBuilder:
         key: str | None = None,
         attempt: int = 1,
         tap: bool = False,
+        other: bool = False,
         late: int = 0,
         amount: int = 100,
         posted: bool | None = None,
@@ -176,6 +179,7 @@ class RunBuilder:
             return key
         woke = intended + late
         intent = {"r": "intent", "id": self._next, **about, "woke": woke, "payload_hash": None}
+        intent |= {"other": True} if other else {}
         intent |= {"amount": amount if moves else None, "currency": "CNY" if moves else None}
         intent["values"] = values or ({"payer": payer, "payee": payee} if moves else {})
         journal.append(intent)
@@ -322,7 +326,8 @@ class RunBuilder:
 
     def _write_books(self, folder: Path, member: str, about: dict[str, Any]) -> None:
         folder.mkdir(parents=True)
-        entries = self.legs() if self.entries is None else self.entries
+        gone = self.lacks.get(member, set())
+        entries = [e for e in (self.legs() if self.entries is None else self.entries) if e["key"] not in gone]
         tables: dict[str, tuple[str, list[dict[str, Any]]]] = {
             "entries": (
                 "entry_id BIGINT, transaction_id BIGINT, key VARCHAR, account VARCHAR, amount BIGINT, currency VARCHAR",
@@ -351,6 +356,7 @@ class RunBuilder:
                         "payload_hash": p.payload_hash,
                     }
                     for p in self.postings
+                    if p.key not in gone
                 ],
             ),
         }

@@ -99,7 +99,9 @@ def test_read_that_says_how_old_it_is_owes_only_what_was_known_then(told: Told, 
     entry = told.transfer("A1")
     told.transfer("A1")
     told.read("A1", entry, told.shown("A1", entry), age=1.0)
-    assert told.judged(tmp_path).outcome == "pass"
+    verdict = told.judged(tmp_path)
+    assert verdict.outcome == "pass"
+    assert "1 answers said how old they were" in verdict.reason
 
 
 def test_age_that_is_smaller_than_the_staleness_is_no_excuse(told: Told, tmp_path: Path) -> None:
@@ -107,6 +109,27 @@ def test_age_that_is_smaller_than_the_staleness_is_no_excuse(told: Told, tmp_pat
     told.transfer("A1")
     told.read("A1", entry, told.shown("A1", entry), age=0.001)
     assert told.judged(tmp_path).outcome == "fail"
+
+
+@pytest.mark.parametrize(
+    "age", [-1.0, "1.0", True, float("nan"), float("inf"), [1]], ids=lambda value: str(value)
+)
+def test_age_that_is_no_number_of_seconds_is_no_excuse(told: Told, tmp_path: Path, age: Any) -> None:
+    entry = told.transfer("A1")
+    told.transfer("A1")
+    key = told.read("A1", entry, told.shown("A1", entry), age=age)
+    verdict = told.judged(tmp_path)
+    assert verdict.outcome == "fail"
+    assert key in verdict.details[0]
+
+
+def test_read_that_is_marked_stale_must_still_be_what_the_books_said_then(told: Told, tmp_path: Path) -> None:
+    entry = told.transfer("A1")
+    told.transfer("A1")
+    told.read("A1", entry, told.shown("A1", entry) + 1, age=10**12)
+    verdict = told.judged(tmp_path)
+    assert "1 × wrong-read" in verdict.reason
+    assert "stale-read" not in verdict.reason
 
 
 def test_write_that_was_under_way_need_not_be_seen(told: Told, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def plant(folder: Path, n: int) -> dict[str, int]:
                 'CNY' AS currency, 'h' || i AS payload_hash FROM range({n}) t(i)"""
         )
         base.execute(
-            """CREATE TABLE operations AS SELECT key, 'transfer' AS journey, false AS tap,
+            """CREATE TABLE operations AS SELECT key, 'transfer' AS journey, false AS tap, false AS other,
                transaction_id * 1000 AS sent, sent + 500 AS done, 'ok' AS outcome, payload_hash, amount, currency,
                json_object('payer', from_account, 'payee', to_account) AS "values" FROM tx"""
         )
@@ -38,6 +38,13 @@ def plant(folder: Path, n: int) -> dict[str, int]:
         base.execute("UPDATE tx SET payload_hash = 'other' WHERE transaction_id BETWEEN 500 AND 503")
         base.execute("UPDATE operations SET outcome = 'fail' WHERE sent BETWEEN 600000 AND 605000")
         base.execute("DELETE FROM operations WHERE sent BETWEEN 700000 AND 701000")
+        # 4 used keys that were acknowledged for another payload, and 5 that were refused
+        base.execute(
+            """INSERT INTO operations SELECT * REPLACE (true AS tap, true AS other, sent + 900 AS sent,
+               done + 900 AS done, amount + 7 AS amount, 'another' AS payload_hash,
+               CASE WHEN sent < 604000 + 1000 THEN 'ok' ELSE 'fail' END AS outcome)
+               FROM operations WHERE sent BETWEEN 601000 AND 609000"""
+        )
         base.execute(
             """CREATE TABLE entries AS SELECT row_number() OVER ()::BIGINT AS entry_id, * FROM (
                SELECT transaction_id, key, from_account AS account, -amount AS amount, currency FROM tx
@@ -88,6 +95,7 @@ def plant(folder: Path, n: int) -> dict[str, int]:
         "amount-differs": 3,
         "parties-differ": 2,
         "payload-differs": 4,
+        "another-payload": 4,
         "dangling-hold": 9,
         "hold-and-posting": 9,
     }
@@ -105,6 +113,7 @@ def check(folder: Path, n: int) -> None:
         assert told["transactions"] == n - 7 + 5
         assert told["acknowledged"] == n - 6 - 2
         assert told["refused"] == 6
+        assert told["misused"] == 9
 
 
 def test_planted_violations_are_found_exactly(tmp_path: Path) -> None:
@@ -126,6 +135,17 @@ def test_planted_violations_are_found_among_five_million(tmp_path: Path) -> None
 def small(tmp_path: Path) -> Path:
     plant(tmp_path, 1_000)
     return tmp_path
+
+
+def test_operations_from_before_used_keys_were_sent_with_another_payload(small: Path) -> None:
+    with duckdb.connect() as base:
+        base.execute(
+            f"COPY (SELECT * EXCLUDE other FROM read_parquet('{small}/operations.parquet') WHERE NOT other) "
+            f"TO '{small}/before.parquet' (FORMAT parquet)"
+        )
+    with ledger(small / "before.parquet", small / "books") as base:
+        assert "another-payload" not in {v.rule for v in violations(base)}
+        assert counts(base)["misused"] == 0
 
 
 def test_every_rule_has_its_file_and_every_file_its_rule() -> None:

@@ -28,6 +28,8 @@ _WORDS = {
     "dangling-hold": " is still reserved",
     "stale-read": " is as of entry ",
     "wrong-read": " was shown as ",
+    "another-payload": "acknowledged again for another payload",
+    "second-writer": " is in the books of ",
 }
 """How each kind of case reads in a verdict's details."""
 

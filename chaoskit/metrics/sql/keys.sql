@@ -1,4 +1,5 @@
 -- One row per idempotency key that was ever sent: what the customer was told in the end.
+-- Another payload under a used key is no sending of that payment (rules/another-payload judges it).
 -- ok: some sending was acknowledged · unknown: none was, and one may have taken effect · fail: none can have.
 CREATE OR REPLACE TABLE keys AS
 SELECT key,
@@ -15,5 +16,5 @@ SELECT key,
        min(payload_hash) AS payload_hash,
        min(drawn) AS drawn
   FROM operations
- WHERE sent IS NOT NULL
+ WHERE sent IS NOT NULL AND NOT coalesce(other, false)
  GROUP BY key;

@@ -1,9 +1,14 @@
--- Both parties of the transaction are among what was drawn for the request.
+-- Who pays and who is paid is as it was asked for: exactly, where the journey says which drawn values they are, else both
+-- are among what was drawn.
 SELECT k.key AS subject,
        format('key {}: posted from {} to {}, asked for {}', k.key, p.from_account, p.to_account, k.drawn) AS detail
-  FROM keys AS k JOIN postings AS p USING (key)
+  FROM keys AS k JOIN postings AS p USING (key) LEFT JOIN parties AS d USING (journey)
  WHERE p.from_account IS NOT NULL AND p.to_account IS NOT NULL AND k.drawn IS NOT NULL
-   AND len(json_keys(k.drawn)) >= 2
-   AND NOT (list_contains(json_extract_string(k.drawn, '$.*'), p.from_account)
-        AND list_contains(json_extract_string(k.drawn, '$.*'), p.to_account))
+   AND CASE WHEN d.journey IS NOT NULL
+            THEN p.from_account IS DISTINCT FROM json_extract_string(k.drawn, d.payer)
+              OR p.to_account IS DISTINCT FROM json_extract_string(k.drawn, d.payee)
+            ELSE len(json_keys(k.drawn)) >= 2
+             AND NOT (list_contains(json_extract_string(k.drawn, '$.*'), p.from_account)
+                  AND list_contains(json_extract_string(k.drawn, '$.*'), p.to_account))
+       END
  ORDER BY subject
