@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from chaoskit.clock import monotonic_ns
+from chaoskit.engines import tree
 from chaoskit.engines.asking import NoAnswer, ask_json
 from chaoskit.engines.damage import in_words, marked_rows
 from chaoskit.engines.postgresql import PostgreSQL
@@ -27,6 +28,7 @@ from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
 _LSN = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
+_DEAD_S = 10.0
 _WITHIN = Duration.parse("60s")
 
 
@@ -105,7 +107,9 @@ class RestoreBackup:
         for member in (role.primary, role.standby):
             if member is not None:
                 # What is wrecked is ended, not shut down: nothing of it is wanted any more.
-                await estate.processes.kill(member, revive=False)
+                killed = await estate.processes.kill(member, revive=False)
+                if await tree.until(estate.processes, killed, frozenset({"gone"}), _DEAD_S) is None:
+                    raise ResponseFailed(f"{member} was killed and is still there after {_DEAD_S:g} s")
                 await estate.links.mirror(member, "refused")
         await backups.lay(name, point.lsn, point.at)
         context.record("laid", service=role.primary, after_ms=_ms(begun))

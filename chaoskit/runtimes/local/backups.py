@@ -39,6 +39,7 @@ _LONG_HEADER = struct.Struct(
     "<HHIQI4xQII"
 )  # XLogLongPageHeaderData: the system identifier is its sixth field
 _FIRST_S = 10.0
+_GONE_S = 10.0
 
 
 class LocalBackups:
@@ -119,7 +120,8 @@ class LocalBackups:
         members = [one for one in (role.primary, role.standby) if one is not None]
         for member in members:
             if await self._supervision.call("tree", name=member):
-                raise EnvironmentBroken(f"{member} still runs: its data cannot be replaced")
+                # One that was killed may still be ending; one that lives is told of after the deadline.
+                await self._supervision.call("gone", _GONE_S, name=member)
         await self._stop(name)
         for member in members:
             await asyncio.to_thread(self._set_aside, self._data(member))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,42 +121,32 @@ async def only_look(estate: LocalEstate) -> Witness:
     return await fault.witness("shop", estate, await fault.baseline("shop", estate))
 
 
-def test_nobody_attacks_and_nothing_is_witnessed(
-    tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chaoskit.faults.attack_ransomware._WITHIN_S", 0.3)
-
-    async def main() -> None:
-        async with provision(plan(tmp_path)) as estate:
-            witness = await only_look(estate)
-            assert not witness.seen
-            assert witness.seen_ns is None
-
-    asyncio.run(main())
-
-
-def test_a_link_that_is_cut_spares_what_lies_behind_it_and_he_goes_on_trying(
+def test_unseen_until_he_acts_and_a_link_that_is_cut_spares_what_lies_behind_it(
     tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chaoskit.faults.attack_ransomware._WITHIN_S", 0.6)
 
     async def main() -> None:
         async with provision(plan(tmp_path)) as estate:
+            unseen = await only_look(estate)  # the control: nobody attacks
+            assert (unseen.seen, unseen.seen_ns) == (False, None)
             await estate.links.enable(LINK, False)
             _, witness = await attack(estate)
             assert not witness.seen
+            await eventually(lambda: any(one["event"] == "hindered" for one in log(estate)), 10)
             assert await damage(estate) == 0
-            assert [one["event"] for one in log(estate)][-1] == "hindered"
             await estate.links.enable(LINK, True)  # somebody connects it again and has changed nothing
             await eventually(lambda: more_than(estate, 0), 10)
 
     asyncio.run(main())
 
 
-def test_isolate_cuts_him_off_at_once_and_counts_what_he_did(tmp_path: Path, provision: Provision) -> None:
+def test_cut_off_he_is_counted_and_let_in_with_the_old_secret_he_is_back(
+    tmp_path: Path, provision: Provision
+) -> None:
     async def main() -> None:
         async with provision(plan(tmp_path)) as estate:
-            await attack(estate)
+            await attack(estate, every="200ms")
             fact = (await respond(estate, "isolate", "shop"))["isolated"]
             assert set(fact["links"]) == {"customers -> shop", LINK}
             rows = fact["damage"]["db"]["item"]
@@ -163,13 +157,37 @@ def test_isolate_cuts_him_off_at_once_and_counts_what_he_did(tmp_path: Path, pro
             at = estate.links.address(LINK)
             with pytest.raises(psycopg.OperationalError):
                 psycopg.connect(host=at.host, port=at.port, user="keeper", password=PASSWORD, dbname="shop")
-            with pytest.raises(ResponseFailed, match="needs `on:`"):
-                await respond(estate, "isolate")
+            for name in ("isolate", "reopen"):
+                with pytest.raises(ResponseFailed, match="needs `on:`"):
+                    await respond(estate, name)
+            # What was wrecked is taken out, so that every wrecked row from here on is a new one.
+            await PostgreSQL(estate.direct("db"), estate.plan.system.roles["database"]).value(
+                "WITH gone AS (DELETE FROM item WHERE id LIKE 'LOCKED:%%' RETURNING id) SELECT count(*) FROM gone",
+                {},
+            )
+            with pytest.raises(ResponseFailed, match="the attacker is back: db: "):
+                await respond(estate, "reopen", "shop", rotate=False, watch="5s")
+            await respond(estate, "isolate", "shop")
+            await PostgreSQL(estate.direct("db"), estate.plan.system.roles["database"]).value(
+                "WITH gone AS (DELETE FROM item WHERE id LIKE 'LOCKED:%%' RETURNING id) SELECT count(*) FROM gone",
+                {},
+            )
+            facts = await respond(estate, "reopen", "shop", watch="3s")
+            assert facts["opened"]["rotated"] == ["keeper"]
+            assert facts["watched"]["refused"] > 0
+            assert await damage(estate) == 0
+            assert facts["backed-up"] == {"backup": "nightly", "generation": 2, "sound": True}
+            # The service itself knows the new one, and nobody has written it down.
+            told = estate.positions.environment("shop")["DATABASE_URL"]
+            assert PASSWORD not in told
+            assert told.partition("keeper:")[2].partition("@")[0] not in str(facts)
 
     asyncio.run(main())
 
 
-def test_he_touches_nothing_outside_the_run(tmp_path: Path, provision: Provision) -> None:
+def test_he_touches_nothing_outside_the_run_and_dies_with_its_supervisor(
+    tmp_path: Path, provision: Provision
+) -> None:
     """A log-in for another address, and folders that are not the run's backups."""
     other = tmp_path / "other"
     other.mkdir()
@@ -186,31 +204,6 @@ def test_he_touches_nothing_outside_the_run(tmp_path: Path, provision: Provision
             assert {"variable": "OTHER_URL", "host": "127.0.0.1"}.items() <= seen[0].items()
             assert (other / "file").read_text() == "not yours"
             assert (await estate.backups.look("nightly")).sound
-
-    asyncio.run(main())
-
-
-def test_backups_within_his_reach_are_wrecked(tmp_path: Path, provision: Provision) -> None:
-    async def main() -> None:
-        async with provision(plan(tmp_path, BACKUP_SHARE="{backups}")) as estate:
-            await attack(estate)
-
-            async def unsound() -> bool:
-                return not (await estate.backups.look("nightly")).sound
-
-            await eventually(unsound, 20)
-
-    asyncio.run(main())
-
-
-def test_he_is_gone_with_the_run_even_when_its_supervisor_is_killed(
-    tmp_path: Path, provision: Provision
-) -> None:
-    """Of the conductor's own death tests/runtimes/local/test_conductor_killed.py tells."""
-
-    async def main() -> None:
-        async with provision(plan(tmp_path)) as estate:
-            await attack(estate)
             record = estate.supervision.record
             [(pid, start)] = await estate.supervision.call("tree", name="intruder:attacker-shop")
             assert any(one.pid == pid for one in records.processes(record))
@@ -222,28 +215,45 @@ def test_he_is_gone_with_the_run_even_when_its_supervisor_is_killed(
     asyncio.run(main())
 
 
+def test_he_is_gone_when_the_conductor_is_killed(tmp_path: Path) -> None:
+    """SIGKILL in the middle of the attack; the lease says how to end him, and the supervisor needs no lease."""
+    words = [sys.executable, "-m", "tests.runtimes.local.attacked", str(tmp_path)]
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=60, cwd=tiny.HERE.parents[2], check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    pid, start = map(int, done.stdout.split())
+    deadline = time.monotonic() + 15
+    while alive(pid, start):
+        assert time.monotonic() < deadline, "the attacker outlived the run"
+        time.sleep(0.02)
+
+
+def test_a_backup_within_his_reach_is_wrecked_and_not_restored(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(plan(tmp_path, BACKUP_SHARE="{backups}")) as estate:
+            await attack(estate)
+
+            async def unsound() -> bool:
+                return not (await estate.backups.look("nightly")).sound
+
+            await eventually(unsound, 20)
+            await respond(estate, "isolate", "shop")
+            tree = await estate.processes.tree("db")
+            with pytest.raises(ResponseFailed, match="cannot be used, and nothing was touched"):
+                await respond(estate, "restore-backup")
+            assert await estate.processes.tree("db") == tree
+            with pytest.raises(ResponseFailed, match="names no `resubmit:`"):
+                await respond(estate, "resubmit")
+            with pytest.raises(ResponseFailed, match="known: nightly"):
+                await respond(estate, "restore-backup", backup="weekly")
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"), [({"every": "1ms"}, "20ms"), ({"rows": 0}, "greater than or equal to 1")]
 )
 def test_parameters_that_cannot_work_are_refused(parameters: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         build(registry.member("faults", FAULT), parameters)
-
-
-def test_he_needs_the_password_that_holds_now(tmp_path: Path, provision: Provision) -> None:
-    async def main() -> None:
-        async with provision(plan(tmp_path)) as estate:
-            await attack(estate)
-            await respond(estate, "isolate", "shop")
-            before = await damage(estate)
-            role = estate.plan.system.roles["database"]
-            await PostgreSQL(estate.direct("db"), role).change_password("keeper", "another-drill-only")
-            await estate.links.enable(LINK, True)
-
-            def refused() -> bool:
-                return any("password authentication failed" in one.get("why", "") for one in log(estate))
-
-            await eventually(refused, 10)
-            assert await damage(estate) == before
-
-    asyncio.run(main())
