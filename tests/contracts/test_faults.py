@@ -72,6 +72,8 @@ UPGRADES = {"upgrade.roll-out"}
 MEANS = {"limits", "disks", "networks", "clocks"}
 # Held to it by tests/runtimes/local/test_attack.py; it needs a place beside a service, which the bench has not.
 IN_PLACE = {"attack.ransomware"}
+# Held to it by tests/contracts/test_tampering.py: they need a table.
+ON_ROWS = {"attack.rogue-admin", "mistake.wrong-command"}
 
 
 def undoable(cases: list[Case]) -> list[Case]:
@@ -110,7 +112,7 @@ def proven(witness: Witness, begun_ns: int) -> None:
 
 
 def test_every_registered_fault_is_held_to_the_contract() -> None:
-    listed = {case[0] for case in ON_WEB} | IN_CONTAINERS | ON_STANDBY | IN_PLACE | UPGRADES
+    listed = {case[0] for case in ON_WEB} | IN_CONTAINERS | ON_STANDBY | IN_PLACE | ON_ROWS | UPGRADES
     assert listed == set(registry.members("faults"))
     assert {case[0] for case in ON_DATABASE} == {case[0] for case in ON_WEB}
     needed = {name: one.requires for name, one in registry.members("faults").items() if one.requires & MEANS}

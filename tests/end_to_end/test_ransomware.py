@@ -1,0 +1,66 @@
+"""The attack on the ledger, each cell of the pair once: the same drill, and exactly the outcome that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoskit import pipeline, registry, spec
+from chaoskit.spec import Loaded
+
+DRILL = Path(__file__).parents[2] / "drills" / "attack" / "ledger-ransomware.yaml"
+REACHED, APART = "variant=backups-in-reach", "variant=backups-apart"
+
+
+def cells() -> dict[str, Loaded]:
+    return dict(spec.cells(spec.load(DRILL, registry)))
+
+
+def run(cell: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[pipeline.Run, dict[str, Any]]:
+    monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(folder / "state"))
+    made = pipeline.run(cells()[cell], reports=folder / "reports")
+    assert made.result.as_expected, made.result.reason
+    return made, {verdict.name: verdict for verdict in made.result.verdicts}
+
+
+def test_the_two_differ_in_nothing_but_where_the_backups_lie() -> None:
+    plans = {name: pipeline.make_plan(cell, "local") for name, cell in cells().items()}
+    assert set(plans) == {REACHED, APART}
+    one, other = plans[REACHED], plans[APART]
+    for name in ("load", "seed", "steps", "probes", "criteria", "deadline", "wirings"):
+        assert getattr(one, name) == getattr(other, name), name
+    for name in ("objectives", "checks", "steady", "settle", "timeline"):
+        assert getattr(one.drill, name) == getattr(other.drill, name), name
+    told = one.system.local["ledger"].environment
+    assert told.pop("BACKUP_SHARE") == "{backups}"
+    assert one.system.local == other.system.local
+    assert one.system.services == other.system.services
+    assert one.system.links == other.system.links
+    assert one.system.backups == other.system.backups
+
+
+@pytest.mark.timeout(240)
+def test_backups_within_reach_are_gone_with_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, found = run(REACHED, tmp_path, monkeypatch)
+    assert "nothing was touched" in found["restored-from-backup"].reason
+    assert found["attack-contained"].outcome == "pass"
+    # The standby was no way out: it has followed into every wrecked row.
+    (radius,) = found["attack-contained"].details
+    assert radius.startswith("blast radius: 2 of 2 database members")
+
+
+@pytest.mark.timeout(240)
+def test_backups_apart_bring_the_bank_back_with_nothing_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, found = run(APART, tmp_path, monkeypatch)
+    restored = found["restored-from-backup"]
+    assert "same digest" in restored.reason
+    before = next(one for one in restored.details if one.startswith("lost by the restore: "))
+    assert int(before.split()[4]) > 0, before
+    assert "lost after they were sent again: 0" in restored.details
+    assert "log-ins with the old secret refused since" in found["attack-contained"].reason
+    assert found["transfer.lost"].outcome == "pass"
+    assert made.measurements.journeys["transfer"].rta is not None
