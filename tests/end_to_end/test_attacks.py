@@ -1,4 +1,4 @@
-"""The attack on the ledger, each cell of the pair once: the same drill, and exactly the outcome that it names."""
+"""The drills of data that is destroyed, each cell once: exactly the outcome that it names, and for its reason."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pytest
 from chaoskit import pipeline, registry, spec
 from chaoskit.spec import Loaded
 
-DRILL = Path(__file__).parents[2] / "drills" / "attack" / "ledger-ransomware.yaml"
+DRILLS = Path(__file__).parents[2] / "drills" / "attack"
 REACHED, APART = "variant=backups-in-reach", "variant=backups-apart"
 
 
 def cells() -> dict[str, Loaded]:
-    return dict(spec.cells(spec.load(DRILL, registry)))
+    return dict(spec.cells(spec.load(DRILLS / "ledger-ransomware.yaml", registry)))
 
 
-def run(cell: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[pipeline.Run, dict[str, Any]]:
+def run(loaded: Loaded, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[pipeline.Run, dict[str, Any]]:
     monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(folder / "state"))
-    made = pipeline.run(cells()[cell], reports=folder / "reports")
+    made = pipeline.run(loaded, reports=folder / "reports")
     assert made.result.as_expected, made.result.reason
     return made, {verdict.name: verdict for verdict in made.result.verdicts}
 
@@ -43,7 +43,7 @@ def test_the_two_differ_in_nothing_but_where_the_backups_lie() -> None:
 
 @pytest.mark.timeout(240)
 def test_backups_within_reach_are_gone_with_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, found = run(REACHED, tmp_path, monkeypatch)
+    _, found = run(cells()[REACHED], tmp_path, monkeypatch)
     assert "nothing was touched" in found["restored-from-backup"].reason
     assert found["attack-contained"].outcome == "pass"
     # The standby was no way out: it has followed into every wrecked row.
@@ -55,7 +55,7 @@ def test_backups_within_reach_are_gone_with_the_rest(tmp_path: Path, monkeypatch
 def test_backups_apart_bring_the_bank_back_with_nothing_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, found = run(APART, tmp_path, monkeypatch)
+    made, found = run(cells()[APART], tmp_path, monkeypatch)
     restored = found["restored-from-backup"]
     assert "same digest" in restored.reason
     before = next(one for one in restored.details if one.startswith("lost by the restore: "))
@@ -64,3 +64,20 @@ def test_backups_apart_bring_the_bank_back_with_nothing_lost(
     assert "log-ins with the old secret refused since" in found["attack-contained"].reason
     assert found["transfer.lost"].outcome == "pass"
     assert made.measurements.journeys["transfer"].rta is not None
+
+
+@pytest.mark.timeout(240)
+def test_a_table_emptied_by_mistake_is_back_with_what_was_paid_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, found = run(spec.load(DRILLS / "operator-truncates.yaml", registry), tmp_path, monkeypatch)
+    assert "same digest" in found["restored-from-backup"].reason
+
+
+@pytest.mark.timeout(240)
+def test_an_administrator_who_changes_a_balance_is_seen_by_the_books_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, found = run(spec.load(DRILLS / "rogue-admin.yaml", registry), tmp_path, monkeypatch)
+    assert [one.never_bad for one in made.measurements.journeys.values()] == [True, True]
+    assert "1 × stored-balance" in found["books-balance"].reason
