@@ -6,6 +6,7 @@ Exits 1 unless every sick bank was caught by its named check in every run and th
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,28 +24,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := set(asked.only) - {bank.name for bank in banks} - {"healthy"}:
         print(f"no such bank: {', '.join(sorted(unknown))}; see fixtures/sick_banks", file=sys.stderr)
         return 2
-    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
     sick: dict[str, list[Ran]] = {bank.name: [] for bank in banks}
     drills = sorted({bank.drill for bank in banks or all_banks()})
     healthy: dict[str, list[Ran]] = {drill: [] for drill in drills}
-    for seed in seeds:
-        for bank in banks:
-            ran = run(bank, bank.drill, seed, asked.keep)
-            sick[bank.name].append(ran)
-            print(
-                f"seed {seed} {bank.name}: {ran.answer} · {ran.cases} × {bank.caught.by} · {ran.key or ran.reason}"
-            )
-            sys.stdout.flush()
-    for number in range(asked.healthy):
-        drill, seed = drills[number % len(drills)], asked.first_seed + number // len(drills)
-        ran = run(None, drill, seed, asked.keep)
-        healthy[drill].append(ran)
-        print(f"seed {seed} healthy on {drill}: {ran.outcome}{'' if ran.healthy else ' · ' + ran.reason}")
-        sys.stdout.flush()
+    rounds = max(asked.seeds, -(-asked.healthy // len(drills)))
+    for seed in range(asked.first_seed, asked.first_seed + rounds):
+        for bank in banks if seed < asked.first_seed + asked.seeds else []:
+            sick[bank.name].append(ran := _tried(bank, bank.drill, seed, asked.keep))
+            what = f"{ran.cases} × {bank.caught.by} · {ran.key}" if ran.answer == "caught" else ran.reason
+            print(f"seed {seed} {bank.name}: {ran.answer} · {what}", flush=True)
+        for drill in drills:
+            if sum(map(len, healthy.values())) < asked.healthy:
+                healthy[drill].append(ran := _tried(None, drill, seed, asked.keep))
+                what = "" if ran.healthy else f" · {ran.reason}"
+                print(f"seed {seed} healthy on {drill}: {ran.outcome}{what}", flush=True)
     print("\n" + matrix(banks, sick))
     print("\n" + healthy_table(healthy))
     right = all(ran.answer == "caught" for runs in sick.values() for ran in runs)
     return 0 if right and all(ran.healthy for runs in healthy.values() for ran in runs) else 1
+
+
+def _tried(bank: SickBank | None, drill: str, seed: int, keep: Path | None) -> Ran:
+    """A run that came to no result stays in the table, as one that is not caught and not healthy."""
+    try:
+        return run(bank, drill, seed, keep)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        return Ran("no result", (), (), str(error), "unknown")
 
 
 def matrix(banks: Sequence[SickBank], sick: dict[str, list[Ran]]) -> str:
