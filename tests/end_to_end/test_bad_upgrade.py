@@ -17,6 +17,7 @@ from tests.end_to_end.test_exit_codes import wait_for_event
 from tests.end_to_end.test_killed import left_of, records_of
 
 PAIR = ROOT / "drills" / "upgrade" / "bad-upgrade.yaml"
+REHEARSAL = ROOT / "drills" / "upgrade" / "rehearsal.yaml"
 
 
 def test_the_pair_differs_by_the_system_alone() -> None:
@@ -66,7 +67,10 @@ def test_sigkill_in_the_middle_of_a_roll_out(workplace: Workplace) -> None:
     process = subprocess.Popen(
         workplace.command("run", workplace.drill(text), "--reports", workplace.reports),
         cwd=workplace.folder,
-        env=workplace.environment,
+        env={
+            **workplace.environment,
+            "CHAOSKIT_LOCK_DIR": str(workplace.folder),
+        },  # nothing is measured: no queue
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -87,3 +91,23 @@ def test_sigkill_in_the_middle_of_a_roll_out(workplace: Workplace) -> None:
     (folder,) = workplace.folders()
     judged = workplace.chaoskit("judge", folder)
     assert judged.code in (3, 4), judged.both
+
+
+def test_the_rehearsal_tries_every_release_of_the_bank_in_the_same_way() -> None:
+    cells = [cell for _, cell in spec.cells(spec.load(REHEARSAL, registry, {}))]
+    there = {path.name for path in (ROOT / "fixtures" / "bank" / "releases").iterdir()}
+    assert {cell.system.releases["next"].version for cell in cells} == {f"2.0-{name}" for name in there}
+    assert {cell.drill.variant for cell in cells if cell.drill.expect == "pass"} == {"next-good"}
+    others = {"drill": {"variant", "expect"}, "system": {"variant", "releases"}}
+    plans = [plan(cell, LocalRuntime(), registry) for cell in cells]
+    for part, apart in others.items():
+        first, *rest = (getattr(one, part).model_dump(exclude=apart) for one in plans)
+        assert all(one == first for one in rest)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_rehearsal_finds_each_bad_release_and_lets_the_good_one_pass(workplace: Workplace) -> None:
+    done = workplace.chaoskit("run", REHEARSAL, "--reports", workplace.reports, timeout_s=590)
+    assert done.code == 0, done.both
+    assert len(workplace.folders()) == 5
