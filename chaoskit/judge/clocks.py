@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaoskit.judge import decisions
+from chaoskit.judge import decisions, minimum
 from chaoskit.judge.wording import NOTHING, bounds, span
 from chaoskit.model.measurement import Measurements
 
@@ -23,6 +23,8 @@ def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
         said = "right" if suspect.right else f"wrong, {' and '.join(suspect.broken) or 'nothing'} was broken"
         shown = "; ".join(suspect.evidence[:_EVIDENCE_SHOWN])
         yield _row("identified", bounds(suspect.after), f"{suspect.suspect}: {said} ({shown})")
+    if measurements.minimum_service is not None:
+        yield minimum.row(measurements.minimum_service)
     for one in measurements.decisions:
         after = bounds(one.after) if one.after is not None and one.outcome != "missed" else NOTHING
         yield _row(f"{_WORDS[one.outcome]}: {one.step}", after, decisions.in_words(one))

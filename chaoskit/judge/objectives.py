@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from chaoskit.judge.minimum import judge_minimum
 from chaoskit.judge.wording import bounds, money, share, span
 from chaoskit.model.drill import Drill, Objective
+from chaoskit.model.journey import MINIMUM_SERVICE
 from chaoskit.model.measurement import Interval, JourneyMeasure, LossMeasure, Measurements
 from chaoskit.model.plan import Plan
 from chaoskit.model.verdict import Verdict
@@ -16,11 +18,13 @@ ALL = "*"
 
 def judge_objectives(asked: Drill, plan: Plan, measurements: Measurements) -> tuple[Verdict, ...]:
     """A verdict for every objective that was asked for, journey by journey; what was not measured is unknown."""
-    named = [journey for journey in asked.objectives if journey != ALL]
+    named = [journey for journey in asked.objectives if journey not in (ALL, MINIMUM_SERVICE)]
     journeys = list(dict.fromkeys([*(plan.load if ALL in asked.objectives else ()), *named]))
     verdicts: list[Verdict] = []
     for journey in [*(j for j in plan.load if j in journeys), *(j for j in journeys if j not in plan.load)]:
         verdicts += _journey(journey, asked, plan, measurements)
+    if (minimum := asked.objectives.get(MINIMUM_SERVICE)) is not None and minimum.rto is not None:
+        verdicts.append(judge_minimum(minimum.rto, measurements.minimum_service))
     return tuple(verdicts)
 
 

@@ -10,6 +10,7 @@ from chaoskit.metrics.detection import measure_clocks
 from chaoskit.metrics.diagnosis import measure_suspects
 from chaoskit.metrics.exercised import measure_fault
 from chaoskit.metrics.loss import measure_books
+from chaoskit.metrics.minimum import measure_minimum
 from chaoskit.metrics.operations_file import write_lines
 from chaoskit.metrics.reads import write_reads
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
@@ -34,10 +35,9 @@ SUSPEND_NOISE_NS = 50_000_000
 def measure(history: History) -> Measurements:
     """Measurements of one run. A pure function: the same history gives the same numbers, with nothing running."""
     timeline = read_timeline(history)
-    recoveries = {
-        probe.journey: measure_recovery(_probed(history, timeline, probe.journey), timeline)
-        for probe in history.plan.probes
-    }
+    probed = {probe.journey: _probed(history, timeline, probe.journey) for probe in history.plan.probes}
+    recoveries = {journey: measure_recovery(one, timeline) for journey, one in probed.items()}
+    agreed = history.plan.system.minimum_service
     hurt = [r.volley for r in recoveries.values() if r.volley is not None]
     instants = [r.answered_at for r in recoveries.values() if not r.never_bad]
     complete = None if None in instants else max((at for at in instants if at is not None), default=None)
@@ -55,6 +55,7 @@ def measure(history: History) -> Measurements:
         losses=losses,
         books=books,
         clocks=clocks,
+        minimum_service=measure_minimum(agreed, probed, timeline) if agreed is not None else None,
         decisions=measure_decisions(history.events, clocks.started),
         suspects=measure_suspects(history.events, timeline, clocks.started),
         load_lateness_ms=_lateness(history, "load"),

@@ -80,7 +80,7 @@ def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
     return replace(_recovered(probed, timeline, bad, volley), outages=outages)
 
 
-def _crossed(probed: Probed, timeline: Timeline, start: int, stop: int) -> tuple[str, ...]:
+def crossed(probed: Probed, timeline: Timeline, start: int, stop: int) -> tuple[str, ...]:
     """Why [start, stop] cannot be decided from what the journey met in it: a proxy of ours was being replaced."""
     return tuple(
         f"a proxy of its links was replaced in that time, for {(gap.hi - gap.lo) / 1e6:.0f} ms (event {gap.event}): "
@@ -106,7 +106,7 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     stop = min(hold.horizon(timeline.last_fault), probed.data_end)
     invalid = (
         *invalid_reasons(probes, volley.lo - period, stop - period, period, probed.load),
-        *_crossed(probed, timeline, volley.lo - period, stop),
+        *crossed(probed, timeline, volley.lo - period, stop),
     )
     within_a_period = Interval(lo=0, hi=period)
     if held.found == first:
@@ -166,7 +166,7 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
         # The last due probe lies up to one period before the end of the window.
         invalid=(
             *invalid_reasons(probed.probes, start, decided_by - probed.period, probed.period, probed.load),
-            *_crossed(probed, timeline, start, decided_by),
+            *crossed(probed, timeline, start, decided_by),
         ),
     )
 

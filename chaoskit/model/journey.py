@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from chaoskit.model.base import Frozen
-from chaoskit.quantity import Duration, Money
+from chaoskit.quantity import Duration, Money, Percent
 
 
 class Between(Frozen):
@@ -274,3 +274,17 @@ class Books(Frozen):
 
 BOOK_QUERIES = ("entries", "balances", "holds", "transactions", "keys")
 """What books can be asked for by SQL."""
+
+
+MINIMUM_SERVICE = "minimum-service"
+"""What objectives call the minimum service of the whole system; no journey may have this name."""
+
+
+class MinimumService(Frozen):
+    """What customers must at least be able to do: these journeys, so many of their probes, for so long."""
+
+    journeys: Annotated[tuple[str, ...], Field(min_length=1, description="all of these, at the same time")]
+    share: Annotated[
+        Percent, Field(description="share of the probes that must be good in every window, per journey")
+    ]
+    for_: Annotated[Duration, Field(description="how long it must hold; at least 20 probe periods, and 1 s")]

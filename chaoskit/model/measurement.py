@@ -170,6 +170,34 @@ class BooksMeasure(Frozen):
         return tuple(v for v in self.violations if v.rule in rules and v.count)
 
 
+class MinimumMeasure(Frozen):
+    """The agreed minimum service of the whole system: every journey it names good enough again at the same time."""
+
+    journeys: tuple[str, ...]
+    share: Annotated[float, Field(description="share of the probes of every window that must be good")]
+    hold: Annotated[int, Field(description="for how long, ns")]
+    rta: Annotated[
+        Interval | None,
+        Field(description="ns after the first fault that hurt one of them; hi None: censored, more than lo"),
+    ] = None
+    last: Annotated[str, Field(description="the journey that came back last, or not at all")] = ""
+    never_bad: Annotated[bool, Field(description="no probe of any of them was bad after the fault")] = False
+    modelled: Annotated[int, Field(description="modelled human time on the path to it, ns")] = 0
+    clock: Annotated[
+        Interval | None, Field(description="f_lo to f_hi of that fault, CLOCK_MONOTONIC ns, not relative")
+    ] = None
+    invalid: Annotated[tuple[str, ...], Field(description="why the measurement cannot be used")] = ()
+    events: tuple[int, ...] = ()
+
+    @property
+    def total(self) -> Interval | None:
+        """Machine time as measured, and modelled human time on top."""
+        if self.rta is None:
+            return None
+        hi = None if self.rta.hi is None else self.rta.hi + self.modelled
+        return Interval(lo=self.rta.lo + self.modelled, hi=hi)
+
+
 class DecisionMeasure(Frozen):
     """One decision by a person: what came of it, and how long it took as lived and as modelled."""
 
@@ -238,6 +266,10 @@ class Measurements(Frozen):
     losses: dict[str, LossMeasure]
     books: dict[str, BooksMeasure] = {}
     clocks: Clocks
+    minimum_service: Annotated[
+        MinimumMeasure | None,
+        Field(description="None: the system agrees on none, or not all of it was driven"),
+    ] = None
     decisions: tuple[DecisionMeasure, ...] = ()
     suspects: tuple[SuspectMeasure, ...] = ()
     load_lateness_ms: dict[str, float] = {}

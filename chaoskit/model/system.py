@@ -16,6 +16,7 @@ from chaoskit.model.journey import Draw as Draw
 from chaoskit.model.journey import Good as Good
 from chaoskit.model.journey import Journey as Journey
 from chaoskit.model.journey import JourneyProbe as JourneyProbe
+from chaoskit.model.journey import MinimumService as MinimumService
 from chaoskit.model.journey import Parties as Parties
 from chaoskit.model.journey import Pick as Pick
 from chaoskit.model.journey import Read as Read
@@ -198,6 +199,7 @@ class Variant(Frozen):
     speaks: Annotated[dict[str, Any], Field(description="laid over `speaks`")] = {}
     population: Annotated[dict[str, Any], Field(description="laid over `population`")] = {}
     journeys: Annotated[dict[str, Any], Field(description="laid over `journeys`")] = {}
+    minimum_service: Annotated[dict[str, Any], Field(description="laid over `minimum-service`")] = {}
     books: Annotated[dict[str, Any], Field(description="laid over `books`")] = {}
     releases: Annotated[dict[str, Any], Field(description="laid over `releases`")] = {}
     backups: Annotated[dict[str, Any], Field(description="laid over `backups`")] = {}
@@ -250,6 +252,7 @@ class System(Frozen):
     speaks: dict[str, Spoken] = {}
     population: Population | None = None
     journeys: dict[str, Journey]
+    minimum_service: MinimumService | None = None
     books: dict[str, Books] = {}
     releases: dict[str, Release] = {}
     stop_rules: dict[str, StopRule] = {}

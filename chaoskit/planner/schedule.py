@@ -6,6 +6,7 @@ import random
 
 from chaoskit.errors import Problem
 from chaoskit.model.drill import Drill
+from chaoskit.model.journey import MINIMUM_SERVICE
 from chaoskit.model.plan import Criterion, PlannedStep, ProbeSchedule
 from chaoskit.planner.people import people_ns
 from chaoskit.quantity import Duration
@@ -24,14 +25,24 @@ def period_max_ns(drill: Drill, journey: str) -> int:
     return min(PERIOD_MAX_NS, rto.ns // 100) if rto is not None else PERIOD_MAX_NS
 
 
+def minimum_limit(drill: Drill) -> Duration | None:
+    """By when the minimum service of the whole system must be back, where the drill asks for it."""
+    asked = drill.objectives.get(MINIMUM_SERVICE)
+    return asked.rto if asked is not None else None
+
+
 def probes(loaded: Loaded, problems: list[Problem]) -> tuple[ProbeSchedule, ...]:
     """Each driven journey's period, and a phase drawn from the seed so that no two runs sample alike."""
     found = []
     for journey in loaded.drill.load:
         every = loaded.system.journeys[journey].probe.every
         limit = period_max_ns(loaded.drill, journey)
+        rto = loaded.drill.objective(journey).rto
+        agreed, minimum = loaded.system.minimum_service, minimum_limit(loaded.drill)
+        named = agreed is not None and journey in agreed.journeys
+        if named and minimum is not None and minimum.ns // 100 < limit:
+            limit, rto = minimum.ns // 100, minimum
         if every.ns > limit:
-            rto = loaded.drill.objective(journey).rto
             of = f"an RTO of {rto}" if rto is not None and limit < PERIOD_MAX_NS else "any RTO"
             message = f"`{journey}` is probed every {every}, too slowly for {of}"
             place = (loaded.system_places, ("journeys", journey, "probe", "every"))
@@ -96,8 +107,10 @@ def deadline(drill: Drill, steps: tuple[PlannedStep, ...], hold_ns: int, pace: s
     """
     modelled, slept = people_ns(steps, pace)
     waits = []
-    for journey in drill.load:
-        rto = drill.objective(journey).rto
+    for rto in [
+        *(drill.objective(journey).rto for journey in drill.load),
+        minimum_limit(drill) or Duration.of_ns(0),
+    ]:
         left = min(rto.ns - modelled, WAIT_MAX_NS) if rto is not None else WAIT_MAX_NS
         waits.append(max(WAIT_MIN_NS, left))
     wait = max(waits, default=WAIT_MAX_NS)

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from chaoskit.errors import Problem
 from chaoskit.model.drill import Objective, Step
+from chaoskit.model.journey import MINIMUM_SERVICE
 from chaoskit.model.system import System
 from chaoskit.spec.drill_file import STEP_KEYS, CheckedDrill
 from chaoskit.spec.member_params import Registry, check_params
+from chaoskit.spec.minimum import minimum_objective
 from chaoskit.spec.people import absences
 from chaoskit.spec.places import Loc, Places, nearest, shown
 
@@ -72,6 +74,9 @@ class DrillNames:
     def _objectives(self) -> None:
         for journey, objective in self.drill.objectives.items():
             loc: Loc = ("objectives", journey)
+            if journey == MINIMUM_SERVICE:
+                self.problems += minimum_objective(self.drill, self.system, self.driven, self.places)
+                continue
             if journey != "*" and self.driven and journey not in self.driven:
                 if journey in self.system.journeys:
                     self.say(loc, f"nothing drives the journey `{journey}`", "add it under `load`", key=True)

@@ -21,6 +21,7 @@ from chaoskit.model.system import (
     Journey,
     Link,
     LocalService,
+    MinimumService,
     Population,
     Runbook,
     Spoken,
@@ -106,6 +107,12 @@ class SystemFile(Frozen):
     journeys: Annotated[
         dict[Name, Journey], Field(min_length=1, description="what a customer does, end to end, by name")
     ]
+    minimum_service: Annotated[
+        MinimumService | None,
+        Field(
+            description="what customers must at least be able to do; has a clock and an objective of its own"
+        ),
+    ] = None
     books: Annotated[
         dict[str, Books], Field(description="where the truth lies, for reconciliation, by name")
     ] = {}

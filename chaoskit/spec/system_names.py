@@ -11,6 +11,7 @@ from chaoskit.errors import Problem
 from chaoskit.model.system import CUSTOMERS, Between, Journey, Pick, System
 from chaoskit.spec.backup_names import check_backups
 from chaoskit.spec.journey_names import JOURNEY_WAYS, check_books, check_way
+from chaoskit.spec.minimum import minimum_of
 from chaoskit.spec.people import substitutes
 from chaoskit.spec.places import Loc, Places, nearest, shown
 from chaoskit.spec.release_names import check_releases
@@ -99,7 +100,7 @@ def check_names(
         _local,
     ):
         check(names)
-    return [*names.problems, *substitutes(system, places)]
+    return [*names.problems, *substitutes(system, places), *minimum_of(system, places)]
 
 
 def _sites(names: Names) -> None:

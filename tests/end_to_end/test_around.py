@@ -56,3 +56,19 @@ def test_the_suspect_is_named_and_right(tmp_path: Path, monkeypatch: pytest.Monk
         "decided: promote-standby",
         "repaired",
     ]
+
+
+@pytest.mark.timeout(120)
+def test_minimum_service_is_back_long_before_full_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run("minimum-service", "", tmp_path, monkeypatch)
+    assert made.result.as_expected, made.result.reason
+    minimum, transfer = made.measurements.minimum_service, made.measurements.journeys["transfer"].rta
+    assert minimum is not None
+    assert minimum.rta is not None
+    assert transfer is not None
+    assert minimum.rta.hi is not None
+    assert 1.5e9 < minimum.rta.lo < minimum.rta.hi < 5e9, "with the network, which was cut for 2 s"
+    assert transfer.lo > 8e9, "with the standby, which hung for 9 s"
+    assert outcomes(made)["minimum-service.rto"] == "pass"
