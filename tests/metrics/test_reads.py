@@ -111,6 +111,19 @@ def test_age_that_is_smaller_than_the_staleness_is_no_excuse(told: Told, tmp_pat
     assert told.judged(tmp_path).outcome == "fail"
 
 
+def test_write_that_became_known_while_the_answer_was_made_need_not_be_in_it(
+    told: Told, tmp_path: Path
+) -> None:
+    """The age counts from when the answer was made, somewhere between sent and done."""
+    entry = told.transfer("A1")
+    told.transfer("A1")
+    (known,) = [r["done"] for r in told.builder.records["load"] if r["r"] == "done"][-1:]
+    told.at = known + S
+    sent = told.at + 40 * MS
+    told.read("A1", entry, told.shown("A1", entry), age=(sent - known + MS) / S)
+    assert told.judged(tmp_path).outcome == "pass"
+
+
 @pytest.mark.parametrize(
     "age", [-1.0, "1.0", True, float("nan"), float("inf"), [1]], ids=lambda value: str(value)
 )

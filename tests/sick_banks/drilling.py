@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,16 +52,24 @@ class Ran:
     answer: Answer | None = None
     cases: int = 0
     key: str = ""
+    says: Mapping[str, str] = field(default_factory=dict)
+    """Each verdict's reason."""
 
     @property
     def healthy(self) -> bool:
         return self.outcome == "pass" and not self.failed and not self.unknown
 
 
-def run(bank: SickBank | None, drill: str, seed: int, keep: Path | None = None) -> Ran:
+def run(
+    bank: SickBank | None,
+    drill: str,
+    seed: int,
+    keep: Path | None = None,
+    cure: tuple[str, str] | None = None,
+) -> Ran:
     """Make the bank, drill it once, and read what the run folder says; raises CalledProcessError without a result."""
     with tempfile.TemporaryDirectory(prefix="chaoskit-sick-", ignore_cleanup_errors=True) as scratch:
-        drills = make(bank, Path(scratch))
+        drills = make(bank, Path(scratch), cure)
         reports = keep or Path(scratch) / "reports"
         argv = [sys.executable, "-m", "chaoskit", "run", str(drills / drill)]
         argv += ["--seed", str(seed), "--reports", str(reports)]
@@ -85,6 +94,7 @@ def read(path: Path, caught: Caught | None) -> Ran:
         tuple(name for name, one in verdicts.items() if one["outcome"] == "fail"),
         tuple(name for name, one in verdicts.items() if one["outcome"] == "unknown"),
         result["reason"],
+        says={name: one.get("reason", "") for name, one in verdicts.items()},
     )
     if caught is None:
         return ran
@@ -97,9 +107,7 @@ def read(path: Path, caught: Caught | None) -> Ran:
     answer: Answer = "caught" if known and ran.outcome == "fail" else "missed"
     if answer == "missed" and ran.outcome not in ("pass", "fail"):
         answer = "unknown"
-    return Ran(
-        ran.outcome, ran.failed, ran.unknown, ran.reason, answer, len(cases), known[0] if known else ""
-    )
+    return replace(ran, answer=answer, cases=len(cases), key=known[0] if known else "")
 
 
 def _sent(folder: Path) -> set[str]:

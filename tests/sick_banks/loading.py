@@ -68,8 +68,11 @@ def all_banks() -> list[SickBank]:
     return [read_bank(path.parent.name) for path in sorted(SICK_BANKS.glob("*/sick.yaml"))]
 
 
-def make(bank: SickBank | None, folder: Path) -> Path:
-    """Copy the bank and the drills below `folder`, patched if it is a sick one; returns the folder of the drills."""
+def make(bank: SickBank | None, folder: Path, cure: tuple[str, str] | None = None) -> Path:
+    """Copy the bank and the drills below `folder`, patched if it is a sick one; returns the folder of the drills.
+
+    `cure`: text of the patch that is replaced, so that the same change is made without its bug.
+    """
     shutil.copytree(
         BANK,
         folder / "bank",
@@ -78,7 +81,14 @@ def make(bank: SickBank | None, folder: Path) -> Path:
     drills = folder / "sick_banks" / "drills"
     shutil.copytree(DRILLS, drills)
     if bank is not None:
-        apply(bank.patch, folder / "bank")
+        patch = bank.patch
+        if cure is not None:
+            if patch.count(cure[0]) != 1:
+                raise PatchRefused(
+                    f"the cure does not fit: {cure[0]!r} stands there {patch.count(cure[0])} times"
+                )
+            patch = patch.replace(*cure)
+        apply(patch, folder / "bank")
     return drills
 
 

@@ -44,6 +44,15 @@ def test_healthy_bank_passes_the_same_drills() -> None:
     assert {which: ran for which, ran in runs.items() if not ran.healthy} == {}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(WITHIN_S + 20)
+def test_balances_that_admit_their_true_age_are_no_bug() -> None:
+    bank = read_bank("stale-age-in-minutes")
+    ran = run(bank, bank.drill, seed=1, cure=("int((asked - at) / 60)", "asked - at"))
+    assert ran.healthy, ran
+    assert "said how old they were" in ran.says["reads-are-true"], "no balance was marked"
+
+
 def test_every_bank_names_a_check_that_its_drill_runs() -> None:
     for bank in all_banks():
         registry.member("checks", bank.caught.check)
