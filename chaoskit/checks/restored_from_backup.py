@@ -122,6 +122,9 @@ def _parts(history: History) -> list[str]:
             "restored",
         ):
             lines.append(f"{event.data['fact']} after {event.data['after_ms'] / 1000:.2f} s")
+        if event.kind == "response.fact" and event.data.get("fact") == "backup-verified":
+            when = "sound" if event.data["sound"] else "not sound"
+            lines.append(f"looked at before: {when}, its log {event.data['age_s']:.1f} s old")
         if event.kind == "response.fact" and event.data.get("fact") == "verified":
             size = event.data["bytes"] / 1e6
             lines.append(

@@ -100,10 +100,12 @@ def test_without_an_attack_or_a_restore_there_is_nothing_to_judge(tmp_path: Path
     ],
 )
 def test_what_was_restored(tmp_path: Path, change: dict[str, Any], outcome: str, words: str) -> None:
-    builder = restoring(attacked(verified=VERIFIED, restored={**RESTORED, **change}))
+    before = {"sound": True, "age_s": 0.2}
+    builder = restoring(attacked(backup_verified=before, verified=VERIFIED, restored={**RESTORED, **change}))
     verdict = verdict_of("restored-from-backup", builder, tmp_path)
     assert (verdict.outcome, words in verdict.reason) == (outcome, True), verdict.reason
     if outcome == "pass":
+        assert "looked at before: sound, its log 0.2 s old" in verdict.details
         assert "the backup: 3 files, 5 MB, every checksum right, log 0.4 s old" in verdict.details
         assert verdict.details[-1].startswith("nothing was sent again")
 
