@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from chaoskit.conductor.stop_rule import RuleWatch
+from chaoskit.model.drill import When
 from chaoskit.model.history import Operation
+from chaoskit.model.plan import Plan
 from chaoskit.model.release import StopRule
+from tests.conductor.fake_estate import World
+from tests.conductor.staging import fault, plan_of, play, response, seconds
 from tests.histories.builder import MS, S
 
 RULE = StopRule.model_validate(
@@ -95,3 +102,36 @@ def test_an_answer_that_is_too_late_is_not_good() -> None:
     assert not watch.look(slow, 2 * S)
     assert watch.since_ns == 2 * S
     assert (watch.good, watch.ended) == (0, 11)
+
+
+def ruled(at_s: float) -> Plan:
+    """A kill, and a response that waits for the rule."""
+    plan = plan_of(fault(at=seconds(at_s)), response(when=When(stop_rule="failing")))
+    rule = StopRule.model_validate({"journeys": ("pay",), "below": "90%", "for": "1s"}, strict=False)
+    return plan.model_copy(
+        update={"system": plan.system.model_copy(update={"stop_rules": {"failing": rule}})}
+    )
+
+
+def test_the_response_follows_the_rule_and_the_alert_says_why(tmp_path: Path) -> None:
+    played = play(tmp_path, ruled(1))
+    alert = played.one("detect.alert")
+    assert (alert["rule"], alert["service"], alert["false_alarm"]) == ("failing", "pay", False)
+    begun = played.at("fault.begin")
+    assert begun < alert["first_miss"] < begun + 1.5 * S, "customers wait a second before they give up"
+    assert S <= played.at("detect.alert") - alert["first_miss"] < 1.2 * S
+    assert played.at("response.begin") >= played.at("detect.alert")
+    assert "response.done" in played.kinds
+
+
+def test_a_rule_that_speaks_before_any_fault_leaves_the_run_without_an_answer(tmp_path: Path) -> None:
+    async def ill(world: World, stop: asyncio.Event) -> None:
+        await asyncio.sleep(4)
+        world.up = False
+
+    played = play(tmp_path, ruled(10), ill)
+    assert played.one("detect.alert")["false_alarm"] is True
+    end = played.one("run.end")
+    assert end["ended"] == "broken"
+    assert "the stop rule failing spoke before any fault" in end["reason"]
+    assert "fault.begin" not in played.kinds

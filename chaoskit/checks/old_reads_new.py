@@ -1,0 +1,140 @@
+"""old-reads-new: after a roll-back the old version can read what the new one wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from chaoskit.metrics.reads import account_of
+from chaoskit.model.history import Event, History, Operation
+from chaoskit.model.measurement import Measurements
+from chaoskit.model.system import Journey, Pick, System
+from chaoskit.model.verdict import Verdict
+from chaoskit.registry import register
+
+_ROLL_OUT = "upgrade.roll-out"
+
+
+@dataclass(frozen=True)
+class _Span:
+    """[start, halt]: the release was in place · from `back` on the old version alone; `events` say so."""
+
+    start: int
+    halt: int
+    back: int
+    events: tuple[int, ...]
+
+
+@register("checks", "old-reads-new")
+@dataclass(frozen=True)
+class OldReadsNew:
+    """Can the version that came back read what was written while the release was in place?
+
+    Judged are the accounts that moved in that time, whether the customer was told so or the books alone say it: whoever
+    asks for one of them after the roll-back must be answered at least once. And a payment that was posted in that time
+    must not be refused when it is asked for again, with the same payload, under its key. Whether the balances shown are
+    true is `reads-are-true`.
+
+    fail: an account that is never answered again, a posted payment that is refused. Not exercised: nothing was rolled
+    back, nothing was written in that time, or nobody asked for it afterwards.
+    """
+
+    def judge(self, history: History, measurements: Measurements) -> Verdict:
+        """One verdict over all journeys."""
+        name = "old-reads-new"
+        span = _span(history.events)
+        if span is None:
+            why = "not exercised: no release was rolled out, witnessed and rolled back"
+            return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
+        events = span.events
+        if problems := tuple(p for one in measurements.losses.values() for p in one.problems):
+            return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
+        written = _written(history, measurements, span)
+        moved = set(written.values())
+        answered: dict[str, bool] = {}
+        for account, well in _asked(history, span):
+            if account in moved:
+                answered[account] = answered.get(account, False) or well
+        return _verdict(name, events, answered, _refused(history, {key for key, _ in written}, span))
+
+
+def _verdict(name: str, events: tuple[int, ...], answered: Mapping[str, bool], refused: list[str]) -> Verdict:
+    unread = sorted(account for account, ok in answered.items() if not ok)
+    if unread or refused:
+        parts = [f"{len(unread)} of {len(answered)} accounts cannot be read any more"] if unread else []
+        parts += [f"{len(refused)} posted payments are refused"] if refused else []
+        details = [f"account {account}: moved under the release, never answered since" for account in unread]
+        details += [f"key {key}: posted under the release, refused by the version before" for key in refused]
+        reason = "the old version does not read what the new one wrote: " + ", ".join(parts)
+        return Verdict(name=name, outcome="fail", reason=reason, events=events, details=tuple(details))
+    if not answered:
+        why = "not exercised: no account that moved under the release was asked for after it was rolled back"
+        return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
+    reason = f"{len(answered)} accounts that moved under the release were read after it was rolled back"
+    return Verdict(name=name, outcome="pass", reason=reason, events=events)
+
+
+def _span(events: Iterable[Event]) -> _Span | None:
+    steps: set[str] = set()
+    seen = halted = back = None
+    for event in events:
+        step, fact = event.data.get("step"), event.data.get("fact")
+        if event.kind == "fault.begin" and event.data.get("name") == _ROLL_OUT:
+            steps.add(str(step))
+        elif event.kind == "fault.witnessed" and step in steps:
+            seen = event
+        elif event.kind == "response.fact" and fact == "halted":
+            halted = event
+        elif event.kind == "response.fact" and fact == "restored":
+            back = event
+    if seen is None or halted is None or back is None:
+        return None
+    return _Span(int(seen.data["hi"]), halted.t, back.t, tuple(sorted(one.n for one in (seen, halted, back))))
+
+
+def _written(history: History, measurements: Measurements, span: _Span) -> dict[tuple[str, int], str]:
+    """(key, number) → account, for every payment that was posted in the span."""
+    system = history.plan.system
+    posted = {
+        key for one in measurements.losses.values() for key, how in one.in_doubt.items() if how == "posted"
+    }
+    pools = {_pool(system.journeys[name], account_of(system, name)) for name in _readers(system)}
+    found: dict[tuple[str, int], str] = {}
+    for one in history.operations:
+        journey = system.journeys[one.journey]
+        inside = one.sent is not None and span.start <= one.sent <= span.halt
+        if journey.books is None or not inside or not (one.outcome == "ok" or one.key in posted):
+            continue
+        names = [name for name in journey.draw if _pool(journey, name) in pools]
+        found |= {(one.key, n): one.values[name] for n, name in enumerate(names) if name in one.values}
+    return found
+
+
+def _asked(history: History, span: _Span) -> list[tuple[str, bool]]:
+    """(account, whether it was answered) for every read after the roll-back."""
+    readers = _readers(history.plan.system)
+    return [
+        (one.values[readers[one.journey]], one.outcome == "ok")
+        for one in history.operations
+        if one.journey in readers and _after(one, span) and readers[one.journey] in one.values
+    ]
+
+
+def _refused(history: History, keys: set[str], span: _Span) -> list[str]:
+    again = (one for one in history.operations if one.key in keys and _after(one, span) and not one.other)
+    return sorted({one.key for one in again if one.outcome == "fail" and one.status is not None})
+
+
+def _after(one: Operation, span: _Span) -> bool:
+    return one.sent is not None and one.sent > span.back
+
+
+def _readers(system: System) -> dict[str, str]:
+    """Journeys that move nothing, with the drawn value that says whose account they read."""
+    found = {name: account_of(system, name) for name, one in system.journeys.items() if one.books is None}
+    return {name: account for name, account in found.items() if account is not None}
+
+
+def _pool(journey: Journey, name: str | None) -> str | None:
+    source = journey.draw.get(name or "")
+    return source.from_ if isinstance(source, Pick) else source if isinstance(source, str) else None

@@ -1,0 +1,114 @@
+"""The check `old-reads-new`: what it accepts, what it rejects, and when it had nothing to judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chaoskit.checks.old_reads_new import OldReadsNew
+from chaoskit.evidence import load_history
+from chaoskit.metrics import measure
+from chaoskit.model.verdict import Verdict
+from tests.histories.builder import END, MS, SYSTEM, ZERO, RunBuilder, S, drill, plan_for
+
+PICK = {"from": "account", "except": "payer"}
+JOURNEYS = {
+    "transfer": {**SYSTEM["journeys"]["transfer"], "draw": {"payer": "account", "payee": PICK}},
+    "balance": {**SYSTEM["journeys"]["balance"], "draw": {"account": "account"}},
+}
+SEEN, HALTED, BACK = ZERO + 200 * MS, ZERO + 3 * S, ZERO + 4 * S
+
+
+def built() -> RunBuilder:
+    """A roll-out that is witnessed at 0.2 s and rolled back from 3 s to 4 s; the builder's own kill is left out."""
+    builder = RunBuilder(plan=plan_for(drill(), {**SYSTEM, "journeys": JOURNEYS}))
+    builder.usual_events()
+    builder.events = [
+        one for one in builder.events if not one[1].startswith(("fault.", "response.", "detect."))
+    ]
+    about = {"step": "roll-out", "target": "next"}
+    builder.event(ZERO, "fault.begin", name="upgrade.roll-out", lo=ZERO, **about)
+    builder.event(ZERO + S, "fault.witnessed", hi=SEEN, how="the service says so", **about)
+    builder.event(HALTED, "response.fact", step="back", fact="halted")
+    builder.event(BACK, "response.fact", step="back", fact="restored", service="ledger")
+    builder.events.sort(key=lambda one: one[0])
+    return begun(builder)
+
+
+def begun(builder: RunBuilder) -> RunBuilder:
+    """Both measurers have done something, of no interest here."""
+    for source in ("load", "prober"):
+        builder.operation(source, "balance", ZERO - 2 * S, values={"account": "C0"})
+    return builder
+
+
+def pay(
+    builder: RunBuilder, at: int, payer: str, payee: str, outcome: str = "ok", key: str | None = None
+) -> str:
+    values = {"payer": payer, "payee": payee}
+    return builder.operation("load", "transfer", at, outcome=outcome, values=values, key=key, posted=True)
+
+
+def look(builder: RunBuilder, at: int, account: str, outcome: str = "ok") -> None:
+    builder.operation("load", "balance", at, outcome=outcome, values={"account": account})
+
+
+def judged(builder: RunBuilder, folder: Path) -> Verdict:
+    history = load_history(builder.write(folder))
+    assert history.problems == ()
+    return OldReadsNew().judge(history, measure(history))
+
+
+def test_accounts_that_moved_are_read_again(tmp_path: Path) -> None:
+    builder = built()
+    pay(builder, ZERO + S, "A1", "B1")
+    pay(builder, ZERO + 2 * S, "A2", "B2", outcome="unknown")  # told nothing, and posted
+    look(builder, BACK + 100 * MS, "B1", outcome="unknown")
+    look(builder, BACK + S, "B1")
+    look(builder, BACK + S + MS, "A2")
+    look(builder, BACK + S + 2 * MS, "C9", outcome="unknown")  # never moved
+    verdict = judged(builder, tmp_path / "run")
+    assert (verdict.outcome, verdict.reason.partition(" accounts")[0]) == ("pass", "2")
+    assert len(verdict.events) == 3
+
+
+def test_an_account_that_is_never_answered_again_fails(tmp_path: Path) -> None:
+    builder = built()
+    pay(builder, ZERO + S, "A1", "B1")
+    look(builder, BACK + S, "A1")
+    for at in range(3):
+        look(builder, BACK + S + at * MS, "B1", outcome="unknown")
+    verdict = judged(builder, tmp_path / "run")
+    assert verdict.outcome == "fail"
+    assert "1 of 2 accounts cannot be read any more" in verdict.reason
+    assert verdict.details == ("account B1: moved under the release, never answered since",)
+
+
+def test_a_posted_payment_that_the_old_version_refuses_fails(tmp_path: Path) -> None:
+    builder = built()
+    key = pay(builder, ZERO + 2 * S, "A1", "B1", outcome="unknown")
+    look(builder, BACK + S, "A1")
+    values = {"payer": "A1", "payee": "B1"}
+    builder.operation(
+        "load", "transfer", BACK + 500 * MS, key=key, attempt=2, outcome="fail", values=values, posted=False
+    )
+    verdict = judged(builder, tmp_path / "run")
+    assert verdict.outcome == "fail"
+    assert verdict.details == (f"key {key}: posted under the release, refused by the version before",)
+
+
+def test_there_was_nothing_to_judge(tmp_path: Path) -> None:
+    untouched = RunBuilder(plan=plan_for(drill(), {**SYSTEM, "journeys": JOURNEYS}))
+    untouched.usual_events()
+    begun(untouched)
+    before_and_after = built()
+    for at in (ZERO - S, HALTED + 100 * MS, BACK + S):
+        pay(before_and_after, at, "A1", "B1")
+    look(before_and_after, BACK + 2 * S, "A1")
+    unasked = built()
+    pay(unasked, ZERO + S, "A1", "B1")
+    look(unasked, HALTED - 100 * MS, "A1")
+    assert BACK + 2 * S < END
+    for number, builder in enumerate((untouched, before_and_after, unasked)):
+        verdict = judged(builder, tmp_path / str(number))
+        assert (verdict.outcome, verdict.exercised) == ("unknown", False), verdict.reason
+        assert verdict.reason.startswith("not exercised: ")
