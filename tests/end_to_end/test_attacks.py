@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chaoskit import pipeline, registry, spec
+from chaoskit.runtimes.local.runtime import LocalRuntime
 from chaoskit.spec import Loaded
 
 DRILLS = Path(__file__).parents[2] / "drills" / "attack"
@@ -39,6 +40,9 @@ def test_the_two_differ_in_nothing_but_where_the_backups_lie() -> None:
     assert one.system.services == other.system.services
     assert one.system.links == other.system.links
     assert one.system.backups == other.system.backups
+    # Where the runtime cannot truly confine him, the report says so.
+    (said,) = [each.what for each in LocalRuntime().fidelity(one) if each.service == "ledger"]
+    assert "kept to the run's addresses and folders by his own code alone" in said
 
 
 @pytest.mark.timeout(240)

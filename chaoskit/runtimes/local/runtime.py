@@ -29,6 +29,13 @@ class LocalRuntime:
     def fidelity(self, plan: Plan) -> tuple[Fidelity, ...]:
         """What stands for each service here."""
         found = []
+        # What a fault puts there shares the machine's network and user with everything else.
+        beset = {
+            target
+            for step in plan.steps
+            if step.kind == "fault" and "positions" in step.requires
+            for target in step.on
+        }
         for name in plan.system.services:
             local = plan.system.local.get(name)
             if local is not None and local.postgresql is not None:
@@ -40,6 +47,11 @@ class LocalRuntime:
                 found.append(Fidelity(service=name, kind="embedded", what=what))
             else:
                 what = "the service's own code as a process of this machine, without its container"
+                if name in beset:
+                    what += (
+                        "; who is put in its place is kept to the run's addresses and folders by his own code alone, "
+                        "not by a network or a user of his own"
+                    )
                 found.append(Fidelity(service=name, kind="real", what=what))
         return tuple(found)
 
