@@ -172,6 +172,8 @@ def _said_of_a_step(kind: str, data: Mapping[str, Any]) -> str:
         case "response.fact" if data["fact"] == "suspect":
             others = f" (or {', '.join(data['others'])})" if data["others"] else ""
             return f"SUSPECT {data['suspect']}{others}"
+        case "response.fact" if data["fact"] == "notice":
+            return f"customers read on {data['channel']}: {data['text']}"
         case "response.done":
             return f"done: {data['step']}"
         case "response.failed":

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from chaoskit.judge import decisions, minimum
 from chaoskit.judge.wording import NOTHING, bounds, span
-from chaoskit.model.measurement import Measurements
+from chaoskit.model.measurement import Interval, Measurements, NoticeMeasure
 
 _WORDS = {"taken": "decided", "refused": "refused", "missed": "not decided"}
 _EVIDENCE_SHOWN = 2
@@ -23,6 +23,8 @@ def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
         said = "right" if suspect.right else f"wrong, {' and '.join(suspect.broken) or 'nothing'} was broken"
         shown = "; ".join(suspect.evidence[:_EVIDENCE_SHOWN])
         yield _row("identified", bounds(suspect.after), f"{suspect.suspect}: {said} ({shown})")
+    for notice in measurements.notices:
+        yield _row(f"told: {notice.channel}", bounds(notice.after), _told(notice))
     if measurements.minimum_service is not None:
         yield minimum.row(measurements.minimum_service)
     for one in measurements.decisions:
@@ -52,6 +54,27 @@ def _repaired(measurements: Measurements) -> Iterator[dict[str, str]]:
     people = f", {span(last.modelled)} of people on top, modelled" if last.modelled else ""
     invalid = " (invalid)" if last.invalid else ""
     yield _row("repaired", f"{bounds(last.rta)}{invalid}", f"{last.journey} was good again last{people}")
+
+
+def _told(notice: NoticeMeasure) -> str:
+    said = (
+        "names all that was hurt" if not notice.missing else f"does not name {' and '.join(notice.missing)}"
+    )
+    if notice.needless:
+        said += f"; names {' and '.join(notice.needless)}, which was not seen to be hurt"
+    if notice.announced is None:
+        return f"{said}; announces no recovery"
+    announced = f"{said}; announces {notice.announced}"
+    late = notice.late
+    if late is None:
+        return f"{announced}, how wrong is unknown"
+    if late.hi is None:
+        return f"{announced}, and it took at least {late.lo / 1e9:.1f} s longer" if late.lo > 0 else announced
+    if late.hi <= 0:
+        return f"{announced}, and it was back {bounds(Interval(lo=-late.hi, hi=-late.lo))} earlier"
+    if late.lo >= 0:
+        return f"{announced}, and it was back {bounds(late)} later"
+    return f"{announced}, right to within {max(-late.lo, late.hi) / 1e9:.1f} s"
 
 
 def _row(clock: str, after: str, what: str) -> dict[str, str]:

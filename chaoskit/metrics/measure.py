@@ -11,6 +11,7 @@ from chaoskit.metrics.diagnosis import measure_suspects
 from chaoskit.metrics.exercised import measure_fault
 from chaoskit.metrics.loss import measure_books
 from chaoskit.metrics.minimum import measure_minimum
+from chaoskit.metrics.notices import measure_notices
 from chaoskit.metrics.operations_file import write_lines
 from chaoskit.metrics.reads import write_reads
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
@@ -43,21 +44,23 @@ def measure(history: History) -> Measurements:
     complete = None if None in instants else max((at for at in instants if at is not None), default=None)
     clocks = measure_clocks(timeline, hurt, complete)
     losses, books = _books(history, timeline, clocks)
+    journeys = {
+        journey: _journey(history, timeline, journey, recovery, losses, books)
+        for journey, recovery in recoveries.items()
+    }
     return Measurements(
         run=history.run,
         faults=tuple(
             measure_fault(fault, history.operations, history.plan.system) for fault in timeline.faults
         ),
-        journeys={
-            journey: _journey(history, timeline, journey, recovery, losses, books)
-            for journey, recovery in recoveries.items()
-        },
+        journeys=journeys,
         losses=losses,
         books=books,
         clocks=clocks,
         minimum_service=measure_minimum(agreed, probed, timeline) if agreed is not None else None,
         decisions=measure_decisions(history.events, clocks.started),
         suspects=measure_suspects(history.events, timeline, clocks.started),
+        notices=measure_notices(history.events, clocks.started, journeys, history.plan.system.journeys),
         load_lateness_ms=_lateness(history, "load"),
         prober_lateness_ms=_lateness(history, "prober"),
         crashes=tuple(_crash(event) for event in history.events if event.kind == "service.exit"),

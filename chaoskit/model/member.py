@@ -64,7 +64,8 @@ class Response(Protocol):
     """A runbook step.
 
     A class attribute `recovers = False` says that nothing comes back by it alone (a diagnosis, a notice): leaving it
-    out proves nothing.
+    out proves nothing. A method `check(on, system)`, if there is one, raises ValueError while planning for parameters
+    that cannot work in this system.
     """
 
     requires: ClassVar[frozenset[str]]

@@ -206,6 +206,7 @@ class Variant(Frozen):
     stop_rules: Annotated[dict[str, Any], Field(description="laid over `stop-rules`")] = {}
     runbooks: Annotated[dict[str, Any], Field(description="laid over `runbooks`")] = {}
     substitutes: Annotated[dict[str, Any], Field(description="laid over `substitutes`")] = {}
+    stand_ins: Annotated[dict[str, Any], Field(description="laid over `stand-ins`")] = {}
     local: Annotated[dict[str, Any], Field(description="laid over `local`")] = {}
 
     @property
@@ -259,6 +260,7 @@ class System(Frozen):
     backups: dict[str, Backup] = {}
     runbooks: dict[str, Runbook] = {}
     substitutes: dict[str, tuple[Substitute, ...]] = {}
+    stand_ins: dict[str, str] = {}
     local: dict[str, LocalService] = {}
     disposable: Annotated[
         bool, Field(description="external volumes and networks may be used, and written to")

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from chaoskit.errors import Problem
+from chaoskit.model.parameters import build
 from chaoskit.model.plan import PlannedStep
 from chaoskit.model.system import CUSTOMERS, System
 from chaoskit.planner.container_changes import changes
 from chaoskit.planner.containers import refuse_containers
 from chaoskit.planner.wiring import Wired
-from chaoskit.spec import Loaded
+from chaoskit.spec import Loaded, Registry
 
 REFUSED_BY_ENVIRONMENT = frozenset(
     (
@@ -69,6 +70,20 @@ def refuse_questions(steps: Sequence[PlannedStep], loaded: Loaded, terminal: boo
         for number, step in enumerate(steps)
         if step.decision is not None and step.decision.asked and not terminal
     ]
+
+
+def refuse_responses(steps: Sequence[PlannedStep], loaded: Loaded, registry: Registry) -> Iterable[Problem]:
+    """A response whose parameters cannot work in this system, in its own words."""
+    members = registry.members("responses")
+    for number, step in enumerate(steps):
+        check = getattr(members.get(step.name), "check", None) if step.kind == "response" else None
+        if check is None:
+            continue
+        try:
+            check(build(members[step.name], step.params), step.on, loaded.system)
+        except ValueError as error:
+            hint = f"`chaoskit catalogue {step.name}` says what it needs"
+            yield loaded.places.problem(("timeline", number, "respond"), str(error), hint)
 
 
 def refuse_services(loaded: Loaded, runtime: Offer) -> list[Problem]:

@@ -9,7 +9,7 @@ from chaoskit.errors import InputError, Problem
 from chaoskit.model.drill import Step
 from chaoskit.model.parameters import build
 from chaoskit.model.people import Decider, decider_of
-from chaoskit.model.plan import Place, Plan, PlannedStep
+from chaoskit.model.plan import Fidelity, Place, Plan, PlannedStep
 from chaoskit.model.preparation import Preparation, merged
 from chaoskit.model.system import System
 from chaoskit.planner import guard, schedule
@@ -43,7 +43,10 @@ def plan(
     drill = loaded.drill
     steps = plan_steps(loaded, registry)
     problems += guard.refuse_steps(steps, loaded, runtime)
-    problems += guard.refuse_questions(steps, loaded, terminal)
+    problems += [
+        *guard.refuse_questions(steps, loaded, terminal),
+        *guard.refuse_responses(steps, loaded, registry),
+    ]
     wanted = preparations(steps, loaded, registry, problems)
     problems += guard.refuse_services(loaded, runtime)
     wired = wire(loaded.system) if runtime.wires_by_environment else Wired()
@@ -74,7 +77,15 @@ def plan(
         deadline=deadline,
         notes=tuple(notes),
     )
-    return made.model_copy(update={"fidelity": tuple(runtime.fidelity(made))})
+    return made.model_copy(update={"fidelity": tuple(_declared(one, made) for one in runtime.fidelity(made))})
+
+
+def _declared(one: Fidelity, made: Plan) -> Fidelity:
+    """A service that the system declares to stand in for something is no real one, however it runs."""
+    stands_for = made.system.stand_ins.get(one.service)
+    if stands_for is None:
+        return one
+    return one.model_copy(update={"kind": "stand-in", "what": f"stands in for {stands_for}; {one.what}"})
 
 
 def plan_steps(loaded: Loaded, registry: Registry) -> tuple[PlannedStep, ...]:

@@ -141,6 +141,12 @@ class SystemFile(Frozen):
             "the time until it is reached"
         ),
     ] = {}
+    stand_ins: Annotated[
+        dict[str, str],
+        Field(
+            description="services that stand in for others here, by service: for what; every result says so"
+        ),
+    ] = {}
     local: Annotated[
         dict[str, LocalService], Field(description="how each service runs without Docker, by service")
     ] = {}

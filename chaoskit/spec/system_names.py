@@ -97,6 +97,7 @@ def check_names(
         check_backups,
         check_releases,
         _runbooks,
+        _stand_ins,
         _local,
     ):
         check(names)
@@ -266,6 +267,11 @@ def _runbooks(names: Names) -> None:
             names.say(loc, f"{shown(runbook.on)}: a role has `primary` and `standby`")
         elif member == "standby" and role in names.system.roles and names.system.roles[role].standby is None:
             names.say(loc, f"the role `{role}` has no standby")
+
+
+def _stand_ins(names: Names) -> None:
+    for name in names.system.stand_ins:
+        names.service(("stand-ins", name), name, key=True)
 
 
 def _local(names: Names) -> None:

@@ -72,3 +72,18 @@ def test_minimum_service_is_back_long_before_full_service(
     assert 1.5e9 < minimum.rta.lo < minimum.rta.hi < 5e9, "with the network, which was cut for 2 s"
     assert transfer.lo > 8e9, "with the standby, which hung for 9 s"
     assert outcomes(made)["minimum-service.rto"] == "pass"
+
+
+@pytest.mark.timeout(120)
+def test_customers_are_told_on_every_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = run("customers-told", "", tmp_path, monkeypatch)
+    assert made.result.as_expected, made.result.reason
+    told = {one.channel: one for one in made.measurements.notices}
+    assert sorted(told) == ["app", "sms", "status-page"]
+    for one in told.values():
+        assert (one.missing, one.announced) == ((), "10s")
+        assert one.after is not None
+        assert one.after.hi is not None
+        assert one.after.hi < 5e9
+        assert one.late is not None
+    assert any(one["service"] == "notices" and one["kind"] == "stand-in" for one in made.result.fidelity)

@@ -1,0 +1,53 @@
+"""customers-told: on every channel customers read what was affected, and when to expect it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chaoskit.model.history import History
+from chaoskit.model.measurement import Measurements
+from chaoskit.model.verdict import Verdict
+from chaoskit.registry import register
+
+
+@register("checks", "customers-told")
+@dataclass(frozen=True)
+class CustomersTold:
+    """Did customers learn what was wrong, on every channel that the drill's notices were meant for?
+
+    The first notice of each channel must have reached the customers' inbox, name every journey that was seen to be
+    hurt (by its title or name, in the text as it arrived), and announce an expected recovery. How wrong that
+    expectation was is measured, and not judged here: to be too careful is no fault.
+
+    fail: a channel with nothing, or a text that leaves something out; each is listed. Not exercised: the drill notifies
+    nobody, or no journey was hurt.
+    """
+
+    def judge(self, history: History, measurements: Measurements) -> Verdict:
+        """One verdict over all channels."""
+        name, told = "customers-told", {one.channel: one for one in measurements.notices}
+        meant = dict.fromkeys(
+            str(channel)
+            for step in history.plan.steps
+            if step.kind == "response"
+            for channel in (step.params.get("channels") or ())
+        )
+        if not meant:
+            why = "not exercised: no step of the drill has channels to tell customers by"
+            return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
+        if all(one.never_bad for one in measurements.journeys.values()):
+            why = "not exercised: no journey was seen to be hurt, so there was nothing to tell"
+            return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
+        wrong = [f"{channel}: nothing reached the inbox" for channel in meant if channel not in told]
+        for channel, one in told.items():
+            if one.missing:
+                wrong.append(f"{channel}: does not name {' and '.join(one.missing)}")
+            if one.announced is None:
+                wrong.append(f"{channel}: announces no expected recovery")
+        events = tuple(one.event for one in told.values())
+        if wrong:
+            dark = {text.split(":")[0] for text in wrong}
+            reason = f"{len(dark)} of {len(meant)} channels left customers in the dark"
+            return Verdict(name=name, outcome="fail", reason=reason, events=events, details=tuple(wrong))
+        reason = f"{len(meant)} channels named everything that was hurt, and when to expect it back"
+        return Verdict(name=name, outcome="pass", reason=reason, events=events)

@@ -1,0 +1,102 @@
+"""What people and the bank did about a failure, as measured: minimum service, decisions, suspects, notices."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from chaoskit.model.base import Frozen
+from chaoskit.model.interval import Interval
+
+
+class MinimumMeasure(Frozen):
+    """The agreed minimum service of the whole system: every journey it names good enough again at the same time."""
+
+    journeys: tuple[str, ...]
+    share: Annotated[float, Field(description="share of the probes of every window that must be good")]
+    hold: Annotated[int, Field(description="for how long, ns")]
+    rta: Annotated[
+        Interval | None,
+        Field(description="ns after the first fault that hurt one of them; hi None: censored, more than lo"),
+    ] = None
+    last: Annotated[str, Field(description="the journey that came back last, or not at all")] = ""
+    never_bad: Annotated[bool, Field(description="no probe of any of them was bad after the fault")] = False
+    modelled: Annotated[int, Field(description="modelled human time on the path to it, ns")] = 0
+    clock: Annotated[
+        Interval | None, Field(description="f_lo to f_hi of that fault, CLOCK_MONOTONIC ns, not relative")
+    ] = None
+    invalid: Annotated[tuple[str, ...], Field(description="why the measurement cannot be used")] = ()
+    events: tuple[int, ...] = ()
+
+    @property
+    def total(self) -> Interval | None:
+        """Machine time as measured, and modelled human time on top."""
+        if self.rta is None:
+            return None
+        hi = None if self.rta.hi is None else self.rta.hi + self.modelled
+        return Interval(lo=self.rta.lo + self.modelled, hi=hi)
+
+
+class DecisionMeasure(Frozen):
+    """One decision by a person: what came of it, and how long it took as lived and as modelled."""
+
+    step: str
+    role: Annotated[str, Field(description="who decided, or should have")]
+    how: Literal["modelled", "asked"]
+    outcome: Annotated[
+        Literal["taken", "refused", "missed"],
+        Field(description="missed: nobody could be reached, or nobody answered in time"),
+    ]
+    absent: Annotated[tuple[str, ...], Field(description="those who were tried in vain before")] = ()
+    who: Annotated[str | None, Field(description="the person's own word for itself")] = None
+    why: Annotated[str | None, Field(description="why it was missed")] = None
+    lived: Annotated[int, Field(description="human time that was measured, ns")] = 0
+    modelled: Annotated[int, Field(description="human time that was modelled and not lived, ns")] = 0
+    reached: Annotated[int, Field(description="of it, until the decider was reached, ns")] = 0
+    within: Annotated[int | None, Field(description="limit of an asked-for answer, ns")] = None
+    after: Annotated[
+        Interval | None,
+        Field(
+            description="its end as lived, ns after the fault that first hurt a journey; without modelled time"
+        ),
+    ] = None
+    events: tuple[int, ...] = ()
+
+
+class SuspectMeasure(Frozen):
+    """What somebody took to be broken, from the evidence of probes or of the bank, and whether it was."""
+
+    step: str
+    suspect: Annotated[str, Field(description="service, or link 'caller -> callee'")]
+    others: Annotated[tuple[str, ...], Field(description="named beside it, as less likely")] = ()
+    evidence: tuple[str, ...] = ()
+    broken: Annotated[tuple[str, ...], Field(description="targets of the faults that had begun by then")] = ()
+    right: Annotated[bool, Field(description="the suspect is one of these targets")]
+    after: Annotated[Interval | None, Field(description="ns after the fault that first hurt a journey")] = (
+        None
+    )
+    event: int
+
+
+class NoticeMeasure(Frozen):
+    """The first notice that reached customers on a channel, as it stood in their inbox."""
+
+    channel: str
+    after: Annotated[Interval | None, Field(description="ns after the fault that first hurt a journey")]
+    named: Annotated[tuple[str, ...], Field(description="journeys that its text names")] = ()
+    missing: Annotated[
+        tuple[str, ...], Field(description="journeys that were hurt and that it does not name")
+    ] = ()
+    needless: Annotated[
+        tuple[str, ...], Field(description="journeys that it names and that were not hurt")
+    ] = ()
+    announced: Annotated[str | None, Field(description="expected recovery that its text announces")] = None
+    late: Annotated[
+        Interval | None,
+        Field(
+            description="by how much the last journey that was hurt was back later than announced, ns, modelled "
+            "human time included; negative: earlier"
+        ),
+    ] = None
+    event: int
