@@ -43,10 +43,8 @@ def plan(
     drill = loaded.drill
     steps = plan_steps(loaded, registry)
     problems += guard.refuse_steps(steps, loaded, runtime)
-    problems += [
-        *guard.refuse_questions(steps, loaded, terminal),
-        *guard.refuse_responses(steps, loaded, registry),
-    ]
+    problems += guard.refuse_questions(steps, loaded, terminal)
+    problems += guard.refuse_responses(steps, loaded, registry)
     wanted = preparations(steps, loaded, registry, problems)
     problems += guard.refuse_services(loaded, runtime)
     wired = wire(loaded.system) if runtime.wires_by_environment else Wired()
@@ -59,8 +57,7 @@ def plan(
     deadline, why = schedule.deadline(drill, steps, hold, pace)
     notes += people_notes(drill, steps, pace)
     notes.append(f"without recovery the run ends {deadline} after the first fault: {why}")
-    notes += wired.notes
-    notes += guard.left_aside(loaded, runtime)
+    notes += [*wired.notes, *guard.left_aside(loaded, runtime)]
     made = Plan(
         drill=drill,
         drill_path=str(loaded.path),
