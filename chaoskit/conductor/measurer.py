@@ -16,6 +16,7 @@ import heapq
 import signal
 import time
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,6 +77,7 @@ class Measurer:
         self._failure: Exception | None = None
         self._late_ns = array("q")
         self._late_of_beat = 0
+        self._bound: Counter[str] = Counter()
         self._id = self._planned = self._scheduled = self._sent = self._outstanding = self._beats = 0
         self._beat_timer: asyncio.TimerHandle | None = None
 
@@ -217,10 +219,16 @@ class Measurer:
         due = answer.done_ns + shortest + int(attempt.chance("delay") * (longest - shortest))
         if attempt.chance("tap") < self._task.double_taps:
             self._plan_again(attempt.repeated(tap=True), due)
-        elif lane.journey.bound_key and attempt.chance("other") < self._task.other_payloads:
+        elif lane.journey.bound_key and self._misuses(attempt):
             other = lane.maker.other(attempt.request)
             if other is not None:
                 self._plan_again(attempt.misused(other), due)
+
+    def _misuses(self, attempt: Attempt) -> bool:
+        """Counted, not drawn: in a short run chance may pick none, and then nothing was judged."""
+        number = self._bound[attempt.request.journey]
+        self._bound[attempt.request.journey] += 1
+        return number % self._task.misuse_every == 0
 
     def _plan_again(self, attempt: Attempt, due_ns: int) -> None:
         planned = replace(attempt, intended_ns=due_ns)

@@ -61,15 +61,14 @@ class MeasurerTask(Frozen):
     double_taps: Annotated[
         float, Field(ge=0, le=1, description="share of acknowledged payments that are sent once more")
     ] = 0.01
-    other_payloads: Annotated[
-        float,
+    misuse_every: Annotated[
+        int,
         Field(
-            ge=0,
-            le=1,
-            description="share of acknowledged payments whose key is sent once more with another payload, where the "
-            "journey says `bound-key`",
+            ge=1,
+            description="where the journey says `bound-key`, the key of the first acknowledged payment, and of every "
+            "so-manieth one after it, is sent once more with another payload",
         ),
-    ] = 0.03
+    ] = 25
     retry: RetryPolicy = RetryPolicy()
     outstanding_max: Annotated[
         int,

@@ -176,7 +176,7 @@ class Journey(Frozen):
     bound_key: Annotated[
         bool,
         Field(
-            description="a key belongs to its first payload: the load also sends 3 % of the acknowledged keys with "
+            description="a key belongs to its first payload: the load also sends one in 25 acknowledged keys with "
             "another payload, which must not be acknowledged; for the check keys-are-bound"
         ),
     ] = False

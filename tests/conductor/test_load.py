@@ -172,7 +172,7 @@ def test_used_keys_are_sent_with_another_payload_where_the_journey_binds_its_key
     async def test() -> None:
         async with (
             open_bank(StubBank()) as bank,
-            measurer(task(tmp_path, bank.port, journeys=bound, double_taps=0.0, other_payloads=0.5)) as load,
+            measurer(task(tmp_path, bank.port, journeys=bound, double_taps=0.0, misuse_every=2)) as load,
         ):
             await load.until(lambda reader: sum(o.other for o in reader.operations()) >= 10)
             assert await load.stop() == 0
@@ -191,11 +191,26 @@ def test_used_keys_are_sent_with_another_payload_where_the_journey_binds_its_key
     run(test)
 
 
+def test_the_first_acknowledged_key_is_misused_so_that_a_short_run_judges_something(tmp_path: Path) -> None:
+    bound = {**journeys(), "transfer": journeys()["transfer"].model_copy(update={"bound_key": True})}
+
+    async def test() -> None:
+        async with (
+            open_bank(StubBank()) as bank,
+            measurer(task(tmp_path, bank.port, journeys=bound, double_taps=0.0, misuse_every=10_000)) as load,
+        ):
+            await load.until(lambda reader: any(o.other for o in reader.operations()))
+            assert await load.stop() == 0
+            assert sum(o.other for o in load.reader.operations()) == 1
+
+    run(test)
+
+
 def test_keys_that_are_not_bound_are_never_misused(tmp_path: Path) -> None:
     async def test() -> None:
         async with (
             open_bank(StubBank()) as bank,
-            measurer(task(tmp_path, bank.port, double_taps=0.5, other_payloads=1.0)) as load,
+            measurer(task(tmp_path, bank.port, double_taps=0.5, misuse_every=1)) as load,
         ):
             await load.until(lambda reader: sum(o.tap for o in reader.operations()) >= 10)
             assert await load.stop() == 0
