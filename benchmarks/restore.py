@@ -96,7 +96,7 @@ async def measure(entries: int, archived: int, folder: Path) -> tuple[dict[str, 
             connection.execute(_FILL, {"first": 1, "last": base})
             await estate.backups.take("books")
             connection.execute(_FILL, {"first": base + 1, "last": entries // 2})
-            proof = (Path(plan.system.folder) / "books" / "proof.sql").read_text(encoding="utf-8")
+            proof = (Path(plan.system.folder) / "audit" / "proof.sql").read_text(encoding="utf-8")
             horizon, lsn, _ = connection.execute(_EVIDENCE).fetchone() or ("", "", 0)
             value = connection.execute(proof, {"horizon": horizon}).fetchone() or ("",)
             at = datetime.now(UTC).isoformat()
