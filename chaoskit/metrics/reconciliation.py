@@ -1,11 +1,12 @@
 """Reconciles the surviving ledger with itself and with what customers were told, in SQL over Parquet.
 
     operations ──keys.sql──► keys ──────┐
-                                        ├─► rules/*.sql, lost.sql, in_doubt.sql, holes.sql
-    transactions ─postings.sql► postings┘
-    entries, balances, holds ───────────┘
+    transactions ─postings.sql► postings├─suspects.sql─► suspects ─questioned.sql─► the rows in question ─┐
+    entries, holds ─────────────────────┘                                                                 │
+    balances, entries ────────────────────────────► rules/*.sql, lost.sql, in_doubt.sql, holes.sql ◄──────┘
 
-The SQL files are package data and can be run by hand against a run folder. Memory is bounded; what does not fit spills.
+One pass over each table sets aside what agrees; the rules judge what is left. The SQL files are package data, and
+`chaoskit sql RUN` prints them as one script. Memory is bounded; what does not fit spills.
 """
 
 from __future__ import annotations
@@ -89,6 +90,11 @@ WITHOUT_LEDGER = (
 """Rules that books without a ledger can be judged by."""
 
 
+STEPS = ("keys", "postings", "suspects", "own_hashes", "questioned")
+"""SQL files that are run, in this order, before any rule."""
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+
+
 class BooksUnreadable(Exception):
     """The snapshot's files cannot be judged; says which and why."""
 
@@ -155,12 +161,10 @@ def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
         "refused": "outcome = 'fail'",
         "resent": "sendings > 1",
     }
+    asked = ", ".join(f"count(*) FILTER (WHERE {mark})" for mark in marks.values())
+    row: Any = base.execute(f"SELECT {asked} FROM keys").fetchone()
     misused = scalar(base, "SELECT count(*) FROM operations WHERE other AND outcome IN ('ok', 'fail')")
-    return (
-        tables
-        | {name: scalar(base, f"SELECT count(*) FROM keys WHERE {mark}") for name, mark in marks.items()}
-        | {"misused": misused}
-    )
+    return tables | dict(zip(marks, map(int, row), strict=True)) | {"misused": misused}
 
 
 def scalar(base: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -173,6 +177,7 @@ def _settings(scratch: str) -> dict[str, str | bool | int | float | list[str]]:
     return {
         "memory_limit": MEMORY,
         "threads": 2,
+        "preserve_insertion_order": False,  # every result that is shown is ordered
         "temp_directory": f"{scratch}/spill",
         # Nothing is fetched from anywhere, whatever a file claims to need.
         "autoinstall_known_extensions": False,
@@ -193,21 +198,31 @@ def _prepare(
 ) -> None:
     # By name with nothing, because what was recorded before there was `other` has no such column.
     base.execute(
-        f'CREATE VIEW operations AS SELECT * EXCLUDE ("values"), "values"::VARCHAR AS drawn FROM {own} '
+        f'CREATE {_kept(own)} operations AS SELECT * EXCLUDE ("values"), "values"::VARCHAR AS drawn FROM {own} '
         "UNION ALL BY NAME SELECT NULL::BOOLEAN AS other WHERE false"
     )
-    base.execute("CREATE TABLE parties (journey VARCHAR, payer VARCHAR, payee VARCHAR)")
+    base.execute(
+        "CREATE TABLE parties (journey VARCHAR, payer VARCHAR, payee VARCHAR, payer_is VARCHAR, payee_is VARCHAR)"
+    )
     for journey, names in parties.items():
+        pointers = (f"/{_pointer(name)}" for name in names)
         base.execute(
-            "INSERT INTO parties VALUES (?, ?, ?)", [journey, *(f"/{_pointer(name)}" for name in names)]
+            "INSERT INTO parties VALUES (?, ?, ?, ?, ?)",
+            [journey, *pointers, *(f'"{name}":"' for name in names)],
         )
-    base.execute(f"CREATE TABLE asked AS SELECT DISTINCT key FROM {asked} WHERE sent IS NOT NULL")
+    base.execute(f"CREATE {_kept(asked)} all_operations AS SELECT key, sent FROM {asked}")
     only_keys = (books / "keys.parquet").exists()
     base.execute(f"CREATE TABLE books_are AS SELECT {not only_keys} AS ledger")
     for table, columns in COLUMNS.items():
         _view(base, books, table, columns, only_keys)
-    base.execute(sql("keys"))
-    base.execute(sql("postings"))
+    for step in STEPS:
+        if step != "own_hashes" or scalar(base, "SELECT count(*) FROM suspect_hashes WHERE NOT odd"):
+            base.execute(sql(step))
+
+
+def _kept(source: str) -> str:
+    """Lines of JSON are read once; Parquet is read as often as it is asked for, column by column."""
+    return "VIEW" if source.startswith("read_parquet") else "TABLE"
 
 
 def _view(
@@ -242,13 +257,18 @@ def _columns(base: duckdb.DuckDBPyConnection, path: Path, columns: dict[str, str
     if path.exists() and not path.is_file():  # DuckDB would wait for a pipe's writer
         raise BooksUnreadable(f"{path.name} is no regular file")
     described = base.execute(f"DESCRIBE SELECT * FROM read_parquet('{path}')").fetchall()
-    present = {str(row[0]) for row in described}
-    if missing := set(columns) - present - may_lack:
+    present = {str(row[0]): str(row[1]) for row in described}
+    if missing := set(columns) - set(present) - may_lack:
         raise BooksUnreadable(f"{path.name} lacks the column {', '.join(sorted(missing))}")
-    listed = ", ".join(
-        (f"{name}::{kind} AS {name}" if kind else name) if name in present else f"NULL::{kind} AS {name}"
-        for name, kind in columns.items()
-    )
+
+    def typed(name: str, kind: str) -> str:
+        if kind == "HUGEINT" and present.get(name) in _INTEGERS:
+            kind = "BIGINT"  # its sums are HUGEINT all the same, and four times as quick
+        if name not in present:
+            return f"NULL::{kind} AS {name}"
+        return f"{name}::{kind} AS {name}" if kind else name
+
+    listed = ", ".join(typed(name, kind) for name, kind in columns.items())
     return f"SELECT {listed} FROM read_parquet('{path}')"
 
 

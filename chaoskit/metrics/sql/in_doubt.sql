@@ -5,8 +5,8 @@ SELECT k.key, k.journey,
             WHEN p.n > 1 THEN 'doubled'
             WHEN h.key IS NOT NULL THEN 'held'
             ELSE 'absent' END AS resolution
-  FROM keys AS k
-  LEFT JOIN postings AS p USING (key)
+  FROM questioned_keys AS k
+  LEFT JOIN questioned_postings AS p USING (key)
   LEFT JOIN (SELECT DISTINCT key FROM holds WHERE state NOT IN ('posted', 'voided', 'expired')) AS h USING (key)
  WHERE k.outcome = 'unknown'
  ORDER BY k.key

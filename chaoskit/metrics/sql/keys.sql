@@ -1,7 +1,24 @@
 -- One row per idempotency key that was ever sent: what the customer was told in the end.
 -- Another payload under a used key is no sending of that payment (rules/another-payload judges it).
 -- ok: some sending was acknowledged · unknown: none was, and one may have taken effect · fail: none can have.
-CREATE OR REPLACE TABLE keys AS
+--
+-- Most keys are sent once, and their row is the operation itself. Only those that were sent again are brought
+-- together; a key that shares its hash with another one takes that way too, and comes out right.
+CREATE OR REPLACE TABLE sent_again AS
+SELECT hash(key) AS h FROM operations WHERE sent IS NOT NULL AND NOT coalesce(other, false)
+ GROUP BY h HAVING count(*) > 1;
+
+CREATE OR REPLACE VIEW keys AS
+SELECT key, journey,
+       CASE WHEN outcome IN ('ok', 'unknown') THEN outcome ELSE 'fail' END AS outcome,
+       CASE WHEN outcome = 'ok' THEN done END AS done,
+       CASE WHEN outcome = 'ok' THEN sent END AS sent,
+       1 AS sendings,
+       coalesce(tap, false)::BIGINT AS taps,
+       amount, currency, payload_hash, drawn
+  FROM operations
+ WHERE sent IS NOT NULL AND NOT coalesce(other, false) AND hash(key) NOT IN (FROM sent_again)
+UNION ALL
 SELECT key,
        min(journey) AS journey,
        CASE WHEN bool_or(outcome = 'ok') THEN 'ok'
@@ -16,5 +33,5 @@ SELECT key,
        min(payload_hash) AS payload_hash,
        min(drawn) AS drawn
   FROM operations
- WHERE sent IS NOT NULL AND NOT coalesce(other, false)
+ WHERE sent IS NOT NULL AND NOT coalesce(other, false) AND hash(key) IN (FROM sent_again)
  GROUP BY key;

@@ -7,11 +7,11 @@ SELECT transaction_id::VARCHAR AS subject,
                          ORDER BY account)) AS detail
   FROM (SELECT transaction_id, any_value(key) AS key, account, currency, sum(amount) AS off
           FROM (SELECT e.transaction_id, e.key, e.account, e.amount, e.currency
-                  FROM entries AS e LEFT JOIN transactions AS t USING (transaction_id)
+                  FROM questioned_entries AS e LEFT JOIN questioned_transactions AS t USING (transaction_id)
                  WHERE t.transaction_id IS NULL OR (t.from_account IS NOT NULL AND t.to_account IS NOT NULL)
                 UNION ALL
                 SELECT transaction_id, key, unnest([from_account, to_account]), unnest([amount, -amount]), currency
-                  FROM transactions
+                  FROM questioned_transactions
                  WHERE from_account IS NOT NULL AND to_account IS NOT NULL)
          GROUP BY transaction_id, account, currency
         HAVING sum(amount) <> 0)

@@ -2,7 +2,7 @@
 -- and a transaction has a posted one.
 SELECT h.key AS subject,
        format('key {}: {} posted holds, {} transactions', h.key, h.posted, coalesce(p.n, 0)) AS detail
-  FROM (SELECT key, count(*) FILTER (WHERE state = 'posted') AS posted FROM holds WHERE key IS NOT NULL GROUP BY key) AS h
-  LEFT JOIN postings AS p USING (key)
+  FROM (SELECT key, count(*) FILTER (WHERE state = 'posted') AS posted FROM questioned_holds WHERE key IS NOT NULL GROUP BY key) AS h
+  LEFT JOIN questioned_postings AS p USING (key)
  WHERE h.posted > 1 OR (h.posted = 1) <> (coalesce(p.n, 0) > 0)
  ORDER BY subject

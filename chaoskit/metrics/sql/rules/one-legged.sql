@@ -3,9 +3,9 @@ SELECT transaction_id::VARCHAR AS subject,
        format('transaction {} (key {}) has {} giving and {} taking entries',
               transaction_id::VARCHAR, coalesce(any_value(key), '-'), count(*) FILTER (WHERE amount < 0),
               count(*) FILTER (WHERE amount > 0)) AS detail
-  FROM (SELECT transaction_id, key, amount FROM entries
+  FROM (SELECT transaction_id, key, amount FROM questioned_entries
         UNION ALL
-        SELECT transaction_id, key, NULL FROM transactions)
+        SELECT transaction_id, key, NULL FROM questioned_transactions)
  GROUP BY transaction_id
 HAVING count(*) FILTER (WHERE amount < 0) = 0 OR count(*) FILTER (WHERE amount > 0) = 0
  ORDER BY subject

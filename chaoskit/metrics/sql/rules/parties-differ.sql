@@ -2,7 +2,7 @@
 -- are among what was drawn.
 SELECT k.key AS subject,
        format('key {}: posted from {} to {}, asked for {}', k.key, p.from_account, p.to_account, k.drawn) AS detail
-  FROM keys AS k JOIN postings AS p USING (key) LEFT JOIN parties AS d USING (journey)
+  FROM questioned_keys AS k JOIN questioned_postings AS p USING (key) LEFT JOIN parties AS d USING (journey)
  WHERE p.from_account IS NOT NULL AND p.to_account IS NOT NULL AND k.drawn IS NOT NULL
    AND CASE WHEN d.journey IS NOT NULL
             THEN p.from_account IS DISTINCT FROM json_extract_string(k.drawn, d.payer)

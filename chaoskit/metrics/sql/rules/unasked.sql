@@ -4,5 +4,6 @@ SELECT t.transaction_id::VARCHAR AS subject,
               CASE WHEN coalesce(t.key, '') = '' THEN 'no key' ELSE 'key ' || t.key || ', which nobody sent' END) AS detail
   FROM transactions AS t
   LEFT JOIN asked USING (key)
- WHERE coalesce(t.key, '') = '' OR (t.source = 'client' AND asked.key IS NULL)
+ WHERE coalesce(t.key, '') = ''
+    OR (t.source = 'client' AND asked.key IS NULL AND hash(t.key) IN (SELECT h FROM suspect_hashes))
  ORDER BY subject

@@ -2,7 +2,7 @@
 SELECT transaction_id::VARCHAR AS subject,
        format('transaction {} (key {}) is off by {} {}', transaction_id::VARCHAR, coalesce(any_value(key), '-'),
               sum(amount)::VARCHAR, currency) AS detail
-  FROM entries
+  FROM questioned_entries
  GROUP BY transaction_id, currency
 HAVING sum(amount) <> 0
  ORDER BY subject

@@ -1,0 +1,11 @@
+-- The rows of the suspects, whole.
+CREATE OR REPLACE TABLE questioned_keys AS SELECT * FROM keys WHERE hash(key) IN (SELECT h FROM suspect_hashes);
+CREATE OR REPLACE TABLE questioned_postings AS
+SELECT * FROM postings WHERE hash(key) IN (SELECT h FROM suspect_hashes UNION ALL SELECT h FROM suspect_holds);
+CREATE OR REPLACE TABLE questioned_holds AS SELECT * FROM holds WHERE hash(key) IN (FROM suspect_holds);
+CREATE OR REPLACE TABLE questioned_entries AS
+SELECT * FROM entries WHERE transaction_id IN (FROM suspect_transactions) OR transaction_id IS NULL;
+CREATE OR REPLACE TABLE questioned_transactions AS
+SELECT * FROM transactions WHERE transaction_id IN (FROM suspect_transactions) OR transaction_id IS NULL;
+CREATE OR REPLACE TABLE asked AS
+SELECT DISTINCT key FROM all_operations WHERE sent IS NOT NULL AND hash(key) IN (SELECT h FROM suspect_hashes);
