@@ -89,6 +89,7 @@ def _parquet(table: str, lines: list[bytes], target: Path) -> None:
     partial = target / f".{table}.parquet.partial"
     try:
         with duckdb.connect(":memory:") as engine:
+            engine.execute("SET enable_progress_bar = false")
             columns = dict(TABLES[table])
             rows = engine.read_json(str(source), columns=columns, format="newline_delimited")
             rows.write_parquet(str(partial))

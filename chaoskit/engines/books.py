@@ -133,6 +133,7 @@ def _to_parquet(source: Path, columns: list[tuple[str, str]], target: Path) -> N
     types = {name: "VARCHAR" if kind == "numeric" else kind for name, kind in columns}
     partial = target.with_name(f".{target.name}.partial")
     with duckdb.connect(":memory:") as engine:
+        engine.execute("SET enable_progress_bar = false")
         table = engine.read_csv(
             str(source),
             header=False,

@@ -50,6 +50,7 @@ def write_parquet(operations: Iterable[Operation], target: Path) -> None:
                 file.write(to_json(operation, by_alias=False) + b"\n")
         partial = target.with_name(f".{target.name}.partial")
         with duckdb.connect() as base:
+            base.execute("SET enable_progress_bar = false")
             base.execute("SET threads = 2")
             base.execute(
                 f"COPY (SELECT * FROM read_json({quoted(lines)}, format = 'newline_delimited', "

@@ -1,4 +1,6 @@
 -- The rows of the suspects, whole.
+DELETE FROM suspect_hashes WHERE NOT odd AND NOT (SELECT comparable FROM payload_hashes);
+
 CREATE OR REPLACE TABLE questioned_keys AS SELECT * FROM keys WHERE hash(key) IN (SELECT h FROM suspect_hashes);
 CREATE OR REPLACE TABLE questioned_postings AS
 SELECT * FROM postings WHERE hash(key) IN (SELECT h FROM suspect_hashes UNION ALL SELECT h FROM suspect_holds);

@@ -5,7 +5,7 @@
 
 -- Keys: acknowledged and not posted, posted and not acknowledged, posted twice, unlike what was sent, or nobody's.
 CREATE OR REPLACE TABLE suspect_hashes AS
-SELECT h, bool_or(odd) AS odd
+SELECT h, bool_or(odd) AS odd, bool_or(another_payload) AS another_payload
   FROM (SELECT coalesce(k.h, p.h) AS h,
                coalesce((k.h IS NULL AND p.client)
                         OR (p.h IS NULL AND k.outcome <> 'fail')
@@ -16,7 +16,7 @@ SELECT h, bool_or(odd) AS odd
                         -- otherwise stays in.
                         OR NOT (contains(k.drawn, k.payer_is || p.from_account || '"')
                                 AND contains(k.drawn, k.payee_is || p.to_account || '"')), false) AS odd,
-               hash(k.payload_hash) <> p.payload AND k.payload_hash IS NOT NULL AS another_payload
+               coalesce(hash(k.payload_hash) <> p.payload AND k.payload_hash IS NOT NULL, false) AS another_payload
           FROM (SELECT hash(key) AS h, outcome, amount, currency, payload_hash, drawn,
                        coalesce(payer_is, ':"') AS payer_is, coalesce(payee_is, ':"') AS payee_is
                   FROM operations LEFT JOIN parties USING (journey)
@@ -30,17 +30,20 @@ SELECT h, bool_or(odd) AS odd
         SELECT h, true, false FROM posted_again)
  GROUP BY h;
 
+CREATE OR REPLACE TABLE payload_hashes AS SELECT true AS comparable;
+
 -- Transactions: not exactly one entry that gives and one that takes, of the transaction's amount and currency, on its
--- payer's and its payee's account. Where it does not name them, the two must only cancel out.
+-- payer's and its payee's account. Where it does not name them, the two must only cancel out. (Hashed twice: a hash of
+-- several columns is joined by XOR, and what both legs have in common, such as a wrong currency, would cancel out.)
 CREATE OR REPLACE TABLE suspect_transactions AS
 SELECT coalesce(e.transaction_id, t.transaction_id) AS transaction_id
   FROM (SELECT transaction_id, count(*) AS n, sum(amount) AS off, max(amount) AS most,
-               bit_xor(hash(account, amount::HUGEINT, currency)) AS legs, bit_xor(hash(currency)) AS coins
+               bit_xor(hash(hash(account, amount::HUGEINT, currency))) AS legs, bit_xor(hash(currency)) AS coins
           FROM entries GROUP BY transaction_id) AS e
   FULL JOIN (SELECT transaction_id, amount,
                     CASE WHEN from_account IS NOT NULL AND to_account IS NOT NULL
-                         THEN xor(hash(from_account, -amount::HUGEINT, currency),
-                                  hash(to_account, amount::HUGEINT, currency)) END AS legs
+                         THEN xor(hash(hash(from_account, -amount::HUGEINT, currency)),
+                                  hash(hash(to_account, amount::HUGEINT, currency))) END AS legs
                FROM transactions) AS t ON e.transaction_id = t.transaction_id
  WHERE NOT coalesce(n = 2 AND off = 0 AND most > 0 AND coins = 0 AND t.transaction_id IS NOT NULL
                     AND (t.legs IS NULL OR (most = amount AND e.legs = t.legs)), false)

@@ -6,9 +6,11 @@ SELECT transaction_id::VARCHAR AS subject,
               string_agg(format('{} {} on {}', off::VARCHAR, coalesce(currency, '-'), coalesce(account, '-')), ', '
                          ORDER BY account)) AS detail
   FROM (SELECT transaction_id, any_value(key) AS key, account, currency, sum(amount) AS off
-          FROM (SELECT e.transaction_id, e.key, e.account, e.amount, e.currency
-                  FROM questioned_entries AS e LEFT JOIN questioned_transactions AS t USING (transaction_id)
-                 WHERE t.transaction_id IS NULL OR (t.from_account IS NOT NULL AND t.to_account IS NOT NULL)
+          FROM (SELECT transaction_id, key, account, amount, currency
+                  FROM questioned_entries AS e
+                 WHERE NOT EXISTS (FROM questioned_transactions AS t WHERE t.transaction_id = e.transaction_id)
+                    OR EXISTS (FROM questioned_transactions AS t WHERE t.transaction_id = e.transaction_id
+                                  AND t.from_account IS NOT NULL AND t.to_account IS NOT NULL)
                 UNION ALL
                 SELECT transaction_id, key, unnest([from_account, to_account]), unnest([amount, -amount]), currency
                   FROM questioned_transactions

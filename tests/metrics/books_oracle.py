@@ -1,0 +1,168 @@
+"""An independent reconciler of small books: plain Python from the rules' definitions, over rows of the published files.
+
+It imports nothing of chaoskit. `judge` takes the rows of ops.parquet and of a snapshot's tables as dictionaries and
+returns, for each rule, the subjects that break it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+TABLES = ("entries", "transactions", "balances", "holds")
+DONE = ("posted", "voided", "expired")
+
+
+def judge(
+    operations: Sequence[Row],
+    entries: Sequence[Row],
+    transactions: Sequence[Row],
+    balances: Sequence[Row],
+    holds: Sequence[Row],
+    parties: Mapping[str, tuple[str, str]] | None = None,
+) -> dict[str, set[str]]:
+    """Rule → subjects, for rules that something breaks; `lost` and `in-doubt` (key=resolution) are told likewise."""
+    sent = [o for o in operations if o["sent"] is not None]
+    asked = {o["key"] for o in sent}
+    told = {key: _told(rows) for key, rows in _by("key", [o for o in sent if not o["other"]]).items()}
+    posted = {key: rows for key, rows in _by("key", transactions).items() if key is not None}
+    found: dict[str, set[str]] = {
+        **_of_keys(told, posted, parties or {}),
+        **_of_transactions(entries, transactions),
+        **_of_accounts(entries, balances),
+        **_of_holds(holds, posted),
+    }
+    found["another-payload"] = {o["key"] for o in operations if o["other"] and o["outcome"] == "ok"}
+    found["unasked"] = {
+        str(t["transaction_id"])
+        for t in transactions
+        if not t["key"] or (t["source"] == "client" and t["key"] not in asked)
+    }
+    open_ = {h["key"] for h in holds if h["state"] not in DONE}
+    found["in-doubt"] = {
+        f"{key}={_resolution(len(posted.get(key, ())), key in open_)}"
+        for key, row in told.items()
+        if row["outcome"] == "unknown"
+    }
+    return {rule: subjects for rule, subjects in found.items() if subjects}
+
+
+def _of_keys(
+    told: Mapping[str, Row], posted: Mapping[str, Sequence[Row]], parties: Mapping[str, tuple[str, str]]
+) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    both = [(key, told[key], _first(posted[key])) for key in told if key in posted]
+    hashes_are_alike = any(k["payload_hash"] == p["payload_hash"] is not None for _, k, p in both)
+    for key, k, p in both:
+        if k["outcome"] == "fail":
+            found["refused-but-posted"].add(key)
+        if None not in (k["amount"], p["amount"]) and (k["amount"], k["currency"]) != (
+            p["amount"],
+            p["currency"],
+        ):
+            found["amount-differs"].add(key)
+        both_named = (p["from_account"], p["to_account"])
+        if None not in both_named:
+            if names := parties.get(k["journey"]):
+                wrong = both_named != tuple(k["values"].get(name) for name in names)
+            else:
+                wrong = len(k["values"]) >= 2 and not set(both_named) <= set(k["values"].values())
+            if wrong:
+                found["parties-differ"].add(key)
+        hashes = (k["payload_hash"], p["payload_hash"])
+        if hashes_are_alike and None not in hashes and hashes[0] != hashes[1]:
+            found["payload-differs"].add(key)
+    found["doubled"] = {key for key, rows in posted.items() if len(rows) > 1}
+    found["lost"] = {key for key, k in told.items() if k["outcome"] == "ok" and key not in posted}
+    return found
+
+
+def _of_transactions(entries: Sequence[Row], transactions: Sequence[Row]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    legs = _by("transaction_id", entries)
+    rows = _by("transaction_id", transactions)
+    for number in {*legs, *rows}:
+        own = legs.get(number, [])
+        if not any(e["amount"] < 0 for e in own) or not any(e["amount"] > 0 for e in own):
+            found["one-legged"].add(str(number))
+        if any(_sums(own, "currency").values()):
+            found["unbalanced"].add(str(number))
+        said = rows.get(number, [])
+        off: dict[tuple[Any, ...], int] = defaultdict(int)
+        named = [t for t in said if t["from_account"] is not None and t["to_account"] is not None]
+        for t in named:
+            off[t["from_account"], t["currency"]] += t["amount"]
+            off[t["to_account"], t["currency"]] -= t["amount"]
+        if named or not said:
+            for e in own:
+                off[e["account"], e["currency"]] += e["amount"]
+        if any(off.values()):
+            found["entries-differ"].add(str(number))
+    return found
+
+
+def _of_accounts(entries: Sequence[Row], balances: Sequence[Row]) -> dict[str, set[str]]:
+    moved = _sums(entries, "account", "currency")
+    stored = {(b["account"], b["currency"]): b for b in balances}
+    wrong = {
+        account
+        for account, currency in {*moved, *stored}
+        if (b := stored.get((account, currency))) is None
+        or b["balance"] != b["opening"] + moved.get((account, currency), 0)
+    }
+    currencies = _by("currency", balances)
+    total = {
+        str(currency)
+        for currency, rows in currencies.items()
+        if sum(b["balance"] for b in rows) != sum(b["opening"] for b in rows)
+    }
+    return {"stored-balance": wrong, "total": total}
+
+
+def _of_holds(holds: Sequence[Row], posted: Mapping[str, Sequence[Row]]) -> dict[str, set[str]]:
+    wrong = set()
+    for key, rows in _by("key", holds).items():
+        paid = sum(h["state"] == "posted" for h in rows)
+        if key is not None and (paid > 1 or (paid == 1) != (key in posted)):
+            wrong.add(key)
+    dangling = {str(h["hold_id"]) for h in holds if h["state"] not in DONE}
+    return {"hold-and-posting": wrong, "dangling-hold": dangling}
+
+
+def _told(rows: Sequence[Row]) -> Row:
+    outcomes = {row["outcome"] for row in rows}
+    outcome = "ok" if "ok" in outcomes else "unknown" if "unknown" in outcomes else "fail"
+    return {**_first(rows), "journey": rows[0]["journey"], "outcome": outcome, "values": min((row["values"] for row in rows), key=_text)}
+
+
+def _text(values: Mapping[str, str]) -> str:
+    return json.dumps(values, separators=(",", ":"))
+
+
+def _first(rows: Sequence[Row]) -> dict[str, Any]:
+    """The smallest of each column that is there, as for a key with several rows."""
+    names = ("amount", "currency", "payload_hash", "from_account", "to_account")
+    return {
+        name: min((row[name] for row in rows if row.get(name) is not None), default=None) for name in names
+    }
+
+
+def _resolution(count: int, held: bool) -> str:
+    return "posted" if count == 1 else "doubled" if count else "held" if held else "absent"
+
+
+def _by(name: str, rows: Iterable[Row]) -> dict[Any, list[Row]]:
+    groups: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row[name]].append(row)
+    return groups
+
+
+def _sums(rows: Iterable[Row], *names: str) -> dict[Any, int]:
+    sums: dict[Any, int] = defaultdict(int)
+    for row in rows:
+        sums[tuple(row[name] for name in names)] += row["amount"]
+    return sums

@@ -1,0 +1,97 @@
+"""Large books with violations of every kind planted in them, made by SQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+
+def plant(folder: Path, n: int) -> dict[str, int]:
+    """Books of n transfers with their operations, every kind of violation planted; returns rule → how many."""
+    books = folder / "books"
+    books.mkdir()
+    with duckdb.connect() as base:
+        base.execute(
+            f"""CREATE TABLE tx AS SELECT i::BIGINT AS transaction_id, 'k' || i AS key, 'client' AS source,
+                'A' || (i % 100) AS from_account, 'B' || (i % 100) AS to_account, (100 + i % 50)::BIGINT AS amount,
+                'CNY' AS currency, 'h' || i AS payload_hash FROM range({n}) t(i)"""
+        )
+        base.execute(
+            """CREATE TABLE operations AS SELECT key, 'transfer' AS journey, false AS tap, false AS other,
+               transaction_id * 1000 AS sent, sent + 500 AS done, 'ok' AS outcome, payload_hash, amount, currency,
+               json_object('payer', from_account, 'payee', to_account) AS "values" FROM tx"""
+        )
+        # 7 lost, 5 doubled, 3 with another amount, 2 with another party, 4 with another payload,
+        # 6 refused but posted, 2 that nobody asked for
+        base.execute("DELETE FROM tx WHERE transaction_id BETWEEN 100 AND 106")
+        base.execute(
+            "INSERT INTO tx SELECT transaction_id + 100000000, * EXCLUDE transaction_id FROM tx "
+            "WHERE transaction_id BETWEEN 200 AND 204"
+        )
+        base.execute("UPDATE tx SET amount = amount + 1 WHERE transaction_id BETWEEN 300 AND 302")
+        base.execute("UPDATE tx SET to_account = 'A7' WHERE transaction_id BETWEEN 400 AND 401")
+        base.execute("UPDATE tx SET payload_hash = 'other' WHERE transaction_id BETWEEN 500 AND 503")
+        base.execute("UPDATE operations SET outcome = 'fail' WHERE sent BETWEEN 600000 AND 605000")
+        base.execute("DELETE FROM operations WHERE sent BETWEEN 700000 AND 701000")
+        # 4 used keys that were acknowledged for another payload, and 5 that were refused
+        base.execute(
+            """INSERT INTO operations SELECT * REPLACE (true AS tap, true AS other, sent + 900 AS sent,
+               done + 900 AS done, amount + 7 AS amount, 'another' AS payload_hash,
+               CASE WHEN sent < 604000 + 1000 THEN 'ok' ELSE 'fail' END AS outcome)
+               FROM operations WHERE sent BETWEEN 601000 AND 609000"""
+        )
+        base.execute(
+            """CREATE TABLE entries AS SELECT row_number() OVER ()::BIGINT AS entry_id, * FROM (
+               SELECT transaction_id, key, from_account AS account, -amount AS amount, currency FROM tx
+               UNION ALL SELECT transaction_id, key, to_account, amount, currency FROM tx)"""
+        )
+        # 8 one-legged, which are also unbalanced; 3 more unbalanced
+        base.execute("DELETE FROM entries WHERE transaction_id BETWEEN 800 AND 807 AND amount > 0")
+        base.execute(
+            "UPDATE entries SET amount = amount + 1 WHERE transaction_id BETWEEN 810 AND 812 AND amount > 0"
+        )
+        # every sum right, and yet money moved otherwise than its transaction says: 4 twice, 3 by half, 2 to another
+        # account, and 2 by entries of no transaction
+        base.execute(
+            "INSERT INTO entries SELECT entry_id + 100000000, * EXCLUDE entry_id FROM entries "
+            "WHERE transaction_id BETWEEN 820 AND 823"
+        )
+        base.execute("UPDATE entries SET amount = amount // 2 WHERE transaction_id BETWEEN 830 AND 832")
+        base.execute(
+            "UPDATE entries SET account = 'A3' WHERE transaction_id BETWEEN 840 AND 841 AND amount > 0"
+        )
+        base.execute(
+            "INSERT INTO entries SELECT * REPLACE (entry_id + 200000000 AS entry_id, NULL AS key, "
+            "transaction_id + 200000000 AS transaction_id) FROM entries WHERE transaction_id BETWEEN 850 AND 851"
+        )
+        base.execute(
+            """CREATE TABLE balances AS SELECT account, 'CNY' AS currency, 1000000::BIGINT AS opening,
+               (1000000 + sum(amount))::BIGINT AS balance FROM entries GROUP BY account"""
+        )
+        base.execute("UPDATE balances SET balance = balance + 5 WHERE account IN ('A1', 'A2')")
+        base.execute(
+            """CREATE TABLE holds AS SELECT i::BIGINT AS hold_id, 'k' || (900 + i) AS key,
+               CASE WHEN i < 9 THEN 'reserved' ELSE 'posted' END AS state, 100::BIGINT AS amount, 'CNY' AS currency
+               FROM range(20) t(i)"""
+        )
+        for table in ("entries", "balances", "holds"):
+            base.execute(f"COPY {table} TO '{books}/{table}.parquet' (FORMAT parquet)")
+        base.execute(f"COPY tx TO '{books}/transactions.parquet' (FORMAT parquet)")
+        base.execute(f"COPY operations TO '{folder}/operations.parquet' (FORMAT parquet)")
+    return {
+        "one-legged": 8,
+        "unbalanced": 11,
+        "entries-differ": 8 + 3 + 4 + 3 + 2 + 2,
+        "stored-balance": 2,
+        "total": 1,
+        "unasked": 2,
+        "doubled": 5,
+        "refused-but-posted": 6,
+        "amount-differs": 3,
+        "parties-differ": 2,
+        "payload-differs": 4,
+        "another-payload": 4,
+        "dangling-hold": 9,
+        "hold-and-posting": 9,
+    }
