@@ -135,7 +135,12 @@ def _of_holds(holds: Sequence[Row], posted: Mapping[str, Sequence[Row]]) -> dict
 def _told(rows: Sequence[Row]) -> Row:
     outcomes = {row["outcome"] for row in rows}
     outcome = "ok" if "ok" in outcomes else "unknown" if "unknown" in outcomes else "fail"
-    return {**_first(rows), "journey": rows[0]["journey"], "outcome": outcome, "values": min((row["values"] for row in rows), key=_text)}
+    return {
+        **_first(rows),
+        "journey": rows[0]["journey"],
+        "outcome": outcome,
+        "values": min((row["values"] for row in rows), key=_text),
+    }
 
 
 def _text(values: Mapping[str, str]) -> str:

@@ -25,8 +25,8 @@ TABLES = {
     "amount BIGINT, currency VARCHAR, payload_hash VARCHAR",
     "balances": "account VARCHAR, currency VARCHAR, opening BIGINT, balance BIGINT",
     "holds": "hold_id BIGINT, key VARCHAR, state VARCHAR, amount BIGINT, currency VARCHAR",
-    "operations": "key VARCHAR, journey VARCHAR, tap BOOLEAN, other BOOLEAN, sent BIGINT, done BIGINT, outcome VARCHAR, "
-    'payload_hash VARCHAR, amount BIGINT, currency VARCHAR, "values" JSON',
+    "operations": "key VARCHAR, journey VARCHAR, tap BOOLEAN, other BOOLEAN, sent BIGINT, done BIGINT, "
+    'outcome VARCHAR, payload_hash VARCHAR, amount BIGINT, currency VARCHAR, "values" JSON',
 }
 Books = dict[str, list[dict[str, Any]]]
 
@@ -40,7 +40,13 @@ def books(draw: st.DrawFn) -> Books:
         key, amount, currency = f"k{number}", draw(st.integers(1, 3)), draw(st.sampled_from(CURRENCIES))
         shared = {"key": key, "amount": amount, "currency": currency}
         hashed = {**shared, "payload_hash": f"h{number}"}
-        times = {"sent": number * 10, "done": number * 10 + 5, "tap": False, "other": False, "journey": "transfer"}
+        times = {
+            "sent": number * 10,
+            "done": number * 10 + 5,
+            "tap": False,
+            "other": False,
+            "journey": "transfer",
+        }
         values = {"payer": payer, "payee": payee}
         made["operations"].append({**hashed, **times, "outcome": "ok", "values": values})
         parties = {"from_account": payer, "to_account": payee, "source": "client"}
