@@ -49,13 +49,17 @@ HEALTHY ?= 10
 sick-banks: set-up ## banks with one bug each must be caught by the named check, by key: make sick-banks SEEDS=10 HEALTHY=50
 	@$(PY) -m tests.sick_banks --seeds $(SEEDS) --healthy $(HEALTHY)
 
-bench: set-up ## every benchmark, ratios measured in one run
+bench: set-up ## every benchmark, ratios measured in one run; what it is measured against is installed beside .venv
 	@scripts/get-toxiproxy
-	@for file in benchmarks/*.py; do echo "== $$file"; $(PY) "$$file" || exit 1; done
+	@scripts/set-up-bench || echo "bench: no Locust; the load generator is compared with nothing" >&2
+	@missed=""; for file in benchmarks/*.py; do echo "== $$file"; $(PY) "$$file" || missed="$$missed $$file"; done; \
+	  if [ -n "$$missed" ]; then echo "targets missed, or not measured:$$missed" >&2; exit 1; fi
 
 pins: ## pin the requirements anew
 	@uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url -q \
 	  pyproject.toml requirements/dev.in -o requirements/dev.txt
+	@uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url -q \
+	  requirements/bench.in -o requirements/bench.txt
 
 clean: set-up ## undo and remove whatever dead runs left on this machine
 	@$(PY) -m chaoskit clean

@@ -1,4 +1,4 @@
-"""Requests per core second of the load generator against Locust's, and how late it sends, alone and beside the bank.
+"""Requests per core second of the load generator against Locust's, on the same requests to the same server.
 
     one generator at a time ──► server (own process, counts what it has answered)
               └── its processor time, by the kernel's count, over the same seconds
@@ -32,17 +32,13 @@ import lateness  # beside this file
 import uvloop
 from tabulate import tabulate
 
-from chaoskit import pipeline
 from chaoskit.conductor.journal import JournalReader
 from chaoskit.conductor.task import MeasurerTask
 from chaoskit.quantity import Rate
-from chaoskit.spec.alone import load_alone
-from chaoskit.testing.estate import RunningEstate
 
 ROOT = Path(__file__).parents[1]
 LOCUST = ROOT / ".bench" / "bin" / "locust"
 RATIO_MIN = 2.0
-LATE_MAX_MS = {"alone": 1.0, "beside the bank": 2.0}
 GOOD = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 USERS = """
 import os, random, uuid
@@ -250,62 +246,6 @@ def said(met: bool) -> str:
     return "met" if met else "MISSED"
 
 
-@contextmanager
-def bank(folder: Path) -> Iterator[None]:
-    """The reference bank on the local runtime, with its customers."""
-    system = load_alone(ROOT / "fixtures" / "bank" / "system.yaml")
-    estate = RunningEstate(system, pipeline.runtime("local"), folder / "reports")
-    try:
-        at = estate.direct("gateway")
-        task = MeasurerTask(
-            source="load",
-            journeys=dict(system.system.journeys),
-            rates={"transfer": Rate.parse("40/s"), "balance": Rate.parse("20/s")},
-            population=system.system.population,
-            seed=1,
-            salt="beside",
-            targets={"gateway": (at.host, at.port)},
-            start_at_ns=time.monotonic_ns(),
-            journal=folder / "bank.jsonl",
-        )
-        process = lateness._start(task)
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=20)
-    finally:
-        estate.close()
-
-
-def how_late(rate: float, rounds: int, seconds: float) -> bool:
-    """Print the send lateness alone and beside the running bank; whether both meet their targets."""
-    asked = argparse.Namespace(rate=rate, probes=10, seconds=seconds, busy=0, no_realtime=False)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        late = {"alone": lates(asked, rounds, folder / "alone")}
-        with bank(folder):
-            late["beside the bank"] = lates(asked, rounds, folder / "beside")
-    met = {where: statistics.median(p99) <= LATE_MAX_MS[where] for where, p99 in late.items()}
-    rows = [
-        [f"load of {rate:g}/s, {where}", spread(p99, ".2f"), f"≤ {LATE_MAX_MS[where]:g}", said(met[where])]
-        for where, p99 in late.items()
-    ]
-    print(tabulate(rows, headers=["median (least – most)", "send lateness p99, ms", "target", ""]))
-    return all(met.values())
-
-
-def lates(asked: argparse.Namespace, rounds: int, folder: Path) -> list[float]:
-    """The load's p99 in ms, round by round."""
-    found = []
-    for number in range(rounds):
-        place = folder / str(number)
-        place.mkdir(parents=True)
-        rows = lateness.measure(asked, place)
-        found += [float(str(row[5])) for row in rows if row[0] == "load"]
-    return found
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rate", type=float, default=600, help="paced generators, requests per second")
@@ -314,18 +254,11 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5, help="of each generator in each round")
-    parser.add_argument(
-        "--late-rate", type=float, default=1000, help="operations per second when lateness is measured"
-    )
     asked = parser.parse_args()
-    met = []
-    if LOCUST.exists():
-        met.append(compare(asked.rate, asked.full_rate, asked.rounds, asked.seconds))
-    else:
+    if not LOCUST.exists():
         print("Locust is not there, so nothing is compared: scripts/set-up-bench installs it")
-        met.append(False)
-    met.append(how_late(asked.late_rate, asked.rounds, asked.seconds))
-    return 0 if all(met) else 1
+        return 1
+    return 0 if compare(asked.rate, asked.full_rate, asked.rounds, asked.seconds) else 1
 
 
 if __name__ == "__main__":
