@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import east_asian_width
 
+MESSAGE_MAX = 1_000
+
 
 @dataclass(frozen=True, order=True)
 class Location:
@@ -38,15 +40,20 @@ class Problem:
     """Column in `source_line` that the caret marks, when a long line was cut; 0: the location's column."""
 
     def __str__(self) -> str:
-        text = f"{self.location}: {self.message}"
+        text = f"{self.location}: {_cut(self.message)}"
         if self.source_line:
             before = self.source_line[: (self.caret or self.location.column) - 1]
             # East Asian wide characters take two columns of a terminal.
             width = sum(2 if east_asian_width(char) in "WF" else 1 for char in before)
             text += f"\n    {self.source_line}\n    {' ' * width}^"
         if self.hint:
-            text += f"\n    {self.hint}"
+            text += f"\n    {_cut(self.hint)}"
         return text
+
+
+def _cut(text: str) -> str:
+    """What a file may make of it: a word of it can be as long as the file."""
+    return text if len(text) <= MESSAGE_MAX else text[: MESSAGE_MAX - 1] + "…"
 
 
 class ChaoskitError(Exception):

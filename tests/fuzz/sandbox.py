@@ -89,7 +89,7 @@ class Sandbox:
     def run(self, argv: Sequence[str | Path], cwd: Path) -> Ended:
         """One command line, in `cwd`. One that seems slow is run again: the machine may have been busy elsewhere."""
         ended = self._once([str(one) for one in argv], cwd)
-        if not ended.hung and ended.busy_s > SECONDS_MAX:
+        if ended.hung or ended.busy_s > SECONDS_MAX:
             again = self._once(list(ended.argv), cwd)
             return again if again.busy_s < ended.busy_s else ended
         return ended
