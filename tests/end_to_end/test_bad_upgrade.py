@@ -110,4 +110,4 @@ def test_the_rehearsal_tries_every_release_of_the_bank_in_the_same_way() -> None
 def test_the_rehearsal_finds_each_bad_release_and_lets_the_good_one_pass(workplace: Workplace) -> None:
     done = workplace.chaoskit("run", REHEARSAL, "--reports", workplace.reports, timeout_s=590)
     assert done.code == 0, done.both
-    assert len(workplace.folders()) == 5
+    assert len(workplace.folders()) == 6
