@@ -167,6 +167,9 @@ def _said_of_a_step(kind: str, data: Mapping[str, Any]) -> str:
             return f"REFUSED by {data['who']} as {data['role']}: {data['step']} does not happen"
         case "decision.missed":
             return f"NOT DECIDED: {data['reason']}: {data['step']} does not happen"
+        case "probe.looked":
+            found = "".join(f"; {one}" for one in data["found"])
+            return f"{data['name']}: {data['detail']}{found}"
         case "response.begin":
             return f"RESPONSE {data['name']}" + (f" on {', '.join(data['on'])}" if data["on"] else "")
         case "response.fact" if data["fact"] == "suspect":

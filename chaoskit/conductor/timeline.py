@@ -88,7 +88,7 @@ class Timeline:
         for number, steps in self._volleys():
             self._spawn(self._volley(number, steps), steps)
         for step in self._stage.plan.steps:
-            if step.kind == "response":
+            if step.kind != "fault":
                 self._spawn(self._response(step), [step])
             elif step.id in self._stage.controls.disarm:
                 self._stage.recorder.record("step.disarmed", step=step.id)
@@ -179,7 +179,10 @@ class Timeline:
             self._progress[step.id].lose(why_not)
             return
         self._begun(step)
-        if await actors.respond(self._stage, step):
+        if step.kind == "probe":
+            await actors.look(self._stage, step)
+            self._done(step)
+        elif await actors.respond(self._stage, step):
             self._done(step)
         else:
             self._progress[step.id].lose("it failed")

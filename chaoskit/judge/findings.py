@@ -87,6 +87,10 @@ def _failures(events: tuple[Event, ...]) -> Iterator[Finding]:
             )
         elif event.kind == "trouble":
             yield Finding(title=f"trouble in the run itself (event {event.n})", detail=str(data.get("what")))
+        elif event.kind == "probe.looked" and data.get("ok") is False:
+            found = data.get("found") or []
+            named = "\n".join(str(one) for one in found) if isinstance(found, list) else str(found)
+            yield Finding(title=f"{data.get('name')}: {data.get('detail')} (event {event.n})", detail=named)
         elif event.kind == "response.fact":
             lag = {k: v for k, v in data.items() if "lag" in k and isinstance(v, int | float) and v}
             if lag:

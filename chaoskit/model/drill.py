@@ -81,10 +81,11 @@ class Decision(Frozen):
 
 
 class Step(Frozen):
-    """One step of the timeline: a fault or a response, and what starts it."""
+    """One step of the timeline: a fault, a response or a look, and what starts it."""
 
     id: Annotated[
-        Name | None, Field(description="name for `when: {done: …}`; default: the fault's or response's name")
+        Name | None,
+        Field(description="name for `when: {done: …}`; default: the fault's, response's or probe's name"),
     ] = None
     at: Annotated[
         Duration | None,
@@ -96,6 +97,10 @@ class Step(Frozen):
     when: Annotated[When | None, Field(description="event that starts the step")] = None
     fault: Annotated[str | None, Field(description="name of the fault; see `chaoskit catalogue`")] = None
     respond: Annotated[str | None, Field(description="name of the response; see `chaoskit catalogue`")] = None
+    probe: Annotated[
+        str | None,
+        Field(description="name of a probe that looks once and changes nothing; see `chaoskit catalogue`"),
+    ] = None
     on: Annotated[
         tuple[str, ...],
         Field(description="service, or link 'caller -> callee'; several are hit in one instant"),
@@ -110,8 +115,15 @@ class Step(Frozen):
 
     @property
     def name(self) -> str:
-        """The fault's or response's registered name."""
-        return self.fault or self.respond or ""
+        """The fault's, response's or probe's registered name."""
+        return self.fault or self.respond or self.probe or ""
+
+    @property
+    def kind(self) -> Literal["fault", "response", "probe"]:
+        """What the step does."""
+        if self.fault is not None:
+            return "fault"
+        return "response" if self.respond is not None else "probe"
 
 
 class Objective(Frozen):

@@ -108,6 +108,23 @@ class SchemaUndo(Frozen):
     release: str
 
 
+class HostRulesUndo(Frozen):
+    """Give a database server its host rules (pg_hba.conf) back, word for word."""
+
+    op: Literal["host-rules.restore"] = "host-rules.restore"
+    service: str
+    text: str
+
+
+class SettingUndo(Frozen):
+    """Give a database server the value back that postgresql.auto.conf had for a setting; None: it had none."""
+
+    op: Literal["setting.restore"] = "setting.restore"
+    service: str
+    name: str
+    value: str | None
+
+
 class NothingToUndo(Frozen):
     """The effect cannot be undone (a killed process); says why."""
 
@@ -118,7 +135,7 @@ class NothingToUndo(Frozen):
 MeansUndo = LimitUndo | DiskUndo | PartitionUndo | ClockUndo
 """What `model.means` is undone by."""
 
-DatabaseUndo = ReportUndo
+DatabaseUndo = ReportUndo | HostRulesUndo | SettingUndo
 """What `engines.database_undo` asks a member of a database role to undo, on every runtime."""
 
 UndoStep = Annotated[

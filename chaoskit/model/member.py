@@ -85,10 +85,12 @@ class Look:
 
     ok: bool
     detail: str
+    found: tuple[str, ...] = ()
+    """What is wrong, one by one, where a probe can tell several things apart."""
 
 
 class Probe(Protocol):
-    """Looks at a service during a run, directly, speaking its protocol.
+    """Looks at a service during a run, directly, speaking its protocol: over and over to detect, or once as a step.
 
     Of the probes that fit a service the conductor takes the one that ranks highest, so that one of a user's own
     package can outrank those that come with chaoskit (sql 30, http 20, tcp 10).

@@ -26,10 +26,13 @@ class Place(Frozen):
 
 
 class PlannedStep(Frozen):
-    """One fault or response on all its targets; steps of one `volley` are armed first, then applied in one instant."""
+    """One fault, response or look on all its targets.
+
+    Steps of one `volley` are armed first, then applied in one instant.
+    """
 
     id: str
-    kind: Literal["fault", "response"]
+    kind: Literal["fault", "response", "probe"]
     name: str
     on: tuple[str, ...]
     params: dict[str, Any] = {}

@@ -94,9 +94,10 @@ class Population(Frozen):
 class Runbook(Frozen):
     """A response by machine that the system brings itself."""
 
-    database: Annotated[Literal["promote"] | None, Field(description="what is done to a database role")] = (
-        None
-    )
+    database: Annotated[
+        Literal["promote", "mend", "leave"] | None,
+        Field(description="what is done to a database role; `leave`: nothing, and that is recorded"),
+    ] = None
     on: Annotated[str | None, Field(description="role.primary, role.standby or a service")] = None
 
 

@@ -53,7 +53,7 @@ def refuse_steps(steps: Sequence[PlannedStep], loaded: Loaded, runtime: Offer) -
             message = (
                 f"`{step.name}` needs {', '.join(lacking)}, which the runtime `{runtime.name}` does not offer"
             )
-            loc = ("timeline", number, "fault" if step.kind == "fault" else "respond")
+            loc = ("timeline", number, "respond" if step.kind == "response" else step.kind)
             problems.append(loaded.places.problem(loc, message, f"`{runtime.name}` offers: {offered}"))
     return problems
 

@@ -15,8 +15,12 @@ from chaoskit.model.system import System
 from chaoskit.planner import guard, schedule
 from chaoskit.planner.people import people_notes
 from chaoskit.planner.wiring import Wired, wire
+from chaoskit.registry import Kind
 from chaoskit.spec import Loaded, Registry
 from chaoskit.spec.drill_names import RUNBOOK_MEMBERS, step_ids
+
+MEMBERS: dict[str, Kind] = {"fault": "faults", "response": "responses", "probe": "probes"}
+"""Where the member of a step is registered."""
 
 
 class PlanningRuntime(guard.Offer, Protocol):
@@ -106,7 +110,7 @@ def plan_steps(loaded: Loaded, registry: Registry) -> tuple[PlannedStep, ...]:
         planned.append(
             PlannedStep(
                 id=name,
-                kind="fault" if step.fault is not None else "response",
+                kind=step.kind,
                 name=member,
                 on=on,
                 params=step.params,
@@ -141,16 +145,16 @@ def _member(step: Step, system: System, registry: Registry) -> tuple[str, tuple[
 def preparations(
     steps: tuple[PlannedStep, ...], loaded: Loaded, registry: Registry, problems: list[Problem]
 ) -> tuple[Preparation, ...]:
-    """What the faults need before the start; a target that cannot have it is a problem at its step."""
-    members = registry.members("faults")
+    """What the members need before the start; a target that cannot have it is a problem at its step."""
     wanted: list[Preparation] = []
     for number, step in enumerate(steps):
-        prepare = getattr(members.get(step.name), "prepare", None) if step.kind == "fault" else None
-        if prepare is None:
+        member = registry.members(MEMBERS[step.kind]).get(step.name)
+        prepare = getattr(member, "prepare", None)
+        if member is None or prepare is None:
             continue
         for target in step.on:
             try:
-                wanted += prepare(build(members[step.name], step.params), target, loaded.system)
+                wanted += prepare(build(member, step.params), target, loaded.system)
             except ValueError as error:
                 hint = f"`chaoskit catalogue {step.name}` says what it needs"
                 problems.append(loaded.places.problem(("timeline", number), str(error), hint))
@@ -165,7 +169,7 @@ def _service(target: str, system: System) -> str:
 
 
 def _requires(step: Step, name: str, registry: Registry) -> tuple[str, ...]:
-    members: Mapping[str, type] = registry.members("faults" if step.fault is not None else "responses")
+    members: Mapping[str, type] = registry.members(MEMBERS[step.kind])
     return tuple(sorted(getattr(members[name], "requires", ())))
 
 

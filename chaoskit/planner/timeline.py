@@ -147,7 +147,8 @@ def _action(step: PlannedStep) -> str:
     lasts = ""
     if step.kind == "fault":
         lasts = f", for {step.for_}" if step.for_ else ", until the drill's end"
-    name = f"{step.name}{on}{params}{lasts}"
+    looks = "a look by " if step.kind == "probe" else ""
+    name = f"{looks}{step.name}{on}{params}{lasts}"
     return name if step.id == step.name else f"{name} [{step.id}]"
 
 

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from chaoskit.clock import monotonic_ns
 from chaoskit.engines.fence import Fence, NotFenced, fence_links, prove_dead
-from chaoskit.engines.postgresql import PostgreSQL, Promotion
-from chaoskit.engines.session import EngineError
+from chaoskit.engines.postgresql import CommittedWrite, PostgreSQL, Promotion
+from chaoskit.engines.session import EngineError, QueryRefused
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.system import DatabaseRole, System
@@ -39,7 +39,8 @@ class PromoteStandby:
        leaves its replication link up meanwhile, so that what is on its way still arrives.
     3. Promote. An inherited `synchronous_standby_names`, at which every commit would hang, is cleared first. When it
        takes a second or more, how much had been received and not replayed is told.
-    4. Prove it by a committed write, made as the application's role.
+    4. Prove it by a committed write, made as the application's role. A write that is refused is told at once, and tried
+       again until `within` has passed: somebody may be mending the reason.
 
     Acts on the standby named by `on:`, else on the one that the system's runbook `promote-standby` names, else on that
     of its only database role. Each step is recorded with its time.
@@ -89,7 +90,7 @@ class PromoteStandby:
                 took_ms=round((promotion.left_recovery_ns - promotion.asked_ns) / _MS, 1),
                 **_waited_for(behind, promotion),
             )
-            write = await server.committed_write(self.within.s)
+            write = await self._proof(server, context, begun)
         except (EngineError, NotFenced) as error:
             raise ResponseFailed(f"{standby} is not proven to be the primary: {error}") from error
         _record(
@@ -112,6 +113,21 @@ class PromoteStandby:
             return fence
         await self._catch_up(server, context)
         return await _keep_dead(old, dead, context.estate)
+
+    async def _proof(self, server: PostgreSQL, context: ResponseContext, begun: int) -> CommittedWrite:
+        """A committed write; one that is refused is told and tried again, for somebody may be mending the reason."""
+        deadline = monotonic_ns() + self.within.ns
+        told = ""
+        while True:
+            try:
+                return await server.committed_write(max(_LOOK_S, (deadline - monotonic_ns()) / 1e9))
+            except QueryRefused as refused:
+                if str(refused) != told:
+                    told = str(refused)
+                    _record(context, "refused", begun, why=told)
+                if monotonic_ns() + int(_LOOK_S * 1e9) >= deadline:
+                    raise
+            await asyncio.sleep(_LOOK_S)  # it is mended without an event for those outside
 
     async def _catch_up(self, server: PostgreSQL, context: ResponseContext) -> None:
         if not self.catch_up.ns:

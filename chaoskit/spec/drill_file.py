@@ -19,6 +19,8 @@ from chaoskit.spec.places import Loc, Places, nearest, shown
 from chaoskit.spec.validation import check
 
 STEP_KEYS = [kebab(name) for name in Step.model_fields if name != "params"]
+WHAT = ("fault", "respond", "probe")
+"""What a step can do; exactly one of them."""
 MATRIX_KEYS_NOT = frozenset({"drill", "system", "matrix"})
 
 
@@ -95,7 +97,7 @@ def _shape_step(step: Any) -> Any:
         on = [on]
     if isinstance(on, list):
         shaped["on"] = [_link_spacing(target) for target in on]
-    if not extra or not (step.get("fault") or step.get("respond")):
+    if not extra or not any(step.get(key) for key in WHAT):
         return {**shaped, **extra}
     return {**shaped, "params": extra}
 
@@ -116,8 +118,11 @@ def _step_rules(loc: Loc, number: int, step: Mapping[str, Any], places: Places) 
     def say(message: str, hint: str = "", key: str = "") -> None:
         problems.append(places.problem((*loc, key) if key else loc, message, hint, key=bool(key)))
 
-    if ("fault" in step) == ("respond" in step):
-        say("a step has exactly one of `fault`, `respond`", key="respond" if "respond" in step else "")
+    does = [key for key in WHAT if key in step]
+    if len(does) != 1:
+        say(
+            f"a step has exactly one of {', '.join(f'`{key}`' for key in WHAT)}", key=does[-1] if does else ""
+        )
     if "at" in step and ("when" in step or "after" in step):
         say("`at` and `when`/`after` are two ways to start a step", "keep one", "at")
     if not {"at", "when", "after"} & set(step):
@@ -125,15 +130,13 @@ def _step_rules(loc: Loc, number: int, step: Mapping[str, Any], places: Places) 
     if number == 0 and "after" in step and not {"at", "when"} & set(step):
         say("`after` alone follows the step before, and there is none", "write `at: 0s`", "after")
     if "for" in step and "fault" not in step:
-        say("`for` undoes a fault; a response is not undone", "remove it", "for")
+        say("`for` undoes a fault; nothing else is undone", "remove it", "for")
     if "decision" in step and "respond" not in step:
-        say("`decision` stands before a response; a fault asks nobody", "remove it", "decision")
-    if "fault" in step and not step.get("on"):
-        say(
-            f"{shown(step['fault'])} needs `on:`, what it hits",
-            "a service, or a link 'caller -> callee'",
-            "fault",
-        )
+        say("`decision` stands before a response; nothing else asks anybody", "remove it", "decision")
+    for key, meant in (("fault", "what it hits"), ("probe", "what it looks at")):
+        if key in step and not step.get("on"):
+            also = ", or a link 'caller -> callee'" if key == "fault" else ""
+            say(f"{shown(step[key])} needs `on:`, {meant}", f"a service{also}", key)
     on = step.get("on")
     for one, target in enumerate(on if isinstance(on, list) else []):
         if target in on[:one]:  # type: ignore[index]
@@ -175,9 +178,11 @@ def _zero(
 
 
 def _members(loc: Loc, step: Step, places: Places, registry: Registry) -> list[Problem]:
-    """The fault or response is registered, and its parameters fit it."""
+    """The fault, response or probe is registered, and its parameters fit it."""
     if step.fault is not None:
         return _member(loc, "fault", step.fault, step.params, places, registry.members("faults"))
+    if step.probe is not None:
+        return _member(loc, "probe", step.probe, step.params, places, registry.members("probes"))
     responses = registry.members("responses")
     if step.respond is None or step.respond not in responses:
         return []  # a response may be a runbook of the system: `drill_names` knows
@@ -188,7 +193,7 @@ def _member(
     loc: Loc, key: str, name: str, params: Mapping[str, Any], places: Places, known: Mapping[str, type]
 ) -> list[Problem]:
     if name not in known:
-        hint = nearest(name, known, f"{key}s" if key == "fault" else "responses")
+        hint = nearest(name, known, "responses" if key == "respond" else f"{key}s")
         return [places.problem((*loc, key), f"no {key} is called {shown(name)}", hint)]
     return check_params(known[name], name, params, STEP_KEYS, places, loc)
 

@@ -15,8 +15,8 @@ from chaoskit.spec.people import absences
 from chaoskit.spec.places import Loc, Places, nearest, shown
 
 OBJECTIVES = {name.replace("_", "-"): name for name in Objective.model_fields}
-RUNBOOK_MEMBERS = {"promote": "promote-standby"}
-"""What a system's runbook `{database: promote}` is called among the responses."""
+RUNBOOK_MEMBERS = {"promote": "promote-standby", "mend": "mend-standby", "leave": "leave-as-is"}
+"""What a system's runbook `{database: …}` is called among the responses."""
 
 
 class DrillNames:
@@ -101,7 +101,7 @@ class DrillNames:
 
     def _targets(self, loc: Loc, step: Step) -> None:
         member = self.registry.members("faults").get(step.fault or "")
-        kind = getattr(member, "targets", None)
+        kind = "service" if step.probe is not None else getattr(member, "targets", None)
         links = [link.name for link in self.system.links]
         for number, target in enumerate(step.on):
             where = (*loc, number)
@@ -110,7 +110,8 @@ class DrillNames:
             elif kind == "link" or (kind is None and "->" in target):
                 self._link(where, target, links)
             elif "->" in target:
-                self.say(where, f"`{step.name}` hits a service, not the link {shown(target)}")
+                does = "hits" if step.probe is None else "looks at"
+                self.say(where, f"`{step.name}` {does} a service, not the link {shown(target)}")
             elif step.fault is not None or "." not in target:
                 self._service(where, target)
             else:

@@ -87,18 +87,22 @@ def _shape_step(definitions: dict[str, Schema], registry: Registry) -> None:
     del properties["params"]
     properties["on"] = _one_or_list(properties["on"])
     faults, responses = registry.members("faults"), registry.members("responses")
+    probes = registry.members("probes")
     properties["fault"] = {"type": "string", "description": properties["fault"]["description"]}
     properties["respond"] = {"type": "string", "description": properties["respond"]["description"]}
+    properties["probe"] = {"type": "string", "description": properties["probe"]["description"]}
+    if probes:
+        properties["probe"]["anyOf"] = _constants(probes)
     if faults:
         properties["fault"]["anyOf"] = _constants(faults)
     if responses:
         # A runbook of the system may be named too, so other words are no mistake here.
         properties["respond"]["anyOf"] = [*_constants(responses), {"type": "string"}]
     known: dict[str, Any] = dict.fromkeys(properties, True)
-    step["oneOf"] = [{"required": ["fault"]}, {"required": ["respond"]}]
+    step["oneOf"] = [{"required": ["fault"]}, {"required": ["respond"]}, {"required": ["probe"]}]
     step["allOf"] = [
         _parameters(key, name, member, known, definitions)
-        for key, members in (("fault", faults), ("respond", responses))
+        for key, members in (("fault", faults), ("respond", responses), ("probe", probes))
         for name, member in members.items()
     ]
     del step["additionalProperties"]

@@ -33,7 +33,8 @@ def seconds(value: float) -> Duration:
 def fault(id_: str = "crash", *on: str, name: str = "fake.kill", volley: int = 1, **more: Any) -> PlannedStep:
     more.setdefault("at", None if {"when", "after"} & set(more) else seconds(0))
     place = Place(path="drill.yaml", line=1, column=1)
-    return PlannedStep(id=id_, kind="fault", name=name, on=on or ("db",), volley=volley, place=place, **more)
+    more.setdefault("kind", "fault")
+    return PlannedStep(id=id_, name=name, on=on or ("db",), volley=volley, place=place, **more)
 
 
 def response(

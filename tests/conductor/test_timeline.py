@@ -55,6 +55,35 @@ def test_a_baseline_that_can_no_longer_be_had_quickly_is_the_one_from_the_beginn
     assert "fault.witnessed" in played.kinds
 
 
+def test_a_look_is_a_fact_that_others_can_wait_for_and_decides_nothing(tmp_path: Path) -> None:
+    looks = [
+        fault("before", kind="probe", name="fake", volley=2, at=seconds(0)),
+        fault("after", "db", "db-standby", kind="probe", name="fake", volley=3, when=When(begun="crash")),
+    ]
+    steps = (*looks, fault(at=seconds(1)), response(when=When(done="before"), after=seconds(1.5)))
+    played = play(tmp_path, plan_of(*steps))
+    told = [(data["step"], data["target"], data["ok"]) for data in played.of("probe.looked")]
+    assert told == [("before", "db", True), ("after", "db", False), ("after", "db-standby", False)]
+    assert played.at("probe.looked", step="before") < played.at("fault.begin")
+    assert "response.done" in played.kinds
+    assert played.one("run.end")["ended"] == "complete"
+
+
+def test_a_look_that_cannot_be_had_is_not_ok_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreachable(self: Any, service: str, estate: Any, timeout_s: float) -> Any:
+        raise ConnectionRefusedError("nobody is there")
+
+    monkeypatch.setattr("tests.conductor.staging.FakeProbe.look", unreachable)
+    look = fault("look", kind="probe", name="fake", volley=2, at=seconds(0))
+    later = response(when=When(begun="crash"), after=seconds(0.5))
+    played = play(tmp_path, plan_of(look, fault(at=seconds(1)), later))
+    assert played.one("probe.looked")["ok"] is False
+    assert "nobody is there" in played.one("probe.looked")["detail"]
+    assert played.one("run.end")["ended"] == "complete"
+
+
 def test_detection_knows_no_injector_and_says_its_period(tmp_path: Path) -> None:
     played = play(tmp_path, plan_of(fault(at=seconds(1)), response(when=down())))
     alert = played.one("detect.alert")

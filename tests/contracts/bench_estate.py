@@ -29,7 +29,17 @@ import psutil
 from chaoskit.engines.database_undo import undo_database
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address, LinkBytes, ProxyRestart, Toxic
-from chaoskit.model.lease import DatabaseUndo, LinkUndo, MirrorUndo, ProcessRef, SignalUndo, ToxicUndo, Undo
+from chaoskit.model.lease import (
+    HostRulesUndo,
+    LinkUndo,
+    MirrorUndo,
+    ProcessRef,
+    ReportUndo,
+    SettingUndo,
+    SignalUndo,
+    ToxicUndo,
+    Undo,
+)
 from chaoskit.model.system import Link, LocalService, Service, System
 from chaoskit.toxiproxy.process import ServerProcess
 from tests.contracts.postgresql_pair import (
@@ -172,7 +182,7 @@ class Bench:
                 await self.remove_toxic(step.link, step.toxic)
             elif isinstance(step, MirrorUndo):
                 self.release(step.service)
-            elif isinstance(step, DatabaseUndo):
+            elif isinstance(step, ReportUndo | HostRulesUndo | SettingUndo):
                 await undo_database(step, self)
 
     # --- Processes ----------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ IN_CONTAINERS = {
     "clock.skew",
 }
 # Held to it by tests/contracts/test_standby_faults.py: they need a pair, and one that is written to.
-ON_STANDBY = {"standby.receive-lag", "standby.replay-lag"}
+ON_STANDBY = {"standby.drift", "standby.receive-lag", "standby.replay-lag"}
 # Held to it by tests/contracts/test_upgrade.py, on the runtime that offers releases.
 UPGRADES = {"upgrade.roll-out"}
 MEANS = {"limits", "disks", "networks", "clocks"}

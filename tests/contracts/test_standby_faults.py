@@ -17,16 +17,21 @@ import pytest
 
 from chaoskit import registry
 from chaoskit.engines import replication
+from chaoskit.engines.member_settings import CannotSet
 from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.lease import Lease
 from chaoskit.model.parameters import build
 from tests.contracts.bench_estate import LINKS, Bench, system
-from tests.contracts.postgresql_pair import role
-from tests.contracts.test_faults import Case, inflict, proven, there_and_back, undo_from_disk
+from tests.contracts.postgresql_pair import Member, await_detached, role
+from tests.contracts.test_faults import Case, inflict, named, not_seen, proven, there_and_back, undo_from_disk
 
 STANDBY = "db-standby"
 RECEIVE: Case = ("standby.receive-lag", STANDBY, {"lag": "600ms"})
 REPLAY: Case = ("standby.replay-lag", STANDBY, {})
+DRIFTS: list[Case] = [
+    ("standby.drift", STANDBY, {"kind": kind}) for kind in ("host-rules", "read-only", "synchronous")
+]
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -72,7 +77,7 @@ def whole(whole_bank: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]
         yield whole_bank
 
 
-@pytest.mark.parametrize("case", [RECEIVE, REPLAY], ids=["receive-lag", "replay-lag"])
+@pytest.mark.parametrize("case", [RECEIVE, REPLAY, *DRIFTS], ids=named)
 def test_there_and_back(case: Case, whole: Bench) -> None:
     async def main() -> None:
         await there_and_back(case, whole)
@@ -175,6 +180,65 @@ def killed_after_applying(case: Case, bank: Bench, folder: Path) -> Lease:
     return Lease.model_validate_json(path.read_text())
 
 
+@pytest.mark.parametrize("case", DRIFTS, ids=named)
+def test_a_drift_outlives_its_conductor_and_the_lease_on_disk_gives_every_byte_back(
+    case: Case, whole_bank: Bench, tmp_path: Path
+) -> None:
+    before = files(whole_bank)
+    lease = killed_after_applying(case, whole_bank, tmp_path)
+    assert files(whole_bank) != before
+    for _ in range(2):
+        run(undo_from_disk(lease, whole_bank))
+        assert files(whole_bank) == before
+    run(not_seen(case, whole_bank))
+
+
+def files(bank: Bench) -> tuple[str, list[str]]:
+    """The standby's own files: host rules word for word, settings without the server's remarks."""
+    data = bank.members[STANDBY].data
+    text = (data / "postgresql.auto.conf").read_text()
+    return (data / "pg_hba.conf").read_text(), [
+        line for line in text.splitlines() if not line.startswith("#")
+    ]
+
+
+def test_a_setting_of_the_command_line_cannot_drift(bank: Bench) -> None:
+    async def main() -> None:
+        await bank.kill(STANDBY)
+        old = bank.members[STANDBY]
+        await asyncio.to_thread(await_detached, old.data)
+        (old.data / "postmaster.pid").unlink()
+        start = Member.start, old.data, old.address, "default_transaction_read_only=off"
+        bank._adopt(STANDBY, await asyncio.to_thread(*start))
+        with pytest.raises(CannotSet, match="comes from its command line"):
+            await inflict(("standby.drift", STANDBY, {"kind": "read-only"}), bank)
+
+    run(main())
+
+
+def test_a_drift_that_was_there_before_is_not_ours(whole_bank: Bench) -> None:
+    async def main() -> None:
+        lease, witness, begun = await inflict(DRIFTS[1], whole_bank)
+        proven(witness, begun)
+        again, second, _ = await inflict(DRIFTS[1], whole_bank)
+        assert not second.seen
+        assert "before the fault" in second.how
+        for one in (again, lease):
+            await undo_from_disk(one, whole_bank)
+
+    run(main())
+
+
+def test_a_standby_that_is_down_keeps_its_drift_and_that_is_told(bank: Bench) -> None:
+    async def main() -> None:
+        lease, _, _ = await inflict(DRIFTS[0], bank)
+        await bank.kill(STANDBY)
+        with pytest.raises(EnvironmentBroken, match="is down and its files keep"):
+            await undo_from_disk(lease, bank)
+
+    run(main())
+
+
 def test_undoing_on_a_standby_that_is_down_is_nothing(written: Bench) -> None:
     async def main() -> None:
         lease, witness, begun = await inflict(REPLAY, written)
@@ -185,9 +249,9 @@ def test_undoing_on_a_standby_that_is_down_is_nothing(written: Bench) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("name", ["standby.receive-lag", "standby.replay-lag"])
-def test_only_a_standby_can_lag(name: str) -> None:
-    fault = build(registry.member("faults", name), {"lag": "1s"} if "receive" in name else {})
+@pytest.mark.parametrize("case", [RECEIVE, REPLAY, DRIFTS[0]], ids=named)
+def test_only_a_standby_can_lag_or_drift(case: Case) -> None:
+    fault = build(registry.member("faults", case[0]), case[2])
     with pytest.raises(ValueError, match="web is no standby of a database role \\(standbys: db-standby\\)"):
         fault.prepare("web", system(LINKS))
     assert fault.prepare(STANDBY, system(LINKS)) == ()

@@ -14,7 +14,8 @@ from chaoskit.spec import cells, load
 from tests.end_to_end.conftest import ROOT, Workplace
 
 REPORT = ROOT / "drills" / "server" / "standby-report.yaml"
-PAIRS = [(REPORT, ("reports-first", "replay-first"))]
+STALE = ROOT / "drills" / "server" / "stale-standby.yaml"
+PAIRS = [(STALE, ("drifted", "checked")), (REPORT, ("reports-first", "replay-first"))]
 
 
 def plans(drill: Path) -> dict[str, Plan]:
@@ -55,6 +56,24 @@ def results(workplace: Workplace) -> dict[str, Any]:
 
 def missed(result: Any) -> set[str]:
     return {one["name"] for one in result["verdicts"] if one["outcome"] != "pass"}
+
+
+@pytest.mark.timeout(400)
+def test_a_drift_that_nobody_mended_is_paid_for_in_the_recovery(workplace: Workplace) -> None:
+    done = workplace.run(STALE, timeout_s=350)
+    assert done.code == 0, done.both
+    found = results(workplace)
+    bad, mended = found["drifted"], found["checked"]
+    assert missed(bad) == {"transfer.rto"}
+    assert missed(mended) == set()
+    assert bad["machine-s"][0] > 2 * mended["machine-s"][1]
+    for result in (
+        bad,
+        mended,
+    ):  # found beforehand on both days; that is what the bad day could have been spared
+        (named,) = (one for one in result["findings"] if one["title"].startswith("standby-ready"))
+        assert "lets the application 'bank' not in" in named["detail"]
+        assert "it would refuse every payment" in named["detail"]
 
 
 @pytest.mark.slow

@@ -181,3 +181,18 @@ def test_a_plan_is_read_aloud(tmp_path: Path) -> None:
         "  app        DATABASE_URL  app -> db, app -> db2",
     ):
         assert line in text.splitlines(), text
+
+
+LOOK = DRILL.replace(
+    "  - at: 0s\n", "  - {at: 0s, id: check, probe: alive, on: database.standby, lag: 1s}\n  - at: 2s\n"
+)
+
+
+def test_a_look_is_a_step_of_its_own_kind_and_a_role_is_its_service(tmp_path: Path) -> None:
+    step = plan(tmp_path, drill=LOOK).steps[0]
+    assert (step.kind, step.name, step.on, step.params) == ("probe", "alive", ("db2",), {"lag": "1s"})
+
+
+def test_a_probe_that_cannot_look_there_is_refused_at_its_step(tmp_path: Path) -> None:
+    said = refusal(tmp_path, drill=LOOK.replace("database.standby", "app"))
+    assert said.startswith("drill.yaml:8:5: app is no database")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -56,6 +56,18 @@ class Promote:
     requires: ClassVar[frozenset[str]] = frozenset({"links"})
 
 
+@dataclass(frozen=True)
+class Alive:
+    """Looks whether a service is fit."""
+
+    lag: Annotated[Duration | None, Field(description="how late it may be")] = None
+
+    def prepare(self, target: str, system: Any) -> tuple[()]:
+        if target == "app":
+            raise ValueError("app is no database")
+        return ()
+
+
 class FakeRegistry:
     """What the module `chaoskit.registry` offers, with members of this file only."""
 
@@ -68,6 +80,7 @@ class FakeRegistry:
                 "upgrade.roll-out": RollOut,
             },
             "responses": {"promote-standby": Promote},
+            "probes": {"alive": Alive},
             "checks": {"books-balance": object, "nothing-lost": object},
         }
         return known.get(kind, {})

@@ -116,7 +116,25 @@ ONE_MISTAKE = [
     (
         "takes: 2m}",
         "takes: 2m}\n    for: 3s",
-        "drill.yaml:14:5: `for` undoes a fault; a response is not undone",
+        "drill.yaml:14:5: `for` undoes a fault; nothing else is undone",
+    ),
+    (
+        "    fault: process.kill\n",
+        "    fault: process.kill\n    probe: alive\n",
+        "drill.yaml:10:5: a step has exactly one of `fault`, `respond`, `probe`",
+    ),
+    ("fault: process.kill", "probe: alife", "drill.yaml:9:12: no probe is called 'alife'"),
+    ("fault: process.kill", "probe: alive\n    lag: 2", "drill.yaml:10:10: `lag`: 2 is no duration"),
+    ("fault: process.kill", "probe: alive\n    for: 2s", "drill.yaml:10:5: `for` undoes a fault"),
+    (
+        "fault: process.kill\n    on: db",
+        "probe: alive",
+        "drill.yaml:9:5: 'alive' needs `on:`, what it looks at",
+    ),
+    (
+        "fault: process.kill\n    on: db",
+        "probe: alive\n    on: app -> db",
+        "drill.yaml:10:9: `alive` looks at a service, not the link 'app -> db'",
     ),
     ("takes: 2m}", "takes: 2m}\n    catch-up: soon", "drill.yaml:14:15: `catch-up`: 'soon' is no duration"),
     ("transfer: {rto: 5m", "transfer: {rot: 5m", "drill.yaml:15:14: unknown key `rot`"),

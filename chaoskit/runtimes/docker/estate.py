@@ -12,6 +12,7 @@ from chaoskit.engines.database_undo import undo_database
 from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Address, Exit
 from chaoskit.model.lease import (
+    HostRulesUndo,
     IntruderUndo,
     LinkUndo,
     MirrorUndo,
@@ -20,6 +21,7 @@ from chaoskit.model.lease import (
     ReleaseUndo,
     ReportUndo,
     SchemaUndo,
+    SettingUndo,
     SignalUndo,
     ToxicUndo,
     Undo,
@@ -185,7 +187,7 @@ class DockerEstate:
                         await self.links.listens(step.service)
                 case NothingToUndo() | IntruderUndo():  # nobody can be put in a container's place here
                     pass
-                case ReportUndo():
+                case ReportUndo() | HostRulesUndo() | SettingUndo():
                     await undo_database(step, self)
                 case ReleaseUndo() | SchemaUndo():
                     raise EnvironmentBroken("releases are not rolled out on this runtime")

@@ -12,6 +12,7 @@ from chaoskit.engines.database_undo import undo_database
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address, Exit
 from chaoskit.model.lease import (
+    HostRulesUndo,
     IntruderUndo,
     LinkUndo,
     MirrorUndo,
@@ -19,6 +20,7 @@ from chaoskit.model.lease import (
     ReleaseUndo,
     ReportUndo,
     SchemaUndo,
+    SettingUndo,
     SignalUndo,
     ToxicUndo,
     Undo,
@@ -165,7 +167,7 @@ class LocalEstate:
                     await self.releases.change(step.service, step.release)
                 case NothingToUndo():
                     pass
-                case ReportUndo():
+                case ReportUndo() | HostRulesUndo() | SettingUndo():
                     await undo_database(step, self)
 
     async def _listens(self, service: str) -> bool:

@@ -84,7 +84,9 @@ class PgClusters:
         options = ("--wal-method=stream", "--checkpoint=fast", "--no-sync", "--no-manifest")
         await self._run((*backup, *options), log, user=self._user)
         follow = settings.conninfo.replace("'", "''")
-        _write(data / "postgresql.auto.conf", f"primary_conninfo = '{follow}'\n", self._user, append=True)
+        # A base backup inherits whom the primary waits for, if that is in a file: promoted, it would wait for ever.
+        own = f"primary_conninfo = '{follow}'\nsynchronous_standby_names = ''\n"
+        _write(data / "postgresql.auto.conf", own, self._user, append=True)
         _write(data / "standby.signal", "", self._user)
         return data
 

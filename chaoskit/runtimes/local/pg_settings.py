@@ -133,10 +133,7 @@ def server_argv(binaries: Path, data: Path, settings: PgSettings, address: Addre
         "logging_collector=off",
         "log_destination=stderr",
     ]
-    # A standby must not inherit, through its base backup, whom the primary waits for: promoted, it
-    # would wait for ever.
-    soft = [*_SOFT, *(["synchronous_standby_names="] if settings.conninfo else [])]
-    return _argv(binaries, data, [*soft, *settings.flags, *hard])
+    return _argv(binaries, data, [*_SOFT, *settings.flags, *hard])
 
 
 def initdb_argv(binaries: Path, data: Path, settings: PgSettings, secret: Path) -> tuple[str, ...]:

@@ -1,0 +1,57 @@
+"""mend-standby: what a reload can mend on a standby, or on what was one a moment ago, is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chaoskit.clock import monotonic_ns
+from chaoskit.engines import replication, standby_drift
+from chaoskit.engines.session import EngineError
+from chaoskit.model.member import ResponseContext, ResponseFailed
+from chaoskit.model.preparation import Preparation
+from chaoskit.model.system import System
+from chaoskit.registry import register
+
+
+@register("responses", "mend-standby")
+@dataclass(frozen=True)
+class MendStandby:
+    """Takes out host rules that turn the application away, and settings that a new primary must not have.
+
+    It looks at the standby alone, so that it works before and after its promotion, whether the primary lives or not:
+    a log-in as the application does it, default_transaction_read_only, and on a standby a synchronous_standby_names of
+    its own. What it has mended it looks at again; what a reload cannot mend fails the response. Where nothing has
+    drifted it does nothing, and says so.
+
+    Fidelity on `local`: (and `docker`) the server writes its own files and reloads them.
+
+        timeline:
+          - when: {done: morning-check}
+            respond: mend-standby
+            on: ledger-db-standby
+    """
+
+    requires: ClassVar[frozenset[str]] = frozenset({"processes"})
+
+    def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
+        """Nothing; refuses, while planning, a target that is no standby."""
+        replication.pair_of(target, system)
+        return ()
+
+    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
+        if len(on) != 1:
+            raise ResponseFailed(f"mend-standby mends one standby, not {', '.join(on) or 'none'}")
+        begun = monotonic_ns()
+        try:
+            pair = replication.pair_of(on[0], context.estate.plan.system)
+            drifts = await standby_drift.found(pair, context.estate)
+            for drift in drifts:
+                done = await standby_drift.mend(drift, pair, context.estate)
+                after_ms = round((monotonic_ns() - begun) / 1e6, 1)
+                context.record("mended", service=on[0], drift=drift.what, how=done, after_ms=after_ms)
+        except (EngineError, ValueError) as error:
+            raise ResponseFailed(f"{on[0]} is not mended: {error}") from error
+        if not drifts:
+            context.record("nothing-to-mend", service=on[0])
