@@ -17,7 +17,7 @@ from chaoskit.conductor.stage import Stage
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import Lease, MirrorUndo
-from chaoskit.model.member import Fault, Look, Probe, Response, ResponseFailed, Witness
+from chaoskit.model.member import Fault, Response, ResponseFailed, Witness
 from chaoskit.model.parameters import build
 from chaoskit.model.plan import PlannedStep
 
@@ -26,7 +26,6 @@ RENEW_WITHIN_S = 0.3
 APPLY_WITHIN_S = 10.0
 WITNESS_WITHIN_S = 30.0
 UNDO_WITHIN_S = 10.0
-LOOK_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -256,28 +255,6 @@ async def respond(stage: Stage, step: PlannedStep) -> bool:
         raise
     stage.recorder.record("response.done", step=step.id)
     return True
-
-
-async def look(stage: Stage, step: PlannedStep) -> None:
-    """Let a probe look once at every target; what it sees is a fact of the run, and decides nothing."""
-    probe: Probe = build(stage.registry.member("probes", step.name), step.params)
-    for target in step.on:
-        begun = stage.clock()
-        try:
-            async with asyncio.timeout(2 * LOOK_WITHIN_S):
-                seen = await probe.look(target, stage.estate, LOOK_WITHIN_S)
-        except (EnvironmentBroken, OSError, TimeoutError) as error:
-            seen = Look(False, _words(error))
-        stage.recorder.record(
-            "probe.looked",
-            step=step.id,
-            name=step.name,
-            target=target,
-            begun=begun,
-            ok=seen.ok,
-            detail=seen.detail,
-            found=list(seen.found),
-        )
 
 
 def _words(error: BaseException) -> str:

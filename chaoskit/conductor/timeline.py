@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from chaoskit.conductor import actors, decisions
+from chaoskit.conductor import actors, decisions, looks
 from chaoskit.conductor.detection import Detector, probe_for
 from chaoskit.conductor.recovery_watch import RecoveryWatch
 from chaoskit.conductor.stage import Stage
@@ -180,7 +180,7 @@ class Timeline:
             return
         self._begun(step)
         if step.kind == "probe":
-            await actors.look(self._stage, step)
+            await looks.look(self._stage, step)
             self._done(step)
         elif await actors.respond(self._stage, step):
             self._done(step)
