@@ -174,6 +174,8 @@ def _requires(step: Step, name: str, registry: Registry) -> tuple[str, ...]:
 
 
 def _recovers(step: Step, name: str, registry: Registry) -> bool:
+    if step.kind == "probe":
+        return False
     return bool(step.fault or getattr(registry.members("responses")[name], "recovers", True))
 
 

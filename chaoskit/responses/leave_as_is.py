@@ -27,6 +27,7 @@ class LeaveAsIs:
     """
 
     requires: ClassVar[frozenset[str]] = frozenset()
+    recovers: ClassVar[bool] = False
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         context.record("left-as-it-is", services=list(on))
