@@ -15,7 +15,12 @@ from tests.end_to_end.conftest import ROOT, Workplace
 
 REPORT = ROOT / "drills" / "server" / "standby-report.yaml"
 STALE = ROOT / "drills" / "server" / "stale-standby.yaml"
-PAIRS = [(STALE, ("drifted", "checked")), (REPORT, ("reports-first", "replay-first"))]
+PRICE = ROOT / "drills" / "server" / "standby-dies.yaml"
+PAIRS = [
+    (STALE, ("drifted", "checked")),
+    (REPORT, ("reports-first", "replay-first")),
+    (PRICE, ("synchronous", "async")),
+]
 
 
 def plans(drill: Path) -> dict[str, Plan]:
@@ -97,3 +102,13 @@ def test_a_report_delays_the_recovery_and_loses_nothing(workplace: Workplace) ->
     assert bad["machine-s"][0] > 2 * mended["machine-s"][1]
     told = " ".join(one["title"] for one in bad["findings"])
     assert "the standby lagged when it was needed: replay lag bytes" in told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_synchronous_replication_makes_payments_wait_for_a_dead_standby(workplace: Workplace) -> None:
+    done = workplace.run(PRICE, timeout_s=350)
+    assert done.code == 0, done.both
+    found = results(workplace)
+    assert missed(found["synchronous"]) == {"transfer.rto"}
+    assert missed(found["async"]) == set()
