@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -114,8 +115,8 @@ def test_without_a_terminal_it_is_refused_while_planning(desk: Desk) -> None:
     assert not (desk.folder / "reports").exists()
 
 
-def in_terminal(desk: Desk, type_at: bytes, line: bytes) -> tuple[int, str]:
-    """A run on a terminal of its own; `line` is typed as soon as `type_at` stands there."""
+def in_terminal(desk: Desk, type_at: bytes, line: bytes, number: int = 0) -> tuple[int, str]:
+    """A run on a terminal of its own; `line` is typed, or it gets the signal, as soon as `type_at` stands there."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "chaoskit", "run", str(desk.drill)],
@@ -126,7 +127,7 @@ def in_terminal(desk: Desk, type_at: bytes, line: bytes) -> tuple[int, str]:
         stderr=theirs,
     )
     os.close(theirs)
-    seen, typed, limit = b"", not line, time.monotonic() + 90
+    seen, typed, limit = b"", not type_at, time.monotonic() + 90
     while time.monotonic() < limit:
         try:
             piece = os.read(ours, 65536)
@@ -134,7 +135,10 @@ def in_terminal(desk: Desk, type_at: bytes, line: bytes) -> tuple[int, str]:
             break
         seen += piece
         if not typed and type_at in seen:
-            os.write(ours, line)
+            if number:
+                process.send_signal(number)
+            else:
+                os.write(ours, line)
             typed = True
     os.close(ours)
     return process.wait(timeout=30), seen.decode()
@@ -166,3 +170,11 @@ def test_a_drill_that_nobody_answers_says_why_it_did_not_recover(desk: Desk) -> 
     assert verdicts["decision.restart-service"] == "fail"
     assert verdicts["visit.rto"] == "fail"
     assert "timeline" not in verdicts
+
+
+def test_a_person_who_stops_the_drill_in_place_of_an_answer(desk: Desk) -> None:
+    asking_drill(desk)
+    code, text = in_terminal(desk, b"and who you are, within 20s", b"", signal.SIGINT)
+    assert code == 130, text
+    assert "Traceback" not in text
+    assert not list((desk.state / "runs").iterdir()), "everything was healed"

@@ -87,3 +87,14 @@ def test_guard_of_the_drill_does_not_end_what_the_control_is_there_to_show() -> 
     assert "its abort guard after" in made.notes[0]
     longer = plan_with(KILL, PROMOTE, abort={"if": "success < 1%", "for": "1h"})
     assert without_recovery(longer, left_out, 4 * S).drill.abort == longer.drill.abort
+
+
+def test_a_response_that_brings_nothing_back_is_not_left_out() -> None:
+    """Without a notice customers know less, and are served no later: leaving it out would prove nothing."""
+    tell = {**PROMOTE, "id": "tell", "respond": "notify-customers", "on": ["ledger"]}
+    plan = plan_with(KILL, tell, PROMOTE)
+    steps = tuple(s.model_copy(update={"recovers": s.id != "tell"}) for s in plan.steps)
+    left_out = [
+        c.step for c in controls_of(plan.model_copy(update={"steps": steps})) if c.kind == "leave-out"
+    ]
+    assert left_out == ["promote"]
