@@ -51,6 +51,16 @@ def compare(
 
 
 @command
+def sql(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
+) -> int:
+    """Print the run's reconciliation as one SQL script, to be read and run with DuckDB alone in the run folder."""
+    from chaoskit.cli.running import print_sql
+
+    return print_sql(run_folder)
+
+
+@command
 def explain(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
     name: Annotated[

@@ -10,11 +10,11 @@ from tabulate import tabulate
 from chaoskit import pipeline, registry, series, spec
 from chaoskit.cli import asking
 from chaoskit.cli.live import watch
-from chaoskit.errors import InputError
+from chaoskit.errors import EnvironmentBroken, InputError
 from chaoskit.evidence.manifest import parse_head, vouched_head
 from chaoskit.judge import EXIT_CODES, EXIT_INTERRUPTED, GRAVEST_FIRST
 from chaoskit.judge.series import in_words
-from chaoskit.model.plain_text import one_line
+from chaoskit.model.plain_text import harmless, one_line
 from chaoskit.model.series import SeriesRun
 from chaoskit.model.verdict import Result
 from chaoskit.regular_file import read_regular
@@ -104,6 +104,20 @@ def report_run(folder: Path) -> int:
     show(result, folder, head)
     if head is None:
         print(one_line(f"NOT VOUCHED FOR: see what `chaoskit verify {as_typed(folder)}` says"))
+    return 0
+
+
+def print_sql(folder: Path) -> int:
+    """Print the reconciliation of a recorded run as SQL. EnvironmentBroken when its books cannot be reconciled."""
+    from chaoskit.evidence import load_history
+    from chaoskit.metrics.auditor_sql import auditor_sql
+    from chaoskit.metrics.reconciliation import BooksUnreadable
+
+    try:
+        script = auditor_sql(load_history(folder), folder)
+    except BooksUnreadable as error:
+        raise EnvironmentBroken(f"{folder}: {error}") from error
+    print(harmless(script))
     return 0
 
 

@@ -176,28 +176,39 @@ def _reconciled(
     return Interval(lo=min(recovery.rta.lo, hi), hi=hi)
 
 
-def _books(
-    history: History, timeline: Timeline, clocks: Clocks
-) -> tuple[dict[str, LossMeasure], dict[str, BooksMeasure]]:
+def books_of(history: History) -> dict[str, tuple[str, ...]]:
+    """The run's books → the journeys whose operations belong in them."""
     driven = {*history.plan.load, *(probe.journey for probe in history.plan.probes)}
     journeys = {name: history.plan.system.journeys[name].books for name in driven}
     wanted = sorted({books for books in journeys.values() if books} | {s.books for s in history.books})
+    return {books: tuple(sorted(n for n, own in journeys.items() if own == books)) for books in wanted}
+
+
+def parties_of(history: History) -> dict[str, tuple[str, str]]:
+    """Journey → the names of the drawn values that pay and are paid, where it declares them."""
+    return {
+        name: (spec.parties.from_, spec.parties.to)
+        for name, spec in history.plan.system.journeys.items()
+        if spec.parties is not None
+    }
+
+
+def _books(
+    history: History, timeline: Timeline, clocks: Clocks
+) -> tuple[dict[str, LossMeasure], dict[str, BooksMeasure]]:
+    wanted = books_of(history)
     losses: dict[str, LossMeasure] = {}
     measures: dict[str, BooksMeasure] = {}
     if not wanted:
         return losses, measures
     answered = [r.done for r in timeline.responses if r.done is not None]
-    parties = {
-        name: (spec.parties.from_, spec.parties.to)
-        for name, spec in history.plan.system.journeys.items()
-        if spec.parties is not None
-    }
+    parties = parties_of(history)
     with scratch("measure") as folder:
         asked = folder / "asked.jsonl"
         write_lines(history.operations, asked, ("key", "sent"))
-        for books in wanted:
+        for books, journeys in wanted.items():
             own = folder / "own.jsonl"
-            write_lines((o for o in history.operations if journeys.get(o.journey) == books), own)
+            write_lines((o for o in history.operations if o.journey in journeys), own)
             reads = folder / "reads.jsonl"
             write_reads(history.operations, history.plan.system, books, reads)
             loss, measures[books] = measure_books(

@@ -127,10 +127,10 @@ def ledger(
         for name, target in links.items():
             (folder / name).symlink_to(target.resolve())
         own, all_asked = (relation(folder / name) for name in list(links)[1:])
-        with duckdb.connect(config=_settings(str(folder))) as base:
+        with duckdb.connect(config=settings(str(folder))) as base:
             base.execute("SET enable_progress_bar = false")  # it would be printed among a command's own lines
             try:
-                _prepare(base, folder / "books", own, all_asked, parties)
+                prepared(base, folder / "books", own, all_asked, parties)
             except duckdb.Error as error:
                 raise BooksUnreadable(_plain(error, str(folder))) from error
             try:
@@ -174,7 +174,8 @@ def scalar(base: duckdb.DuckDBPyConnection, query: str) -> int:
     return int(row[0] or 0) if row else 0
 
 
-def _settings(scratch: str) -> dict[str, str | bool | int | float | list[str]]:
+def settings(scratch: str) -> dict[str, str | bool | int | float | list[str]]:
+    """DuckDB's, bounded in memory and without any access to a network; it spills into `scratch`."""
     return {
         "memory_limit": MEMORY,
         "threads": 2,
@@ -190,20 +191,23 @@ def _has_ledger(base: duckdb.DuckDBPyConnection) -> bool:
     return scalar(base, "SELECT ledger::INTEGER FROM books_are") == 1
 
 
-def _prepare(
+def prepared(
     base: duckdb.DuckDBPyConnection,
     books: Path,
     own: str,
     asked: str,
     parties: Mapping[str, tuple[str, str]],
 ) -> None:
+    """Everything before the rules: views of the files, keys, postings, and the rows in question."""
     # By name with nothing, because what was recorded before there was `other` has no such column.
     base.execute(
-        f'CREATE {_kept(own)} operations AS SELECT * EXCLUDE ("values"), "values"::VARCHAR AS drawn FROM {own} '
+        f"CREATE OR REPLACE {_kept(own)} operations AS "
+        f'SELECT * EXCLUDE ("values"), "values"::VARCHAR AS drawn FROM {own} '
         "UNION ALL BY NAME SELECT NULL::BOOLEAN AS other WHERE false"
     )
     base.execute(
-        "CREATE TABLE parties (journey VARCHAR, payer VARCHAR, payee VARCHAR, payer_is VARCHAR, payee_is VARCHAR)"
+        "CREATE OR REPLACE TABLE parties "
+        "(journey VARCHAR, payer VARCHAR, payee VARCHAR, payer_is VARCHAR, payee_is VARCHAR)"
     )
     for journey, names in parties.items():
         pointers = (f"/{_pointer(name)}" for name in names)
@@ -211,9 +215,9 @@ def _prepare(
             "INSERT INTO parties VALUES (?, ?, ?, ?, ?)",
             [journey, *pointers, *(f'"{name}":"' for name in names)],
         )
-    base.execute(f"CREATE {_kept(asked)} all_operations AS SELECT key, sent FROM {asked}")
+    base.execute(f"CREATE OR REPLACE {_kept(asked)} all_operations AS SELECT key, sent FROM {asked}")
     only_keys = (books / "keys.parquet").exists()
-    base.execute(f"CREATE TABLE books_are AS SELECT {not only_keys} AS ledger")
+    base.execute(f"CREATE OR REPLACE TABLE books_are AS SELECT {not only_keys} AS ledger")
     for table, columns in COLUMNS.items():
         _view(base, books, table, columns, only_keys)
     for step in STEPS:
@@ -234,7 +238,7 @@ def _compare_hashes(base: duckdb.DuckDBPyConnection) -> None:
 
 def _kept(source: str) -> str:
     """Lines of JSON are read once; Parquet is read as often as it is asked for, column by column."""
-    return "VIEW" if source.startswith("read_parquet") else "TABLE"
+    return "TABLE" if source.startswith("read_json") else "VIEW"
 
 
 def _view(
@@ -245,24 +249,25 @@ def _view(
     if only_keys and table == "transactions":
         keys = _columns(base, books / "keys.parquet", KEYS, set(KEYS) - {"key"})
         base.execute(
-            "CREATE VIEW transactions AS SELECT row_number() OVER () AS transaction_id, key, source, "
+            "CREATE OR REPLACE VIEW transactions AS SELECT row_number() OVER () AS transaction_id, key, source, "
             "NULL::VARCHAR AS from_account, NULL::VARCHAR AS to_account, amount, currency, payload_hash "
             f"FROM ({keys})"
         )
         return
     if not path.exists() and (table == "holds" or only_keys):
         listed = ", ".join(f"NULL::{kind or 'BIGINT'} AS {name}" for name, kind in columns.items())
-        base.execute(f"CREATE VIEW {table} AS SELECT {listed} WHERE false")
+        base.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT {listed} WHERE false")
         return
     if not path.exists() and table == "transactions":
         base.execute(
-            "CREATE VIEW transactions AS SELECT transaction_id, any_value(key) AS key, NULL::VARCHAR AS source, "
+            "CREATE OR REPLACE VIEW transactions AS "
+            "SELECT transaction_id, any_value(key) AS key, NULL::VARCHAR AS source, "
             "NULL::VARCHAR AS from_account, NULL::VARCHAR AS to_account, "
             "sum(amount) FILTER (WHERE amount > 0) AS amount, any_value(currency) AS currency, "
             "NULL::VARCHAR AS payload_hash FROM entries GROUP BY transaction_id"
         )
         return
-    base.execute(f"CREATE VIEW {table} AS {_columns(base, path, columns, _MAY_LACK)}")
+    base.execute(f"CREATE OR REPLACE VIEW {table} AS {_columns(base, path, columns, _MAY_LACK)}")
 
 
 def _columns(base: duckdb.DuckDBPyConnection, path: Path, columns: dict[str, str], may_lack: set[str]) -> str:
