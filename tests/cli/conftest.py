@@ -85,7 +85,7 @@ class Desk:
     ) -> Ended:
         """Run one command to its end; a traceback in what it says is a failure, whatever the test is about."""
         process = self.popen(*arguments, env=env, cwd=cwd, preexec=preexec)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=200)
         ended = Ended(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
         assert "Traceback" not in ended.both, ended.both
         return ended

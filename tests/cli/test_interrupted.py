@@ -23,7 +23,7 @@ def test_a_signal_heals_and_judges(desk: Desk, number: signal.Signals) -> None:
             time.sleep(0.02)
         process.send_signal(number)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=150)
     finally:
         process.kill()
         process.wait()

@@ -67,7 +67,7 @@ class Workplace:
     def command(self, *arguments: object) -> list[str]:
         return [sys.executable, "-m", "chaoskit", *map(str, arguments)]
 
-    def chaoskit(self, *arguments: object, timeout_s: float = 90) -> Command:
+    def chaoskit(self, *arguments: object, timeout_s: float = 200) -> Command:
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
@@ -79,7 +79,7 @@ class Workplace:
         )
         return Command(done.returncode, done.stdout, done.stderr)
 
-    def run(self, drill: Path, *arguments: object, timeout_s: float = 90) -> Command:
+    def run(self, drill: Path, *arguments: object, timeout_s: float = 200) -> Command:
         return self.chaoskit("run", drill, "--reports", self.reports, *arguments, timeout_s=timeout_s)
 
     def folders(self) -> list[Path]:

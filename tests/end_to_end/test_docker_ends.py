@@ -95,7 +95,7 @@ def test_130_interrupted_heals(
         time.sleep(after_s)  # into provisioning, which has no event of its own
         process.send_signal(number)
         process.send_signal(number)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=150)
     finally:
         process.kill()
         process.wait()
@@ -170,7 +170,7 @@ def test_its_state_directory_may_go_while_it_runs(workplace: Workplace) -> None:
     try:
         assert wait_for_event(workplace, "estate.ready")
         shutil.rmtree(workplace.environment["CHAOSKIT_STATE_DIR"])
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=150)
     finally:
         process.kill()
         process.wait()
@@ -181,7 +181,7 @@ def test_its_state_directory_may_go_while_it_runs(workplace: Workplace) -> None:
 def test_two_runs_of_one_drill_at_once(workplace: Workplace) -> None:
     drill = shop(workplace)
     both = [popen(workplace, drill) for _ in range(2)]
-    outs = [one.communicate(timeout=100)[0] for one in both]
+    outs = [one.communicate(timeout=200)[0] for one in both]
     assert [one.returncode for one in both] == [0, 0], outs
     outcomes = [json.loads((folder / "result.json").read_text())["outcome"] for folder in workplace.folders()]
     assert outcomes == ["pass", "pass"]

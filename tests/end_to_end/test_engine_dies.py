@@ -71,7 +71,7 @@ def test_the_engine_dies_half_way(
             assert wait_for_event(workplace, "fault.applied"), said(process)
             died_at = time.monotonic()
             end(engine)
-            out, _ = process.communicate(timeout=90)
+            out, _ = process.communicate(timeout=200)
             took_s = time.monotonic() - died_at
         finally:
             process.kill()

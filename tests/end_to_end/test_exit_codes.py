@@ -93,7 +93,7 @@ def test_130_interrupted_heals_and_writes_a_report(workplace: Workplace) -> None
     assert not left_running(workplace.folder)
 
 
-def wait_for_event(workplace: Workplace, kind: str, within_s: float = 60) -> bool:
+def wait_for_event(workplace: Workplace, kind: str, within_s: float = 180) -> bool:
     """Poll events.jsonl, the only outside sign of how far a run is."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

@@ -156,7 +156,7 @@ def test_two_workers(staged: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -
         many=drill("many", "pass", more="matrix: {seed: [1, 2, 3, 4]}\n"),
         bad=drill("bad", "fail"),
     )
-    result = staged.runpytest_subprocess("-n", "2", "-p", "no:randomly", timeout=90)
+    result = staged.runpytest_subprocess("-n", "2", "-p", "no:randomly", timeout=180)
     result.assert_outcomes(passed=4, failed=1)
 
 
@@ -201,7 +201,7 @@ def test_an_interrupted_drill_ends_the_session(staged: pytest.Pytester) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout + done.stderr

@@ -50,7 +50,7 @@ def start(place: Path, text: str, *arguments: str) -> subprocess.Popen[str]:
 
 def said(place: Path, text: str, *arguments: str) -> str:
     process = start(place, text, *arguments)
-    out, _ = process.communicate(timeout=100)
+    out, _ = process.communicate(timeout=200)
     runs = place / "state" / "runs"
     assert runs.is_dir(), out
     assert not list(runs.iterdir()), out

@@ -33,7 +33,7 @@ def test_green_and_red(tmp_path: Path) -> None:
     slow = drill("shop-slow", "slow", rto="20s, success: 100%").replace("misses: 2}", "misses: 20}")
     write(tmp_path, a=drill("shop-fine", "fine"), b=slow)
     process = start(tmp_path, "--junitxml=out.xml")
-    out, _ = process.communicate(timeout=100)
+    out, _ = process.communicate(timeout=200)
     assert process.returncode == pytest.ExitCode.TESTS_FAILED, out
     assert "1 failed, 1 passed" in out
     assert "b.yaml:11:30: fail: visit.success: " in out
@@ -51,10 +51,10 @@ def test_ctrl_c_heals_and_ends_the_session(tmp_path: Path) -> None:
     write(tmp_path, a=drill("shop-first", "first"), b=drill("shop-second", "second"))
     process = start(tmp_path)
     try:
-        assert witnessed(tmp_path / "reports", within_s=60)
+        assert witnessed(tmp_path / "reports", within_s=180)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=120)
     finally:
         process.kill()
         process.wait()
