@@ -18,6 +18,7 @@ from chaoskit.testing.live import Live
 WELL_WITHIN_S = 30.0
 _READ_S = 1.0
 _LOOK_AGAIN_S = 0.05
+_MEND_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,14 @@ async def restore(live: Live, customers: Customers) -> Reset:
     for standing in list(live.standing.values()):
         await live.end(standing.step)
     await _thaw(live)
-    restarted = await live.revive(live.begun_alive)
+    restarted = list(await live.revive(live.begun_alive))
+    found = await _clear_links(live)
+    if live.touched or restarted or found:
+        restarted += await _until_well(live, customers)
+    live.touched = False
     exits = (await live.estate.exits())[live.seen_exits :]
     live.seen_exits += len(exits)
-    found = await _clear_links(live)
     crashed = tuple(f"{one.service} ({one.status})" for one in exits if one.service in restarted)
-    if live.touched or restarted or found:
-        await _until_well(live, customers)
-    live.touched = False
     return Reset(tuple(left), tuple(restarted), crashed, tuple(found))
 
 
@@ -89,9 +90,16 @@ async def _clear_links(live: Live) -> list[str]:
     return [f"{', '.join(one.found)} on {name}" for name, one in found if one.found]
 
 
-async def _until_well(live: Live, customers: Customers) -> None:
+async def _until_well(live: Live, customers: Customers) -> list[str]:
+    """Wait until everybody answers and is served; returns services that were started while waiting.
+
+    A signal that was sent just before takes effect a little later on a busy machine: what it stopped or ended is
+    looked for again until all is well.
+    """
     system = live.plan.system
     last: dict[str, str] = {}
+    started: list[str] = []
+    mending = asyncio.create_task(_mend_again(live, started))
     try:
         async with asyncio.timeout(WELL_WITHIN_S):
             await asyncio.gather(*(_answers(live, service, last) for service in live.begun_answering))
@@ -99,9 +107,20 @@ async def _until_well(live: Live, customers: Customers) -> None:
     except TimeoutError:
         told = "; ".join(f"{who}: {why}" for who, why in last.items())
         raise EnvironmentBroken(f"not well again within {WELL_WITHIN_S:g} s: {told}") from None
+    finally:
+        mending.cancel()
+        await asyncio.gather(mending, return_exceptions=True)
     for name, role in system.roles.items():
         if role.standby in live.begun_alive and not live.stage.fenced:
             await until_streaming(name, role, live.estate.direct(role.primary), WELL_WITHIN_S)
+    return started
+
+
+async def _mend_again(live: Live, started: list[str]) -> None:
+    while True:
+        await asyncio.sleep(_MEND_AGAIN_S)
+        await _thaw(live)
+        started += await live.revive(live.begun_alive)
 
 
 async def _answers(live: Live, service: str, last: dict[str, str]) -> None:

@@ -169,7 +169,11 @@ class Bench:
         for step in undo.steps:
             if isinstance(step, SignalUndo):
                 for one in step.processes:
-                    if self.state(one) != "gone":
+                    with contextlib.suppress(
+                        psutil.NoSuchProcess
+                    ):  # a server's own process may end at any time
+                        if self.state(one) == "gone":
+                            continue
                         below = psutil.Process(one.pid).children(recursive=True)
                         for pid in [one.pid, *(child.pid for child in below)]:
                             _signal(ProcessRef(pid=pid, start=0), signal.SIGCONT)

@@ -179,7 +179,7 @@ def test_a_reset_mends_what_others_did(shop_estate: RunningEstate) -> None:
     assert done.found == (f"by-hand on {LINK}",)
     assert done.restarted == ("tool",)
     assert done.crashed == ("tool (killed by SIGKILL)",)
-    assert shop_estate.journey("visit").attempt().good
+    assert shop_estate.journey("visit").attempt().ok
 
 
 def test_a_rebuilt_estate_is_a_new_one(shop_estate: RunningEstate) -> None:
