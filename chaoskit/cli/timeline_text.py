@@ -182,7 +182,7 @@ def _said_of_a_step(kind: str, data: Mapping[str, Any]) -> str:
         case "response.failed":
             return f"RESPONSE FAILED {data['step']}: {data['error']}"
         case "journey.recovered":
-            return f"{data['journey']} has recovered (for now; judged at the end)"
+            return f"{data['journey']} is well, and has held (for now; judged at the end)"
     return ""
 
 

@@ -2,7 +2,6 @@
 
 from chaoskit.evidence.chain import Chain, ChainWriter, verify
 from chaoskit.evidence.history import load_history
-from chaoskit.evidence.operations import write_operations_parquet
 from chaoskit.evidence.schema import result_schema
 from chaoskit.evidence.seal import seal_files, seal_problems
 
@@ -14,5 +13,4 @@ __all__ = [
     "seal_files",
     "seal_problems",
     "verify",
-    "write_operations_parquet",
 ]

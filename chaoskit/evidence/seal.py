@@ -11,7 +11,7 @@ from chaoskit.regular_file import open_regular
 
 JUDGED_LATER = ("events.jsonl", "measurements.json")
 """Never sealed: the chain itself, and what is made from the history. Results and reports are not sealed either."""
-_EVIDENCE = ("plan.json", "leases.json", "ops.parquet")
+_EVIDENCE = ("plan.json", "leases.json")
 _EVIDENCE_FOLDERS = ("ops", "books")
 
 

@@ -23,7 +23,7 @@ COLUMNS = {
     "currency": "VARCHAR",
     "values": "JSON",
 }
-"""A subset of the columns of ops.parquet, so that the SQL runs over either."""
+"""What reconciliation asks of an operation; a Parquet file with these columns does as well."""
 
 
 def write_lines(

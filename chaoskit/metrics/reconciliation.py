@@ -116,9 +116,9 @@ def ledger(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB over one snapshot's Parquet files and the operations that belong to these books.
 
-    `operations` is ops.parquet or what `operations_file.write_lines` wrote; `asked` the operations of all journeys, so
-    that a transaction can be known to be nobody's, default `operations`; `parties` by journey the names of the drawn
-    values that pay and are paid. Raises BooksUnreadable.
+    `operations` is what `operations_file.write_lines` wrote, or Parquet with the same columns; `asked` the operations
+    of all journeys, so that a transaction can be known to be nobody's, default `operations`; `parties` by journey the
+    names of the drawn values that pay and are paid. Raises BooksUnreadable.
     """
     with scratch("reconcile") as folder:
         # Through links, because DuckDB would take '[', '*' and '?' in a folder's name for a pattern.

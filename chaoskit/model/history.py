@@ -6,7 +6,6 @@ Run folder:
     events.jsonl        one Event a line, hash-chained; the last seals every other file
     ops/load.jsonl      journal of the load: `intent`, `done`, `missed`, `late`, `begin`, `end` records
     ops/prober.jsonl    journal of the prober, same records
-    ops.parquet         made from both journals after the run
     books/<books>/<member>/{meta.json,entries.parquet,balances.parquet,holds.parquet,transactions.parquet,
                         keys.parquet}
     leases.json         the leases as they ended

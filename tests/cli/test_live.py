@@ -87,7 +87,7 @@ def test_a_run_read_aloud(plan: Plan) -> None:
         "  +0.20 s  duty-manager decides (2m, modelled: nobody waits)",
         "  +0.20 s  RESPONSE restart-service on web",
         "  +0.50 s  done: restart-service",
-        "  +2.50 s  visit has recovered (for now; judged at the end)",
+        "  +2.50 s  visit is well, and has held (for now; judged at the end)",
         "  +2.60 s  the load stops, faults are undone",
         "  +3.00 s  the run has ended, complete",
     ]

@@ -7,12 +7,11 @@ import random
 import shutil
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from chaoskit import registry
 from chaoskit.errors import EnvironmentBroken, InputError
-from chaoskit.evidence import load_history, write_operations_parquet
+from chaoskit.evidence import load_history
 from chaoskit.judge import judge
 from chaoskit.metrics import measure
 from chaoskit.model.verdict import Result
@@ -218,21 +217,6 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="no such folder"):
         load_history(tmp_path / "file")
-
-
-def test_operations_as_parquet(run: Path) -> None:
-    path = write_operations_parquet(run)
-    with duckdb.connect() as base:
-        n, ok = base.execute(
-            f"SELECT count(*), count(*) FILTER (WHERE outcome = 'ok') FROM read_parquet('{path}')"
-        ).fetchall()[0]
-        drawn = base.execute(
-            f"SELECT \"values\"->>'payer' FROM read_parquet('{path}') WHERE journey = 'transfer' LIMIT 1"
-        ).fetchall()[0][0]
-    operations = load_history(run).operations
-    assert n == len(operations)
-    assert ok == sum(o.outcome == "ok" for o in operations)
-    assert drawn.startswith("A")
 
 
 def test_a_journal_under_the_wrong_name(run: Path) -> None:

@@ -1,6 +1,6 @@
 """An independent reconciler of small books: plain Python from the rules' definitions, over rows of the published files.
 
-It imports nothing of chaoskit. `judge` takes the rows of ops.parquet and of a snapshot's tables as dictionaries and
+It imports nothing of chaoskit. `judge` takes operations and the rows of a snapshot's tables as dictionaries and
 returns, for each rule, the subjects that break it.
 """
 
