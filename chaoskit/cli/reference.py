@@ -25,10 +25,10 @@ def generated_files() -> dict[str, str]:
     """Path below the checkout → text, for every generated file."""
     drill, system = schema.drill_schema(registry), schema.system_schema()
     return {
-        "drills/drill.schema.json": _json(drill),
-        "drills/system.schema.json": _json(system),
-        "docs/schemas/result.schema.json": _json(result_schema()),
-        "docs/schemas/measurements.schema.json": _json(Measurements.model_json_schema()),
+        "drills/drill.schema.json": schema.as_text(drill),
+        "drills/system.schema.json": schema.as_text(system),
+        "docs/schemas/result.schema.json": schema.as_text(result_schema()),
+        "docs/schemas/measurements.schema.json": schema.as_text(Measurements.model_json_schema()),
         "docs/reference/drill.md": _page("The drill file", drill),
         "docs/reference/system.md": _page("The system file", system),
         "docs/reference/catalogue.md": _catalogue(),
@@ -42,10 +42,6 @@ def write(root: Path) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-
-
-def _json(value: Schema) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def _catalogue() -> str:

@@ -33,7 +33,6 @@ class Progress:
 
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    ended_ns: int = 0
     lost: str | None = None
 
     def lose(self, why: str) -> None:

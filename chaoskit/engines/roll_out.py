@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from chaoskit.engines.http_document import document
+from chaoskit.engines.http_exchange import document
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.release import Release, Strategy

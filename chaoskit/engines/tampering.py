@@ -26,7 +26,7 @@ def identifier(name: str) -> sql.Identifier:
     return sql.Identifier(*name.split("."))
 
 
-def member_of(target: str, system: System) -> DatabaseRole:
+def role_of_primary(target: str, system: System) -> DatabaseRole:
     """The role whose primary the target is. Raises ValueError."""
     for role in system.roles.values():
         if role.primary == target:

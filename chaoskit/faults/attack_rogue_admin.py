@@ -59,7 +59,7 @@ class AttackRogueAdmin:
 
     def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
         """Nothing; refuses, while planning, a target that is no primary."""
-        tampering.member_of(target, system)
+        tampering.role_of_primary(target, system)
         return ()
 
     async def baseline(self, target: str, estate: Estate) -> tuple[int, int]:
@@ -71,7 +71,7 @@ class AttackRogueAdmin:
         return Undo(steps=(NothingToUndo(why=f"the changed rows of {self.table} are the run's own"),))
 
     async def apply(self, target: str, estate: Estate) -> None:
-        role = tampering.member_of(target, estate.plan.system)
+        role = tampering.role_of_primary(target, estate.plan.system)
         await tampering.add(estate.direct(target), role, self.table, self.column, self.by, self.rows)
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
@@ -90,5 +90,5 @@ class AttackRogueAdmin:
         return Witness(True, monotonic_ns(), f"{what}, read in another session, went from {before} to {now}")
 
     async def _total(self, target: str, estate: Estate) -> int:
-        role = tampering.member_of(target, estate.plan.system)
+        role = tampering.role_of_primary(target, estate.plan.system)
         return await tampering.total(estate.direct(target), role, self.table, self.column)

@@ -46,7 +46,7 @@ class MistakeWrongCommand:
 
     def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
         """Nothing; refuses, while planning, a target that is no primary."""
-        tampering.member_of(target, system)
+        tampering.role_of_primary(target, system)
         return ()
 
     async def baseline(self, target: str, estate: Estate) -> int:
@@ -56,7 +56,7 @@ class MistakeWrongCommand:
         return Undo(steps=(NothingToUndo(why=f"the rows of {self.truncate} are gone; a backup has them"),))
 
     async def apply(self, target: str, estate: Estate) -> None:
-        role = tampering.member_of(target, estate.plan.system)
+        role = tampering.role_of_primary(target, estate.plan.system)
         await tampering.truncate(estate.direct(target), role, self.truncate)
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
@@ -72,5 +72,5 @@ class MistakeWrongCommand:
         )
 
     async def _rows(self, target: str, estate: Estate) -> int:
-        role = tampering.member_of(target, estate.plan.system)
+        role = tampering.role_of_primary(target, estate.plan.system)
         return await tampering.count(estate.direct(target), role, self.truncate)

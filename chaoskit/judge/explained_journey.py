@@ -274,11 +274,8 @@ def _widened(paper: Paper, earlier: int, later: int) -> list[str]:
 
 def _run_it_yourself(paper: Paper, loss: LossMeasure, name: str) -> list[str]:
     body = " ".join(line for line in sql(name).splitlines() if not line.lstrip().startswith("--"))
-    return [
-        f"  over ops/*.jsonl and books/{loss.books}/{loss.survivor}/*.parquet, in SQL; `chaoskit sql` prints all that",
-        "  goes before it, to be run with DuckDB alone:",
-        f"    {body}",
-    ]
+    place = f"ops/*.jsonl and books/{loss.books}/{loss.survivor}/*.parquet"
+    return [f"  over {place}, in SQL; `chaoskit sql` prints all that goes before it:", f"    {body}"]
 
 
 def _probes(paper: Paper, journey: str) -> tuple[Arrival, ...]:

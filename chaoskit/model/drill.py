@@ -31,6 +31,10 @@ class Steady(Frozen):
     )
 
 
+EVENTS = ("down", "stop-rule", "recovered", "done", "begun")
+"""What a step can wait for: keys of `when`, of which it has exactly one."""
+
+
 class When(Frozen):
     """An event a step waits for. Exactly one of down, stop-rule, recovered, done, begun."""
 

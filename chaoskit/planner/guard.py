@@ -8,7 +8,7 @@ from typing import Protocol
 from chaoskit.errors import Problem
 from chaoskit.model.parameters import build
 from chaoskit.model.plan import PlannedStep
-from chaoskit.model.system import CUSTOMERS, System
+from chaoskit.model.system import System
 from chaoskit.planner.container_changes import changes
 from chaoskit.planner.containers import refuse_containers
 from chaoskit.planner.wiring import Wired
@@ -159,8 +159,3 @@ def left_aside(loaded: Loaded, runtime: Offer) -> list[str]:
     parts = [", ".join(f"`{key}`" for key in of_all) + " of any service"] if of_all else []
     parts += [f"`{key}` of {', '.join(names)}" for key, names in sorted(by_key.items()) if key not in of_all]
     return [f"of the Compose file {runtime.name} does not apply " + "; ".join(parts)]
-
-
-def customers_of(system: System) -> list[str]:
-    """Services that customers reach over a link."""
-    return [link.callee for link in system.links if link.caller == CUSTOMERS]

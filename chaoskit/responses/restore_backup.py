@@ -15,8 +15,8 @@ from pydantic import Field
 
 from chaoskit.clock import monotonic_ns
 from chaoskit.engines import tree
-from chaoskit.engines.asking import NoAnswer, ask_json
 from chaoskit.engines.damage import in_words, marked_rows
+from chaoskit.engines.http_exchange import NoAnswer, ask_json
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from chaoskit.clock import monotonic_ns
-from chaoskit.engines.asking import NoAnswer, ask_json
+from chaoskit.engines.http_exchange import NoAnswer, ask_json
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.security import backup_named, security
 from chaoskit.quantity import Duration

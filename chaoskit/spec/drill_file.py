@@ -10,7 +10,7 @@ from typing import Any
 
 from chaoskit.errors import Problem
 from chaoskit.model.base import kebab
-from chaoskit.model.drill import Drill, Step, When
+from chaoskit.model.drill import EVENTS, Drill, Step, When
 from chaoskit.model.system import Link
 from chaoskit.spec.explain import shown_key
 from chaoskit.spec.member_params import Registry, check_params
@@ -151,13 +151,11 @@ def _step_rules(loc: Loc, number: int, step: Mapping[str, Any], places: Places) 
 
 
 def _when_rules(loc: Loc, when: Mapping[str, Any], places: Places, problems: list[Problem]) -> None:
-    events = [
-        name for name in ("down", "stop-rule", "recovered", "done", "begun") if when.get(name) is not None
-    ]
+    events = [name for name in EVENTS if when.get(name) is not None]
     if len(events) != 1 and set(when) <= {kebab(name) for name in When.model_fields}:
         found = " and ".join(events) or "none"
         message = f"`when` names exactly one event; here: {found}"
-        problems.append(places.problem(loc, message, "one of down, stop-rule, recovered, done, begun"))
+        problems.append(places.problem(loc, message, f"one of {', '.join(EVENTS)}"))
     elif events and events != ["down"]:
         for key in ("every", "misses", "timeout"):
             if key in when:

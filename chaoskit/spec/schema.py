@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from chaoskit.model.drill import Drill
+from chaoskit.model.drill import EVENTS, Drill
 from chaoskit.spec.journey_names import JOURNEY_WAYS
 from chaoskit.spec.member_params import Registry, field_names
 from chaoskit.spec.system_file import SystemFile
@@ -24,7 +23,7 @@ def drill_schema(registry: Registry) -> Schema:
     schema = Drill.model_json_schema(by_alias=True)
     definitions: dict[str, Schema] = schema["$defs"]
     _shape_step(definitions, registry)
-    definitions["When"]["oneOf"] = [{"required": [event]} for event in ("down", "recovered", "done", "begun")]
+    definitions["When"]["oneOf"] = [{"required": [event]} for event in EVENTS]
     fail = definitions["Expect"]["properties"]["fail"]
     definitions["Expect"]["properties"]["fail"] = _one_or_list(fail)
     expect = schema["properties"]["expect"]
@@ -43,15 +42,6 @@ def system_schema() -> Schema:
     local = schema["$defs"]["LocalService"]
     local["oneOf"] = [{"required": [way]} for way in ("run", "postgresql")]
     return _finish(schema, "System file of chaoskit")
-
-
-def write_schemas(root: Path, registry: Registry) -> tuple[Path, ...]:
-    """Write drills/drill.schema.json and drills/system.schema.json below a checkout's root; returns them."""
-    folder = root / "drills"
-    written = {"drill.schema.json": drill_schema(registry), "system.schema.json": system_schema()}
-    for name, schema in written.items():
-        (folder / name).write_text(as_text(schema), encoding="utf-8")
-    return tuple(folder / name for name in written)
 
 
 def as_text(schema: Schema) -> str:

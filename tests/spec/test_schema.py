@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chaoskit import registry
+from chaoskit.model.drill import EVENTS
 from chaoskit.spec import schema
 from tests.spec.fake_members import FakeRegistry
 
@@ -51,10 +52,10 @@ def test_a_step_takes_its_member_s_parameters_and_no_others() -> None:
     assert [one["type"] for one in step["properties"]["on"]["anyOf"]] == ["string", "array"]
 
 
-def test_writing_them_twice_writes_the_same(tmp_path: Path) -> None:
-    (tmp_path / "drills").mkdir()
-    first = [path.read_bytes() for path in schema.write_schemas(tmp_path, FakeRegistry())]
-    assert first == [path.read_bytes() for path in schema.write_schemas(tmp_path, FakeRegistry())]
+def test_a_step_may_wait_for_every_event() -> None:
+    when = schema.drill_schema(registry)["$defs"]["When"]
+    assert [one["required"] for one in when["oneOf"]] == [[event] for event in EVENTS]
+    assert set(EVENTS) < set(when["properties"])
 
 
 def _keys(node: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:

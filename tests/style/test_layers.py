@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "registry": {"registry", "errors"},
     "engines": {"engines", "model", "quantity", "errors", "clock"},
     "toxiproxy": {"toxiproxy", "errors"},
+    "intruder": {"intruder", "engines"},  # it must start at once, and knows nothing of the drill
     **{
         name: {name, "model", "engines", "registry", "quantity", "errors", "clock"}
         for name in EXTENSIONS

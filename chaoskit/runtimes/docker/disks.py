@@ -32,7 +32,6 @@ _CONFIGURE = 0x4C0A
 _AUTOCLEAR = 4
 _INFO = "=QQQQQIIII64s64s32s2Q"
 _TRIES = 20
-_BLOCK = 1 << 20
 _ROOT_REMEDY = "it needs root on this machine: run chaoskit as root"
 
 

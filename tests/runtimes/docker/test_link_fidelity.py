@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.runtimes.docker.link_fidelity import describe_links, seen_by
+from chaoskit.runtimes.docker.link_fidelity import seen_by
 from tests.runtimes.docker.links_bench import system
 
 SYSTEM = system(("customers -> web", "web -> db", "jobs -> db"))
@@ -11,8 +11,3 @@ SYSTEM = system(("customers -> web", "web -> db", "jobs -> db"))
 def test_a_callee_sees_the_proxy() -> None:
     assert seen_by(SYSTEM, "db") == "sees the proxy's address in place of those of jobs, web"
     assert seen_by(SYSTEM, "jobs") == ""
-
-
-def test_all_links_in_one_sentence() -> None:
-    assert describe_links(SYSTEM).startswith("3 links through the real Toxiproxy 2.12")
-    assert describe_links(system(())) == ""
