@@ -29,7 +29,8 @@ PYTHON_OPERATIONS = 200_000
 CHILD = """
 import json, resource, sys, time
 from pathlib import Path
-from chaoskit.metrics.reconciliation import counts, ledger, sql, violations
+from chaoskit.metrics.book_counts import counts
+from chaoskit.metrics.reconciliation import ledger, sql, violations
 folder = Path(sys.argv[1])
 began = time.monotonic()
 with ledger(folder / "operations.parquet", folder / "books") as base:

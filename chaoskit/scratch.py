@@ -19,7 +19,8 @@ _BEING_MADE_S = 60.0
 @contextlib.contextmanager
 def scratch(purpose: str) -> Iterator[Path]:
     """An empty folder until the block ends. Its lock ends with this process, in whatever way that does."""
-    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{purpose}-") as name:
+    # Where something still writes into it at the end, what is left is found later, its lock gone.
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{purpose}-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         made = folder / f"{_LOCK}.new"
         held = os.open(made, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

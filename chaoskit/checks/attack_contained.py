@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaoskit.model.history import Event, History
-from chaoskit.model.measurement import Measurements
+from chaoskit.model.measurement import FaultMeasure, Measurements
 from chaoskit.model.verdict import Verdict
 from chaoskit.registry import register
 
 FAMILY = "attack."
+MARKED = (
+    "attack.ransomware"  # its damage bears a mark, so that it can be counted from outside whether it goes on
+)
 
 
 @register("checks", "attack-contained")
@@ -21,9 +24,10 @@ class AttackContained:
     Judges what was read from the databases themselves: by `isolate`, when damage had stopped growing, and by `reopen`,
     which looks for it again while the attacker, who is still there, tries.
 
-    fail: nobody cut him off, damage went on growing, or it came back after the opening. unknown: the attack was never
-    witnessed; or the system was opened again and he did not even try, so that the new secrets were not tested. Not
-    exercised: the drill has no attack.
+    fail: nobody cut off the service that he sits in, after he had begun; damage went on growing, or it came back after
+    the opening. unknown: the attack was never witnessed; its damage bears no mark that could be counted; or the
+    system was opened again and nobody watched, or he did not even try, so that the new secrets were not tested.
+    Not exercised: the drill has no attack.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -36,21 +40,28 @@ class AttackContained:
         if unseen := [one for one in attacks if one.witness is None]:
             why = f"no damage by {unseen[0].step} was witnessed"
             return Verdict(name=name, outcome="unknown", reason=why)
+        if blind := [one for one in attacks if one.name != MARKED]:
+            why = f"the damage of {blind[0].name} bears no mark: whether it went on cannot be counted"
+            return Verdict(name=name, outcome="unknown", reason=why)
         isolated, watched = facts(history, "isolated"), facts(history, "watched")
         events = tuple(event.n for event in (*isolated, *watched))
         details = tuple(_radius(event) for event in isolated)
-        if not isolated:
-            reason = "nobody cut the attacker off"
+        if free := [one for one in attacks if not any(_cuts_off(event, one) for event in isolated)]:
+            reason = f"nobody cut the attacker in {free[0].target} off"
             return Verdict(name=name, outcome="fail", reason=reason, events=_failures(history))
         if back := [event for event in watched if event.data["damage"]]:
             words = ", ".join(f"{member}: {what}" for member, what in back[0].data["words"].items())
             kept = "" if back[0].data["rotated"] else "; the secrets he knew were still valid"
             reason = f"he came back after the opening: {words}{kept}"
             return Verdict(name=name, outcome="fail", reason=reason, events=events, details=details)
+        opened = facts(history, "opened")
+        if opened and not any(event.t >= opened[-1].t for event in watched):
+            reason = "cut off; the system was opened again, and nobody looked whether he came back"
+            return Verdict(name=name, outcome="unknown", reason=reason, events=events, details=details)
         if watched and not sum(event.data["refused"] for event in watched):
             reason = "cut off; after the opening nobody tried the old secrets, so that nothing shows that they fail"
             return Verdict(name=name, outcome="unknown", reason=reason, events=events, details=details)
-        until = (isolated[0].t - attacks[0].lo) / 1e9
+        until = max(min(e.t for e in isolated if _cuts_off(e, one)) - one.lo for one in attacks) / 1e9
         tail = "and the system was not opened again"
         if watched:
             tail = f"and {sum(event.data['refused'] for event in watched)} log-ins with the old secret refused since"
@@ -63,8 +74,18 @@ def facts(history: History, kind: str) -> list[Event]:
     return [e for e in history.events if e.kind == "response.fact" and e.data.get("fact") == kind]
 
 
+def _cuts_off(isolated: Event, attack: FaultMeasure) -> bool:
+    return attack.target in isolated.data["services"] and isolated.t >= attack.lo
+
+
 def _failures(history: History) -> tuple[int, ...]:
-    return tuple(e.n for e in history.events if e.kind == "response.failed")
+    """Failed tries to cut him off; any other failure is not this check's to account for."""
+    tried = {
+        event.data["step"]
+        for event in history.events
+        if event.kind == "response.begin" and event.data.get("name") == "isolate"
+    }
+    return tuple(e.n for e in history.events if e.kind == "response.failed" and e.data["step"] in tried)
 
 
 def _radius(event: Event) -> str:

@@ -17,10 +17,12 @@ class CustomersTold:
 
     The first notice of each channel must have reached the customers' inbox, name every journey that was seen to be
     hurt (by its title or name, in the text as it arrived), and announce an expected recovery. How wrong that
-    expectation was is measured, and not judged here: to be too careful is no fault.
+    expectation was is measured, and not judged here: to be too careful is no fault. Only what is named is
+    judged: a text that denies it reads the same.
 
-    fail: a channel with nothing, or a text that leaves something out; each is listed. Not exercised: the drill notifies
-    nobody, or no journey was hurt.
+    fail: a channel with nothing, a text that leaves something out, or one that came when all was over; each is listed.
+    unknown: whether some journey was hurt is not known. Not exercised: the drill notifies nobody, or no journey was
+    hurt.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -38,10 +40,17 @@ class CustomersTold:
         if all(one.never_bad for one in measurements.journeys.values()):
             why = "not exercised: no journey was seen to be hurt, so there was nothing to tell"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
+        if unclear := [
+            one for one in measurements.journeys.values() if not one.never_bad and one.clock is None
+        ]:
+            why = f"whether {unclear[0].journey} was hurt is not known, so nobody knows what had to be named"
+            return Verdict(name=name, outcome="unknown", reason=why)
         wrong = [f"{channel}: nothing reached the inbox" for channel in meant if channel not in told]
         for channel, one in told.items():
             if one.missing:
                 wrong.append(f"{channel}: does not name {' and '.join(one.missing)}")
+            if one.over:
+                wrong.append(f"{channel}: it came when everything was back")
             if one.announced is None:
                 wrong.append(f"{channel}: announces no expected recovery")
         events = tuple(one.event for one in told.values())

@@ -21,8 +21,9 @@ class KeysAreBound:
     system that acknowledges that tells a customer that a payment was made which was not, or makes a second one
     under the first one's key.
 
-    fail: every key that was acknowledged for a second payload is listed. unknown: there is no surviving ledger, or it
-    was still changing. Not exercised: no used key was sent with another payload, or none of them was answered.
+    fail: every key that was acknowledged for a second payload, or under which one was posted, is listed. unknown: there
+    is no surviving ledger, or it was still changing. Not exercised: no used key was sent with another payload, or none
+    of them was answered.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -35,7 +36,7 @@ class KeysAreBound:
         misused = sum(b.counts.get("misused", 0) for b in books)
         if broken := [v for b in books for v in b.broken(*RULES)]:
             accepted = sum(v.count for v in broken)
-            reason = f"{accepted} of {misused} used keys were acknowledged for another payload too"
+            reason = f"{accepted} used keys were acknowledged or posted for another payload too ({misused} answered)"
             cases = tuple(case for v in broken for case in v.cases)
             return Verdict(name=name, outcome="fail", reason=reason, events=events, details=cases)
         if not misused:

@@ -17,12 +17,16 @@ _ROLL_OUT = "upgrade.roll-out"
 
 @dataclass(frozen=True)
 class _Span:
-    """[start, halt]: the release was in place · from `back` on the old version alone; `events` say so."""
+    """[start, halt]: the release was in place · from `back` on the old version alone; `events` say so.
+
+    `left`: services that were changed and are not known to be back.
+    """
 
     start: int
     halt: int
     back: int
     events: tuple[int, ...]
+    left: tuple[str, ...] = ()
 
 
 @register("checks", "old-reads-new")
@@ -35,8 +39,9 @@ class OldReadsNew:
     must not be refused when it is asked for again, with the same payload, under its key. Whether the balances shown are
     true is `reads-are-true`.
 
-    fail: an account that is never answered again, a posted payment that is refused. Not exercised: nothing was rolled
-    back, nothing was written in that time, or nobody asked for it afterwards.
+    fail: an account that is never answered again, a posted payment that is refused. unknown: the release was not taken
+    back everywhere, so that nobody knows which version answered. Not exercised: nothing was rolled back, nothing was
+    written in that time, or nobody asked for it afterwards.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -47,6 +52,9 @@ class OldReadsNew:
             why = "not exercised: no release was rolled out, witnessed and rolled back"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
         events = span.events
+        if span.left:
+            why = f"the release was not taken back everywhere: {', '.join(span.left)}"
+            return Verdict(name=name, outcome="unknown", reason=why, events=events)
         if problems := tuple(p for one in measurements.losses.values() for p in one.problems):
             return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
         written = _written(history, measurements, span)
@@ -74,22 +82,32 @@ def _verdict(name: str, events: tuple[int, ...], answered: Mapping[str, bool], r
     return Verdict(name=name, outcome="pass", reason=reason, events=events)
 
 
-def _span(events: Iterable[Event]) -> _Span | None:
+def _span(recorded: Iterable[Event]) -> _Span | None:
     steps: set[str] = set()
     seen = halted = back = None
-    for event in events:
+    restored: set[str] = set()
+    ended: set[str] = set()
+    for event in recorded:
         step, fact = event.data.get("step"), event.data.get("fact")
         if event.kind == "fault.begin" and event.data.get("name") == _ROLL_OUT:
             steps.add(str(step))
         elif event.kind == "fault.witnessed" and step in steps:
             seen = event
         elif event.kind == "response.fact" and fact == "halted":
-            halted = event
+            halted, restored = event, set()
         elif event.kind == "response.fact" and fact == "restored":
             back = event
+            restored.add(str(event.data.get("service")))
+        elif event.kind == "response.done":
+            ended.add(str(step))
     if seen is None or halted is None or back is None:
         return None
-    return _Span(int(seen.data["hi"]), halted.t, back.t, tuple(sorted(one.n for one in (seen, halted, back))))
+    changed = [str(one) for one in halted.data.get("changed") or ()]
+    left = [one for one in changed if one not in restored]
+    if not left and str(halted.data.get("step")) not in ended:
+        left = [f"{halted.data.get('step')} did not come to its end"]
+    events = tuple(sorted(one.n for one in (seen, halted, back)))
+    return _Span(int(seen.data["hi"]), halted.t, back.t, events, tuple(left))
 
 
 def _written(history: History, measurements: Measurements, span: _Span) -> dict[tuple[str, int], str]:

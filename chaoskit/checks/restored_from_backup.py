@@ -10,6 +10,7 @@ from chaoskit.model.verdict import Verdict
 from chaoskit.registry import register
 
 RULES = ("one-legged", "unbalanced", "entries-differ", "stored-balance", "total", "unasked")
+_NOTHING = ("", "None")
 ATTACKS = ("attack.", "mistake.")
 
 
@@ -24,7 +25,8 @@ class RestoredFromBackup:
     know. Where operations were sent again, those that the restore had lost are told, and what is still missing.
 
     fail: the restore did not come about, its proof differs, its point lies after the damage, or the books do not
-    balance. unknown: there is no surviving ledger to judge. Not exercised: nobody tried to restore.
+    balance. unknown: there is no surviving ledger to judge; the proof covers nothing; or damage that nobody witnessed
+    may lie before the point. Not exercised: nobody tried to restore.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -48,10 +50,18 @@ class RestoredFromBackup:
         if last.data["proof"] != last.data["expected"]:
             reason = f"the restored database says {last.data['proof']}, not {last.data['expected']}"
             return Verdict(name=name, outcome="fail", reason=reason, events=events)
+        if str(last.data["proof"]) in _NOTHING or str(last.data["proof"]).startswith("0:"):
+            reason = (
+                f"the proof covers nothing ({last.data['proof']!r}): an empty database would have passed it"
+            )
+            return Verdict(name=name, outcome="unknown", reason=reason, events=events)
         damage = [one for one in measurements.faults if one.name.startswith(ATTACKS)]
         if late := [one for one in damage if one.hi is not None and last.data["at_ns"] > one.hi]:
             reason = f"the restore point lies after the damage by {late[0].step} was seen"
             return Verdict(name=name, outcome="fail", reason=reason, events=events)
+        if unsure := [one for one in damage if one.hi is None and last.data["at_ns"] > one.lo]:
+            reason = f"nobody witnessed {unsure[0].step}, so that its damage may lie before the restore point"
+            return Verdict(name=name, outcome="unknown", reason=reason, events=events)
         books = measurements.books.values()
         if problems := tuple(p for b in books for p in b.problems):
             return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
@@ -84,7 +94,9 @@ def _error(restored: Event, damage: list[FaultMeasure]) -> str:
         return ""
     first = min(damage, key=lambda one: one.lo)
     at = restored.data["at_ns"]
-    least = max(0.0, (first.lo - at) / 1e9)
+    if at > first.lo:
+        return ", not known to be before the first damage, which was not seen at once"
+    least = (first.lo - at) / 1e9
     if first.hi is None:
         return f", at least {least:.2f} s before the first damage"
     return f", {least:.2f} – {(first.hi - at) / 1e9:.2f} s before the first damage"

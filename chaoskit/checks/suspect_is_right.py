@@ -16,9 +16,11 @@ class SuspectIsRight:
     """Was the suspect that was named what had been broken?
 
     The last suspect of the run (`respond: identify`, or any response that records one) is compared with the targets of
-    the faults that had begun by then. Naming the service that suffers in place of the one that is broken is wrong.
+    the faults that had begun by then and were not undone. Naming the service that suffers in place of the one that is
+    broken is wrong.
 
-    fail: the suspect is none of them; the evidence is listed. Not exercised: nobody named a suspect.
+    fail: the suspect is none of them; the evidence is listed. unknown: its fault had been undone before, and whether it
+    was well again is not known. Not exercised: nobody named a suspect.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -28,6 +30,9 @@ class SuspectIsRight:
             why = "not exercised: nobody named a suspect"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
         last = named[-1]
+        if not last.right and last.suspect in last.undone:
+            why = f"{last.suspect} was named when its fault had been undone: whether it was well again is not known"
+            return Verdict(name=name, outcome="unknown", reason=why, events=(last.event,))
         broken = " and ".join(last.broken) or "nothing"
         reason = f"{last.suspect} was named, and {broken} had been broken"
         return Verdict(

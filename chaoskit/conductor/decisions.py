@@ -73,6 +73,7 @@ async def _ask(stage: Stage, step: PlannedStep, about: dict[str, Any], begun: in
     assert step.decision.within is not None
     role, limit = about["role"], step.decision.within
     what = f"{step.name}{' on ' + ' and '.join(step.on) if step.on else ''}"
+    asked = stage.clock()
     try:
         if stage.asker is None:
             raise NobodyAsked("this run has no terminal")
@@ -85,7 +86,12 @@ async def _ask(stage: Stage, step: PlannedStep, about: dict[str, Any], begun: in
     now = stage.clock()
     # The way to the substitute is lived only at the real pace; the answer always is.
     way = 0 if stage.plan.pace == "real" else about.get("reached_ns", 0)
-    about |= {"takes_ns": way + now - begun, "slept_ns": now - begun, "who": answer.who}
+    about |= {
+        "takes_ns": way + now - begun,
+        "slept_ns": now - begun,
+        "answer_ns": now - asked,
+        "who": answer.who,
+    }
     if not answer.yes:
         stage.recorder.record("decision.refused", **about)
         return f"{answer.who} refused it"

@@ -217,7 +217,7 @@ class PostgreSQL:
 
         async def work(connection: Connection) -> str:
             row = await (await connection.execute(query.encode(), dict(values))).fetchone()
-            if row is None or len(row) != 1:
+            if row is None or len(row) != 1 or row[0] is None:
                 raise EngineError(f"{self.address}: the query gives no single value: {query.strip()[:60]}")
             return str(row[0])
 

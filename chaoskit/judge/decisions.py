@@ -14,8 +14,8 @@ from chaoskit.model.verdict import Verdict
 def judge_decisions(measurements: Measurements) -> Iterator[Verdict]:
     """A verdict `decision.STEP` for each that was asked for, or that did not come about.
 
-    Missed is a fail: nobody did the duty that the drill gives them. Refused is unknown: the person may be right, but
-    what was drilled is not what the drill says.
+    Missed is a fail: nobody did the duty that the drill gives them, or not within its limit. Refused is unknown: the
+    person may be right, but what was drilled is not what the drill says.
     """
     for one in measurements.decisions:
         name, limit = f"decision.{one.step}", None if one.within is None else span(one.within)
@@ -27,11 +27,21 @@ def judge_decisions(measurements: Measurements) -> Iterator[Verdict]:
                 f"{one.who} refused it as {one.role} after {tenths(one.lived)}: {one.step} did not happen"
             )
             yield verdict(name, "unknown", reason, objective=limit, events=one.events)
+        elif one.how == "asked" and one.within is not None and _answer(one) > one.within:
+            reason = f"{one.who} decided it as {one.role} after {tenths(_answer(one))}, later than {limit} asked for"
+            yield verdict(
+                name, "fail", reason, objective=limit, measured=tenths(_answer(one)), events=one.events
+            )
         elif one.how == "asked":
             reason = f"{one.who} decided it as {one.role} after {tenths(one.lived)}, within {limit} asked for"
             yield verdict(
                 name, "pass", reason, objective=limit, measured=tenths(one.lived), events=one.events
             )
+
+
+def _answer(one: DecisionMeasure) -> int:
+    """From the question to the answer, ns; of old runs with the way to the person in it."""
+    return one.lived if one.answer is None else one.answer
 
 
 def undecided(history: History) -> frozenset[str]:

@@ -51,6 +51,7 @@ def _measured(begin: Event, end: Event, started: Interval | None) -> DecisionMea
         lived=lived,
         modelled=max(0, int(data.get("takes_ns") or 0) - lived) if taken else 0,
         reached=int(data.get("reached_ns") or 0),
+        answer=data.get("answer_ns"),
         within=begin.data.get("within_ns"),
         after=since(started, end.t),
         events=(begin.n, end.n),

@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import duckdb
 
+from chaoskit.metrics.book_counts import counts
 from chaoskit.metrics.reads import read_violations
-from chaoskit.metrics.reconciliation import BooksUnreadable, counts, ledger, sql, violations
+from chaoskit.metrics.reconciliation import BooksUnreadable, ledger, sql, violations
 from chaoskit.metrics.second_writer import second_writers
 from chaoskit.metrics.surviving import survivor_of
 from chaoskit.model.history import BooksSnapshot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from chaoskit.metrics.diagnosis import since
@@ -27,7 +28,7 @@ def measure_notices(
         if not isinstance(channel, str) or not isinstance(at, int) or since(started, at) is None:
             continue
         text = str(data.get("text") or "")
-        announced = isinstance(expected, int) and str(data.get("back_in")) in text
+        announced = isinstance(expected, int) and _says(text, str(data.get("back_in") or ""))
         named = tuple(name for name in journeys if names(text, name, journeys[name].title))
         notice = NoticeMeasure(
             channel=channel,
@@ -36,6 +37,7 @@ def measure_notices(
             missing=tuple(name for name in hurt if name not in named),
             needless=tuple(name for name in named if name in measured and name not in hurt),
             announced=str(data.get("back_in")) if announced else None,
+            over=_over(hurt, measured, at),
             late=_late(hurt, measured, expected) if announced and isinstance(expected, int) else None,
             event=event.n,
         )
@@ -47,7 +49,23 @@ def measure_notices(
 
 def names(text: str, journey: str, title: str) -> bool:
     """Whether a text names a journey, by its title or by its name."""
-    return any(word and word.casefold() in text.casefold() for word in (title, journey))
+    return any(_says(text, word) for word in (title, journey))
+
+
+def _says(text: str, words: str) -> bool:
+    """Whether they stand in the text as words of their own: 10s is not said by 110s."""
+    return bool(words) and re.search(rf"(?<![\w.]){re.escape(words)}(?!\w)", text, re.IGNORECASE) is not None
+
+
+def _over(hurt: Iterable[str], measured: Mapping[str, JourneyMeasure], at: int) -> bool:
+    """Whether every journey that was hurt was surely back before, modelled human time included."""
+    ends = []
+    for name in hurt:
+        one = measured[name]
+        if one.rta is None or one.rta.hi is None or one.clock is None or one.clock.hi is None:
+            return False
+        ends.append(one.clock.hi + one.rta.hi + one.modelled)
+    return bool(ends) and at > max(ends)
 
 
 def _late(hurt: Iterable[str], measured: Mapping[str, JourneyMeasure], expected: int) -> Interval | None:

@@ -18,6 +18,7 @@ COLUMNS = {
     "sent": "BIGINT",
     "done": "BIGINT",
     "outcome": "VARCHAR",
+    "error": "VARCHAR",
     "payload_hash": "VARCHAR",
     "amount": "BIGINT",
     "currency": "VARCHAR",

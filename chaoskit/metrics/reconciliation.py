@@ -151,23 +151,6 @@ def violations(base: duckdb.DuckDBPyConnection) -> tuple[Violation, ...]:
     return tuple(found)
 
 
-def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Rows that were judged. resent: keys of which a retry or a double tap was sent; unknown: keys in doubt; misused:
-    used keys that were sent with another payload, and answered."""
-    tables = {name: scalar(base, f"SELECT count(*) FROM {name}") for name in COLUMNS}
-    marks = {
-        "keys": "true",
-        "acknowledged": "outcome = 'ok'",
-        "unknown": "outcome = 'unknown'",
-        "refused": "outcome = 'fail'",
-        "resent": "sendings > 1",
-    }
-    asked = ", ".join(f"count(*) FILTER (WHERE {mark})" for mark in marks.values())
-    row: Any = base.execute(f"SELECT {asked} FROM keys").fetchone()
-    misused = scalar(base, "SELECT count(*) FROM operations WHERE other AND outcome IN ('ok', 'fail')")
-    return tables | dict(zip(marks, map(int, row), strict=True)) | {"misused": misused}
-
-
 def scalar(base: duckdb.DuckDBPyConnection, query: str) -> int:
     """The one integer a query yields; 0 for NULL."""
     row: Any = base.execute(query).fetchone()
@@ -199,11 +182,11 @@ def prepared(
     parties: Mapping[str, tuple[str, str]],
 ) -> None:
     """Everything before the rules: views of the files, keys, postings, and the rows in question."""
-    # By name with nothing, because what was recorded before there was `other` has no such column.
+    # By name with nothing, because what was recorded before there was one has no such column.
     base.execute(
         f"CREATE OR REPLACE {_kept(own)} operations AS "
         f'SELECT * EXCLUDE ("values"), "values"::VARCHAR AS drawn FROM {own} '
-        "UNION ALL BY NAME SELECT NULL::BOOLEAN AS other WHERE false"
+        "UNION ALL BY NAME SELECT NULL::BOOLEAN AS other, NULL::VARCHAR AS error WHERE false"
     )
     base.execute(
         "CREATE OR REPLACE TABLE parties "

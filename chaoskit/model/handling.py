@@ -54,6 +54,7 @@ class DecisionMeasure(Frozen):
     lived: Annotated[int, Field(description="human time that was measured, ns")] = 0
     modelled: Annotated[int, Field(description="human time that was modelled and not lived, ns")] = 0
     reached: Annotated[int, Field(description="of it, until the decider was reached, ns")] = 0
+    answer: Annotated[int | None, Field(description="from the question to the answer, ns")] = None
     within: Annotated[int | None, Field(description="limit of an asked-for answer, ns")] = None
     after: Annotated[
         Interval | None,
@@ -71,7 +72,13 @@ class SuspectMeasure(Frozen):
     suspect: Annotated[str, Field(description="service, or link 'caller -> callee'")]
     others: Annotated[tuple[str, ...], Field(description="named beside it, as less likely")] = ()
     evidence: tuple[str, ...] = ()
-    broken: Annotated[tuple[str, ...], Field(description="targets of the faults that had begun by then")] = ()
+    broken: Annotated[
+        tuple[str, ...], Field(description="targets of the faults that had begun and were not undone by then")
+    ] = ()
+    undone: Annotated[
+        tuple[str, ...],
+        Field(description="targets of faults that had been undone before: well again, or not"),
+    ] = ()
     right: Annotated[bool, Field(description="the suspect is one of these targets")]
     after: Annotated[Interval | None, Field(description="ns after the fault that first hurt a journey")] = (
         None
@@ -92,6 +99,7 @@ class NoticeMeasure(Frozen):
         tuple[str, ...], Field(description="journeys that it names and that were not hurt")
     ] = ()
     announced: Annotated[str | None, Field(description="expected recovery that its text announces")] = None
+    over: Annotated[bool, Field(description="every journey that was hurt was surely back before")] = False
     late: Annotated[
         Interval | None,
         Field(

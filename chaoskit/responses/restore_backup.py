@@ -147,6 +147,8 @@ async def _point(backup: Backup, estate: Estate) -> Point:
         raise ResponseFailed(
             f"{backup.restore_point} answers without lsn, at, horizon or proof: {error!r}"
         ) from error
+    if told["proof"] in (None, ""):
+        raise ResponseFailed(f"{backup.restore_point} answers without a proof: nothing says what was sound")
     if not _LSN.fullmatch(point.lsn):
         raise ResponseFailed(f"{backup.restore_point} answers {point.lsn!r}, which is no position in the log")
     return point

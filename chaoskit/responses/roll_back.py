@@ -78,9 +78,9 @@ async def _back(service: str, rolling: RollOut, context: ResponseContext, begun:
     except EnvironmentBroken as error:
         return f"{service} did not come back: {error}"
     said = await roll_out.said_version(service, rolling.release, context.estate)
-    _record(context, "restored", begun, service=service, says=said)
     if said is None or said == rolling.release.version:
         return f"{service} says it is {said or 'nothing'} after the roll-back"
+    _record(context, "restored", begun, service=service, says=said)
     return ""
 
 

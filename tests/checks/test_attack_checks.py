@@ -18,7 +18,7 @@ from tests.histories.builder import KILL_HI, KILL_LO, MS, ZERO, RunBuilder, S, d
 Facts = dict[str, dict[str, Any]]
 DAMAGE = {"db": {"entries": 25}, "standby": {"entries": 25}}
 WORDS = {"db": "25 rows (25 of entries)", "standby": "25 rows (25 of entries)"}
-ISOLATED = {"damage": DAMAGE, "words": WORDS, "services": ["app"]}
+ISOLATED = {"damage": DAMAGE, "words": WORDS, "services": ["db"]}
 OUTSIDE = {"damage": {}, "words": {}, "refused": 7, "rotated": True}
 VERIFIED = {"sound": True, "files": 3, "bytes": 5_000_000, "age_s": 0.4, "after_ms": 300}
 RESTORED = {
@@ -61,7 +61,7 @@ def verdict_of(check: str, builder: RunBuilder, folder: Path) -> Verdict:
     [
         ({"isolated": ISOLATED, "watched": OUTSIDE}, "pass", "7 log-ins with the old secret refused"),
         ({"isolated": ISOLATED}, "pass", "was not opened again"),
-        ({}, "fail", "nobody cut the attacker off"),
+        ({}, "fail", "nobody cut the attacker in db off"),
         (
             {
                 "isolated": ISOLATED,
@@ -78,6 +78,55 @@ def test_whether_he_was_kept_out(tmp_path: Path, facts: Facts, outcome: str, wor
     assert (verdict.outcome, words in verdict.reason) == (outcome, True), verdict.reason
     if "isolated" in facts:
         assert "2 of 2 database members" in verdict.details[0]
+
+
+OPENED = {"services": ["db"], "links": [], "rotated": ["bank"], "after_ms": 3}
+
+
+def test_cutting_off_somebody_else_is_no_containment(tmp_path: Path) -> None:
+    verdict = verdict_of(
+        "attack-contained", attacked(isolated={**ISOLATED, "services": ["portal"]}), tmp_path
+    )
+    assert (verdict.outcome, verdict.reason) == ("fail", "nobody cut the attacker in db off")
+
+
+def test_cutting_off_before_the_attack_is_no_containment(tmp_path: Path) -> None:
+    builder = attacked()
+    builder.event(ZERO - 2 * S, "response.fact", step="promote", fact="isolated", **ISOLATED)
+    assert verdict_of("attack-contained", builder, tmp_path).outcome == "fail"
+
+
+def test_a_second_attack_needs_an_isolation_of_its_own(tmp_path: Path) -> None:
+    builder = attacked(isolated=ISOLATED)
+    again = {"step": "again", "target": "db"}
+    builder.event(ZERO + 3 * S, "fault.begin", name="attack.ransomware", lo=ZERO + 3 * S, **again)
+    builder.event(ZERO + 3 * S + MS, "fault.applied", **again)
+    builder.event(ZERO + 3 * S + 5 * MS, "fault.witnessed", hi=ZERO + 3 * S + 5 * MS, how="rows", **again)
+    assert verdict_of("attack-contained", builder, tmp_path).outcome == "fail"
+
+
+def test_damage_without_a_mark_cannot_be_counted(tmp_path: Path) -> None:
+    verdict = verdict_of("attack-contained", attacked("attack.rogue-admin", isolated=ISOLATED), tmp_path)
+    assert (verdict.outcome, "bears no mark" in verdict.reason) == ("unknown", True)
+
+
+def test_an_opening_that_nobody_watched_is_unknown(tmp_path: Path) -> None:
+    verdict = verdict_of("attack-contained", attacked(isolated=ISOLATED, opened=OPENED), tmp_path)
+    assert (verdict.outcome, "nobody looked" in verdict.reason) == ("unknown", True)
+    watched = attacked(isolated=ISOLATED, opened=OPENED, watched=OUTSIDE)
+    assert verdict_of("attack-contained", watched, tmp_path / "watched").outcome == "pass"
+
+
+def test_an_unrelated_failure_is_not_accounted_for_by_an_expected_one(tmp_path: Path) -> None:
+    builder = attacked().without("response.done")
+    builder.plan = plan_for(drill(checks=["attack-contained"], expect={"fail": ["attack-contained"]}))
+    builder.event(ZERO + 900 * MS, "response.failed", step="promote", error="the standby was not promoted")
+    history = load_history(builder.write(tmp_path / "run"))
+    result = judge(history, measure(history), registry)
+    found = {one.name: one for one in result.verdicts}
+    assert found["attack-contained"].outcome == "fail"
+    assert found["timeline"].outcome == "unknown"
+    assert result.exit_code != 0
 
 
 def test_an_attack_that_nobody_saw_is_not_contained(tmp_path: Path) -> None:
@@ -97,6 +146,9 @@ def test_without_an_attack_or_a_restore_there_is_nothing_to_judge(tmp_path: Path
         ({}, "pass", "same digest of the 40 entries from before in 2.8 s to 0/5000000, 0.30 – "),
         ({"proof": "39:abd"}, "fail", "the restored database says 39:abd, not 40:abc"),
         ({"at_ns": KILL_HI + 5 * MS}, "fail", "lies after the damage by crash was seen"),
+        ({"at_ns": KILL_LO + 1}, "pass", "not known to be before the first damage"),
+        ({"proof": "None", "expected": "None"}, "unknown", "the proof covers nothing"),
+        ({"proof": "0:d41d8", "expected": "0:d41d8"}, "unknown", "the proof covers nothing"),
     ],
 )
 def test_what_was_restored(tmp_path: Path, change: dict[str, Any], outcome: str, words: str) -> None:
@@ -108,6 +160,17 @@ def test_what_was_restored(tmp_path: Path, change: dict[str, Any], outcome: str,
         assert "looked at before: sound, its log 0.2 s old" in verdict.details
         assert "the backup: 3 files, 5 MB, every checksum right, log 0.4 s old" in verdict.details
         assert verdict.details[-1].startswith("nothing was sent again")
+
+
+def test_a_restore_that_was_not_finished_fails(tmp_path: Path) -> None:
+    verdict = verdict_of("restored-from-backup", restoring(attacked(verified=VERIFIED)), tmp_path)
+    assert (verdict.outcome, verdict.reason) == ("fail", "the restore was not finished")
+
+
+def test_a_point_after_damage_that_nobody_witnessed_is_unknown(tmp_path: Path) -> None:
+    late = attacked(restored={**RESTORED, "at_ns": ZERO + 5 * S}).without("fault.witnessed")
+    verdict = verdict_of("restored-from-backup", restoring(late), tmp_path)
+    assert (verdict.outcome, "nobody witnessed crash" in verdict.reason) == ("unknown", True)
 
 
 def test_books_that_do_not_balance_are_no_restore(tmp_path: Path) -> None:

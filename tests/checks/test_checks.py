@@ -183,7 +183,11 @@ REJECTED: list[tuple[str, Callable[[RunBuilder], None], str]] = [
     ("nothing-in-doubt", hold_dangling, "1 × dangling-hold"),
     ("nothing-in-doubt", hold_posted_without_transaction, "1 × hold-and-posting"),
     ("nothing-in-doubt", hold_expired_and_posted, "1 × hold-and-posting"),
-    ("keys-are-bound", used_key_accepted, "1 of 1 used keys were acknowledged for another payload too"),
+    (
+        "keys-are-bound",
+        used_key_accepted,
+        "1 used keys were acknowledged or posted for another payload too (1 answered)",
+    ),
     ("one-writer", second_writer, "db and standby both accept writes to the books ledger, 1 × second-writer"),
     ("one-writer", second_writer_of_the_same_books, "db and standby both accept writes"),
 ]
@@ -250,6 +254,29 @@ def test_a_used_key_that_is_refused_is_fine_and_no_sending_of_that_payment(tmp_p
     assert verdict_of("keys-are-bound", builder, tmp_path / "bound").outcome == "pass"
     for check in CHECKS:
         assert verdict_of(check, builder, tmp_path / check).outcome == "pass"
+
+
+def test_a_used_key_that_never_reached_the_system_was_not_refused(tmp_path: Path) -> None:
+    for number, ending in enumerate(("connect: connection refused", "missed")):
+        builder = RunBuilder().crash()
+        key = acknowledged(builder)
+        about = {"attempt": 2, "tap": True, "other": True, "amount": 777}
+        outcome = "missed" if ending == "missed" else "fail"
+        builder.operation("load", "transfer", BACK + S, key=key, outcome=outcome, **about)
+        if outcome == "fail":
+            builder.records["load"][-1] |= {"status": None, "error": ending}
+        verdict = verdict_of("keys-are-bound", builder, tmp_path / str(number))
+        assert (verdict.outcome, verdict.exercised) == ("unknown", False), ending
+
+
+def test_a_second_payload_that_is_posted_without_a_word_is_found(tmp_path: Path) -> None:
+    builder = RunBuilder().crash()
+    key = acknowledged(builder)
+    about = {"attempt": 2, "tap": True, "other": True, "amount": 777, "posted": True}
+    builder.operation("load", "transfer", BACK + S, key=key, outcome="unknown", **about)
+    verdict = verdict_of("keys-are-bound", builder, tmp_path)
+    assert verdict.outcome == "fail"
+    assert f"key {key} was used, and posted again for another payload: 777 CNY" in verdict.details
 
 
 def test_without_a_misused_key_nothing_was_judged(tmp_path: Path) -> None:

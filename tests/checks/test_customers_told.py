@@ -63,12 +63,22 @@ def test_told_on_every_channel(tmp_path: Path) -> None:
         ({"text": "We have technical problems."}, "sms: does not name transfer and balance"),
         ({"text": "Not available: transfer, balance."}, "sms: announces no expected recovery"),
         ({"expected": None, "back_in": None}, "sms: announces no expected recovery"),
+        ({"text": ALL.replace("10s", "110s")}, "sms: announces no expected recovery"),
+        ({"text": "Not available: transfers, balance. Back in 10s."}, "sms: does not name transfer"),
+        ({"delivered": BACK + 6 * S}, "sms: it came when everything was back"),
         ({"delivered": ZERO - 3 * S}, "sms: nothing reached the inbox"),
     ],
 )
 def test_what_leaves_something_out_is_rejected(tmp_path: Path, notice: dict[str, Any], detail: str) -> None:
     verdict, _, result = judged(tmp_path, {"channel": "app"}, {"channel": "sms", **notice})
     assert (verdict.outcome, verdict.details[0], result.exit_code) == ("fail", detail, 1)
+
+
+def test_a_journey_of_unknown_state_leaves_it_unknown(tmp_path: Path) -> None:
+    before = RunBuilder().crash(good=lambda t: not ZERO - 100 * MS <= t < BACK)
+    text = {"text": "Something. Back in 10s."}
+    verdict, _, _ = judged(tmp_path, {"channel": "app", **text}, {"channel": "sms", **text}, run=before)
+    assert (verdict.outcome, "is not known" in verdict.reason) == ("unknown", True)
 
 
 def test_a_channel_with_nothing_is_rejected(tmp_path: Path) -> None:

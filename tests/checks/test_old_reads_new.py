@@ -28,8 +28,9 @@ def built() -> RunBuilder:
     about = {"step": "roll-out", "target": "next"}
     builder.event(ZERO, "fault.begin", name="upgrade.roll-out", lo=ZERO, **about)
     builder.event(ZERO + S, "fault.witnessed", hi=SEEN, how="the service says so", **about)
-    builder.event(HALTED, "response.fact", step="back", fact="halted")
+    builder.event(HALTED, "response.fact", step="back", fact="halted", changed=["ledger"])
     builder.event(BACK, "response.fact", step="back", fact="restored", service="ledger")
+    builder.event(BACK + MS, "response.done", step="back")
     builder.events.sort(key=lambda one: one[0])
     return begun(builder)
 
@@ -94,6 +95,22 @@ def test_a_posted_payment_that_the_old_version_refuses_fails(tmp_path: Path) -> 
     verdict = judged(builder, tmp_path / "run")
     assert verdict.outcome == "fail"
     assert verdict.details == (f"key {key}: posted under the release, refused by the version before",)
+
+
+def test_a_release_that_is_still_there_somewhere_is_unknown(tmp_path: Path) -> None:
+    for number, change in enumerate(("a service is missing", "the step failed")):
+        builder = built()
+        pay(builder, ZERO + S, "A1", "B1")
+        look(builder, BACK + S, "A1")
+        if number == 0:
+            halted = next(data for _, _, data in builder.events if data.get("fact") == "halted")
+            halted["changed"] = ["ledger", "gateway"]
+        else:
+            builder = builder.without("response.done")
+            builder.event(BACK + MS, "response.failed", step="back", error="ledger says it is 2")
+            builder.events.sort(key=lambda one: one[0])
+        verdict = judged(builder, tmp_path / str(number))
+        assert (verdict.outcome, "not taken back everywhere" in verdict.reason) == ("unknown", True), change
 
 
 def test_there_was_nothing_to_judge(tmp_path: Path) -> None:

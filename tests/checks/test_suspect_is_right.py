@@ -14,8 +14,10 @@ from tests.histories.builder import MS, ZERO, RunBuilder, drill, plan_for
 NAMED = ZERO + 900 * MS
 
 
-def judged(folder: Path, *suspects: dict[str, Any]) -> tuple[Verdict, Result]:
+def judged(folder: Path, *suspects: dict[str, Any], undone: int | None = None) -> tuple[Verdict, Result]:
     run = RunBuilder(plan=plan_for(drill(checks=["suspect-is-right"]))).crash()
+    if undone is not None:
+        run.event(undone, "fault.undone", step="crash", target="db")
     for number, facts in enumerate(suspects):
         run.event(
             NAMED + number, "response.fact", step="look", fact="suspect", evidence=["db: refused"], **facts
@@ -47,6 +49,13 @@ def test_what_suffers_in_place_of_what_is_broken_is_wrong(tmp_path: Path) -> Non
 def test_the_last_word_counts(tmp_path: Path) -> None:
     assert judged(tmp_path, {"suspect": "ledger"}, {"suspect": "db"})[0].outcome == "pass"
     assert judged(tmp_path / "other", {"suspect": "db"}, {"suspect": "ledger -> db"})[0].outcome == "fail"
+
+
+def test_a_fault_that_was_undone_before_makes_nobody_right(tmp_path: Path) -> None:
+    verdict, _ = judged(tmp_path, {"suspect": "db"}, undone=NAMED - MS)
+    assert (verdict.outcome, "had been undone" in verdict.reason) == ("unknown", True)
+    assert judged(tmp_path / "wrong", {"suspect": "ledger"}, undone=NAMED - MS)[0].outcome == "fail"
+    assert judged(tmp_path / "later", {"suspect": "db"}, undone=NAMED + 10 * MS)[0].outcome == "pass"
 
 
 def test_nobody_named(tmp_path: Path) -> None:

@@ -41,6 +41,19 @@ def test_an_asked_decision_is_measured_and_passes(tmp_path: Path) -> None:
     assert result.clocks[0]["clock"] == "decided: promote"
 
 
+def test_an_answer_after_its_limit_fails(tmp_path: Path) -> None:
+    late = decided("decision.end", ALERT + 20 * S, slept_ns=20 * S, takes_ns=20 * S, who="Kim")
+    _, result = judged(tmp_path, late)
+    (verdict,) = (v for v in result.verdicts if v.name == "decision.promote")
+    assert (verdict.outcome, "later than 5s asked for" in verdict.reason) == ("fail", True)
+    # The way to the substitute is no part of the answer.
+    far = decided(
+        "decision.end", ALERT + 20 * S, slept_ns=20 * S, takes_ns=20 * S, answer_ns=4 * S, who="Kim"
+    )
+    _, result = judged(tmp_path / "far", far)
+    assert next(v.outcome for v in result.verdicts if v.name == "decision.promote") == "pass"
+
+
 def test_a_missed_decision_fails_by_name_and_not_as_a_step_that_never_began(tmp_path: Path) -> None:
     run = decided("decision.missed", ALERT + 5 * S, drop=True, reason="nobody answered within 5s")
     (one,), result = judged(tmp_path, run)

@@ -35,7 +35,11 @@ def judge(
         **_of_accounts(entries, balances),
         **_of_holds(holds, posted),
     }
-    found["another-payload"] = {o["key"] for o in operations if o["other"] and o["outcome"] == "ok"}
+    found["another-payload"] = {
+        o["key"]
+        for o in operations
+        if o["other"] and (o["outcome"] == "ok" or _posted_again(o, told, posted))
+    }
     found["unasked"] = {
         str(t["transaction_id"])
         for t in transactions
@@ -48,6 +52,16 @@ def judge(
         if row["outcome"] == "unknown"
     }
     return {rule: subjects for rule, subjects in found.items() if subjects}
+
+
+def _posted_again(other: Row, told: Mapping[str, Row], posted: Mapping[str, Sequence[Row]]) -> bool:
+    """Whether the second payload under a used key is in the books, though it is not the first one's."""
+    first = told.get(other["key"])
+    return first is not None and any(
+        None not in (other[name], first[name]) and t[name] == other[name] != first[name]
+        for t in posted.get(other["key"], ())
+        for name in ("amount", "payload_hash")
+    )
 
 
 def _of_keys(

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from chaoskit.metrics.reconciliation import BooksUnreadable, counts, ledger, sql, violations
+from chaoskit.metrics.book_counts import counts
+from chaoskit.metrics.reconciliation import BooksUnreadable, ledger, sql, violations
 
 
 def told(folder: Path, outcomes: dict[str, str], amount: int | None = None) -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from chaoskit.metrics.reconciliation import RULES, BooksUnreadable, counts, ledger, sql, violations
+from chaoskit.metrics.book_counts import counts
+from chaoskit.metrics.reconciliation import RULES, BooksUnreadable, ledger, sql, violations
 from tests.metrics.planted import plant
 
 

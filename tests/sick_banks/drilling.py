@@ -6,12 +6,12 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from chaoskit.scratch import scratch
 from tests.sick_banks.loading import Caught, SickBank, make
 
 WITHIN_S = 420
@@ -68,9 +68,9 @@ def run(
     cure: tuple[str, str] | None = None,
 ) -> Ran:
     """Make the bank, drill it once, and read what the run folder says; raises CalledProcessError without a result."""
-    with tempfile.TemporaryDirectory(prefix="chaoskit-sick-", ignore_cleanup_errors=True) as scratch:
-        drills = make(bank, Path(scratch), cure)
-        reports = keep or Path(scratch) / "reports"
+    with scratch("sick") as folder:  # found again by `chaoskit clean` when this is killed
+        drills = make(bank, folder, cure)
+        reports = keep or folder / "reports"
         argv = [sys.executable, "-m", "chaoskit", "run", str(drills / drill)]
         argv += ["--seed", str(seed), "--reports", str(reports)]
         before = set(reports.glob("*/result.json"))

@@ -1,8 +1,15 @@
 -- A key belongs to its first payload for ever. The load sends used keys with another payload: whoever acknowledges that tells
--- a customer that a payment was made which was not, or makes a second one under the first one's key.
-SELECT key AS subject,
-       format('key {} was used, and acknowledged again for another payload: {} {}', key, coalesce(amount::VARCHAR, '-'),
-              coalesce(currency, '-')) AS detail
-  FROM operations
- WHERE other AND outcome = 'ok'
+-- a customer that a payment was made which was not, or makes a second one under the first one's key. So does whoever
+-- posts it, whatever he answered.
+SELECT o.key AS subject,
+       format('key {} was used, and {} for another payload: {} {}', o.key,
+              CASE WHEN o.outcome = 'ok' THEN 'acknowledged again' ELSE 'posted again' END,
+              coalesce(o.amount::VARCHAR, '-'), coalesce(o.currency, '-')) AS detail
+  FROM operations AS o
+ WHERE o.other
+   AND (o.outcome = 'ok'
+        OR EXISTS (FROM transactions AS t JOIN keys AS k ON k.key = t.key
+                    WHERE t.key = o.key
+                      AND ((t.amount = o.amount AND o.amount <> k.amount)
+                           OR (t.payload_hash = o.payload_hash AND o.payload_hash <> k.payload_hash))))
  ORDER BY subject

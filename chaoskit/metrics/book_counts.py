@@ -1,0 +1,31 @@
+"""How much was judged: rows of the books, keys by what customers were told, used keys that were tried again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+
+from chaoskit.metrics.reconciliation import COLUMNS, scalar
+
+
+def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Rows that were judged. resent: keys of which a retry or a double tap was sent; unknown: keys in doubt; misused:
+    used keys that were sent with another payload, and answered."""
+    tables = {name: scalar(base, f"SELECT count(*) FROM {name}") for name in COLUMNS}
+    marks = {
+        "keys": "true",
+        "acknowledged": "outcome = 'ok'",
+        "unknown": "outcome = 'unknown'",
+        "refused": "outcome = 'fail'",
+        "resent": "sendings > 1",
+    }
+    asked = ", ".join(f"count(*) FILTER (WHERE {mark})" for mark in marks.values())
+    row: Any = base.execute(f"SELECT {asked} FROM keys").fetchone()
+    # What was never sent was not refused by anybody.
+    misused = scalar(
+        base,
+        "SELECT count(*) FROM operations WHERE other AND sent IS NOT NULL AND outcome IN ('ok', 'fail') "
+        "AND NOT starts_with(coalesce(error, ''), 'connect:')",
+    )
+    return tables | dict(zip(marks, map(int, row), strict=True)) | {"misused": misused}
