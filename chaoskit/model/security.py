@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from chaoskit.model.estate import Estate
-from chaoskit.model.member import ResponseFailed
 from chaoskit.model.system import Backup, System
 
 
@@ -98,11 +97,11 @@ def security(estate: Estate) -> Security:
 
 
 def backup_named(wanted: str | None, system: System) -> tuple[str, Backup]:
-    """The backup that a step means: the one it names, or the only one. Raises ResponseFailed."""
+    """The backup that a step means: the one it names, or the only one. Raises ValueError, first while planning."""
     known = system.backups
     name = wanted if wanted is not None else next(iter(known), "") if len(known) == 1 else ""
     if name not in known:
-        raise ResponseFailed(
+        raise ValueError(
             f"`backup: {wanted or '…'}` must be one of system.yaml's `backups:`; known: {', '.join(known) or 'none'}"
         )
     return name, known[name]

@@ -18,6 +18,7 @@ from chaoskit.engines.session import EngineError
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.security import security
+from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
@@ -55,13 +56,16 @@ class Isolate:
         if self.quiet >= self.within:
             raise ValueError(f"quiet {self.quiet} cannot be seen within {self.within}; raise `within`")
 
-    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError, while planning, for nobody to cut off, or one without a link."""
         if not on:
-            raise ResponseFailed("isolate needs `on:` with the services to cut off")
+            raise ValueError("`isolate` needs `on:` with the services to cut off")
+        if not links_of(on, system):
+            raise ValueError(f"no link leads from or to {', '.join(on)}: nothing could be cut")
+
+    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         estate, begun = context.estate, monotonic_ns()
-        links = links_of(on, estate)
-        if not links:
-            raise ResponseFailed(f"no link leads from or to {', '.join(on)}: nothing could be cut")
+        links = links_of(on, estate.plan.system)
         await asyncio.gather(*(estate.links.enable(link, False) for link in links))
         await asyncio.gather(*(_prove(link, estate) for link in links))
         cut_ms = _ms(begun)
@@ -100,11 +104,9 @@ class Isolate:
             await asyncio.sleep(0.05)  # rows change without an event for those outside
 
 
-def links_of(services: Sequence[str], estate: Estate) -> list[str]:
+def links_of(services: Sequence[str], system: System) -> list[str]:
     """Every declared link from or to one of them."""
-    return [
-        link.name for link in estate.plan.system.links if link.caller in services or link.callee in services
-    ]
+    return [link.name for link in system.links if link.caller in services or link.callee in services]
 
 
 async def _prove(link: str, estate: Estate) -> None:

@@ -10,7 +10,6 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.engines import replication, standby_drift
 from chaoskit.engines.session import EngineError
 from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.preparation import Preparation
 from chaoskit.model.system import System
 from chaoskit.registry import register
 
@@ -35,14 +34,13 @@ class MendStandby:
 
     requires: ClassVar[frozenset[str]] = frozenset({"processes"})
 
-    def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
-        """Nothing; refuses, while planning, a target that is no standby."""
-        replication.pair_of(target, system)
-        return ()
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError, while planning, for anything but one standby."""
+        if len(on) != 1:
+            raise ValueError(f"`mend-standby` mends one standby, not {', '.join(on) or 'none'}")
+        replication.pair_of(on[0], system)
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
-        if len(on) != 1:
-            raise ResponseFailed(f"mend-standby mends one standby, not {', '.join(on) or 'none'}")
         begun = monotonic_ns()
         try:
             pair = replication.pair_of(on[0], context.estate.plan.system)

@@ -19,7 +19,7 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.security import security
-from chaoskit.model.system import DatabaseRole
+from chaoskit.model.system import DatabaseRole, System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
@@ -52,9 +52,12 @@ class Reopen:
     watch: Annotated[Duration, Field(description="how long to look for an attacker who comes back")] = _WATCH
     requires: ClassVar[frozenset[str]] = frozenset({"links", "lifecycle", "positions", "secrets", "backups"})
 
-    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError, while planning, for nobody to let in."""
         if not on:
-            raise ResponseFailed("reopen needs `on:` with the services that were cut off")
+            raise ValueError("`reopen` needs `on:` with the services that were cut off")
+
+    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         estate, begun = context.estate, monotonic_ns()
         system = estate.plan.system
         before = {name: await _refusals(estate, name) for name, _ in _writers(on, estate)}

@@ -23,7 +23,7 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.security import Kept, backup_named, security
-from chaoskit.model.system import Backup, DatabaseRole
+from chaoskit.model.system import Backup, DatabaseRole, System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
@@ -70,6 +70,14 @@ class RestoreBackup:
     ] = None
     within: Annotated[Duration, Field(description="deadline of the recovery")] = _WITHIN
     requires: ClassVar[frozenset[str]] = frozenset({"backups", "lifecycle", "processes", "links"})
+
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError, while planning, for a backup that is not there, or of which nothing says up to where."""
+        name, backup = backup_named(self.backup, system)
+        if backup.restore_point is None:
+            raise ValueError(
+                f"the backup {name} names no `restore-point:`: nothing says up to where it was sound"
+            )
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         name, backup = backup_named(self.backup, context.estate.plan.system)
@@ -127,8 +135,7 @@ class RestoreBackup:
 
 
 async def _point(backup: Backup, estate: Estate) -> Point:
-    if backup.restore_point is None:
-        raise ResponseFailed("the backup names no `restore-point:`, so nothing says up to where it was sound")
+    assert backup.restore_point is not None  # `check`
     service, _, path = backup.restore_point.partition("/")
     try:
         told = await ask_json(estate.direct(service), path)

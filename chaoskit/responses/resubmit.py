@@ -12,6 +12,7 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.engines.http_exchange import NoAnswer, ask_json
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.security import backup_named, security
+from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
@@ -42,11 +43,16 @@ class Resubmit:
     within: Annotated[Duration, Field(description="deadline")] = _WITHIN
     requires: ClassVar[frozenset[str]] = frozenset({"backups"})
 
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError, while planning, for a backup that is not there, or one without a journal behind it."""
+        name, backup = backup_named(self.backup, system)
+        if backup.resubmit is None:
+            raise ValueError(f"the backup {name} names no `resubmit:`, so nobody can send anything again")
+
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         estate, begun = context.estate, monotonic_ns()
         name, backup = backup_named(self.backup, estate.plan.system)
-        if backup.resubmit is None:
-            raise ResponseFailed(f"the backup {name} names no `resubmit:`, so nobody can send anything again")
+        assert backup.resubmit is not None  # `check`
         since = security(estate).backups.restored(name)
         if since is None:
             raise ResponseFailed(f"{name} was not restored: there is nothing to send again")

@@ -11,6 +11,7 @@ from pydantic import Field
 from chaoskit.clock import monotonic_ns
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.security import backup_named, security
+from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
@@ -38,6 +39,10 @@ class VerifyBackup:
     ] = None
     max_age: Annotated[Duration, Field(description="how long ago the log may have been added to")] = _MAX_AGE
     requires: ClassVar[frozenset[str]] = frozenset({"backups"})
+
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError, while planning, for a backup that the system does not have."""
+        backup_named(self.backup, system)
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         begun = monotonic_ns()

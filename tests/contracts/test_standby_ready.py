@@ -197,7 +197,10 @@ def test_a_promotion_that_nobody_mends_fails_with_what_refused_it(bank: Bench) -
 def test_only_a_standby_is_looked_at_or_mended(kind: Any, name: str) -> None:
     member = build(registry.member(kind, name), {})
     with pytest.raises(ValueError, match="web is no standby"):
-        member.prepare("web", system(LINKS))
+        if kind == "probes":
+            member.prepare("web", system(LINKS))
+        else:
+            member.check(("web",), system(LINKS))
 
 
 def test_detection_never_takes_it_for_a_sign_of_life() -> None:

@@ -1,0 +1,47 @@
+"""What a response cannot do in this system is said while planning, with its place, and before anything is wrecked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaoskit import pipeline, registry
+from chaoskit.errors import InputError
+from chaoskit.spec import load
+
+ROOT = Path(__file__).parents[2]
+RANSOMWARE = "drills/attack/ledger-ransomware.yaml"
+STALE = "drills/server/stale-standby.yaml"
+
+
+@pytest.mark.parametrize(
+    ("drill", "written", "instead", "said"),
+    [
+        (
+            RANSOMWARE,
+            "    backup: books\n",
+            "    backup: boks\n",
+            "`backup: boks` must be one of .*known: books",
+        ),
+        (RANSOMWARE, "respond: isolate\n    on: ledger\n", "respond: isolate\n", "`isolate` needs `on:`"),
+        (
+            STALE,
+            "respond: mend-standby\n    on: ledger-db-standby",
+            "respond: mend-standby\n    on: ledger",
+            "ledger",
+        ),
+    ],
+)
+def test_it_is_refused_by_name(tmp_path: Path, drill: str, written: str, instead: str, said: str) -> None:
+    text = (ROOT / drill).read_text(encoding="utf-8")
+    assert written in text
+    file = tmp_path / "drill.yaml"
+    for changed in (text, text.replace(written, instead)):
+        file.write_text(changed.replace("../../fixtures", str(ROOT / "fixtures")), encoding="utf-8")
+        if changed == text:
+            pipeline.make_plan(load(file, registry), "local")
+            continue
+        with pytest.raises(InputError, match=said) as raised:
+            pipeline.make_plan(load(file, registry), "local")
+        assert f"{file}:" in str(raised.value)
