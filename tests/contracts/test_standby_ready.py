@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -196,11 +197,9 @@ def test_a_promotion_that_nobody_mends_fails_with_what_refused_it(bank: Bench) -
 @pytest.mark.parametrize(("kind", "name"), [("probes", "standby-ready"), ("responses", "mend-standby")])
 def test_only_a_standby_is_looked_at_or_mended(kind: Any, name: str) -> None:
     member = build(registry.member(kind, name), {})
+    refuse = partial(member.prepare, "web") if kind == "probes" else partial(member.check, ("web",))
     with pytest.raises(ValueError, match="web is no standby"):
-        if kind == "probes":
-            member.prepare("web", system(LINKS))
-        else:
-            member.check(("web",), system(LINKS))
+        refuse(system(LINKS))
 
 
 def test_detection_never_takes_it_for_a_sign_of_life() -> None:
