@@ -8,15 +8,14 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from chaoskit.clock import monotonic_ns
 from chaoskit.model.estate import Processes
-from chaoskit.model.lease import ProcessRef
+from chaoskit.model.lease import ProcessRef, ProcessState
 from chaoskit.model.member import Witness
 
-State = Literal["running", "stopped", "gone"]
 _LOOK_S = 0.0005
+_NO_MORE: frozenset[ProcessState] = frozenset({"dying", "gone"})
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -28,14 +27,20 @@ class Fate:
     running: int
     stopped: int
     gone: int
+    dying: int = 0
 
     def __str__(self) -> str:
-        parts = {"running": self.running, "stopped": self.stopped, "gone": self.gone}
+        parts = {
+            "running": self.running,
+            "stopped": self.stopped,
+            "dying": self.dying,
+            "gone": self.gone,
+        }
         return ", ".join(f"{count} {state}" for state, count in parts.items() if count) or "no process"
 
 
 async def until(
-    processes: Processes, tree: Sequence[ProcessRef], wanted: frozenset[State], within_s: float
+    processes: Processes, tree: Sequence[ProcessRef], wanted: frozenset[ProcessState], within_s: float
 ) -> Fate | None:
     """Look until every process is in a wanted state; None after the deadline.
 
@@ -44,11 +49,12 @@ async def until(
     deadline = monotonic_ns() + int(within_s * 1e9)
     left = list(tree)
     while True:
-        states: dict[ProcessRef, State] = {one: processes.state(one) for one in left}
+        states: dict[ProcessRef, ProcessState] = {one: processes.state(one) for one in left}
         at = monotonic_ns()
         if all(state in wanted for state in states.values()):
-            stopped = sum(state == "stopped" for state in states.values())
-            return Fate(at, 0, stopped, len(tree) - stopped)
+            seen = list(states.values())
+            stopped, dying = seen.count("stopped"), seen.count("dying")
+            return Fate(at, 0, stopped, len(tree) - stopped - dying, dying)
         if at >= deadline:
             return None
         left = [one for one, state in states.items() if state != "gone"]
@@ -58,7 +64,13 @@ async def until(
 def look(processes: Processes, tree: Iterable[ProcessRef]) -> Fate:
     """One look at each process."""
     states = [processes.state(one) for one in tree]
-    return Fate(monotonic_ns(), states.count("running"), states.count("stopped"), states.count("gone"))
+    return Fate(
+        monotonic_ns(),
+        states.count("running"),
+        states.count("stopped"),
+        states.count("gone"),
+        states.count("dying"),
+    )
 
 
 def started_before(tree: Iterable[ProcessRef], ticks: int) -> tuple[ProcessRef, ...]:
@@ -94,19 +106,43 @@ def _first_of_namespace(pid: int) -> bool:
 async def witness_death(
     processes: Processes, service: str, before: Sequence[ProcessRef], within_s: float
 ) -> Witness:
-    """Whether every process that the service had before a fault is gone, and none that it forked meanwhile is left."""
+    """Whether every process that the service had before a fault is gone, and none that it forked meanwhile is left.
+
+    It is dead from the look that shows none of them able to run (dying or gone, by the kernel), and none beside them
+    that is: letting go of a database's memory takes the kernel tens of milliseconds in which nothing is answered. That
+    all are gone in the end must be seen as well.
+    """
     if not before:
         return Witness(False, None, f"{service} had no process before the fault")
-    fate = await until(processes, before, frozenset({"gone"}), within_s)
-    if fate is None:
-        return Witness(False, None, f"of {service}'s {len(before)} processes: {look(processes, before)}")
-    ended = ticks_now()
-    new = set(await processes.tree(service)) - set(before)
-    forked = started_before(new - set(revived(new)), ended)
-    late = await until(processes, forked, frozenset({"gone"}), within_s)
-    if late is None:
-        return Witness(False, None, f"{service} had forked meanwhile: {look(processes, forked)}")
-    seen_ns = late.at_ns if forked else fate.at_ns
-    return Witness(
-        True, seen_ns, f"the kernel has none of {service}'s {len(before) + len(forked)} processes left"
-    )
+    family = list(before)
+    while True:
+        if await until(processes, family, _NO_MORE, within_s) is None:
+            return Witness(False, None, _left(processes, service, before, family))
+        ticks = ticks_now()
+        if forked := await _forked(processes, service, family, ticks):
+            family += forked
+            continue
+        seen_ns = monotonic_ns()
+        if await until(processes, family, frozenset({"gone"}), within_s) is None:
+            return Witness(False, None, _left(processes, service, before, family))
+        # While its parent was dying, a child may have stood under nobody.
+        if not (forked := await _forked(processes, service, family, ticks)):
+            return Witness(True, seen_ns, f"the kernel has none of {service}'s {len(family)} processes left")
+        family += forked
+
+
+async def _forked(
+    processes: Processes, service: str, family: Iterable[ProcessRef], ticks: int
+) -> tuple[ProcessRef, ...]:
+    """Processes of a service beside its known ones, that were there at that tick and were not started anew."""
+    others = set(await processes.tree(service)) - set(family)
+    return started_before(others - set(revived(others)), ticks)
+
+
+def _left(
+    processes: Processes, service: str, before: Sequence[ProcessRef], family: Sequence[ProcessRef]
+) -> str:
+    first = look(processes, before)
+    if len(family) == len(before) or first.running or first.stopped or first.dying:
+        return f"of {service}'s {len(before)} processes: {first}"
+    return f"{service} had forked meanwhile: {look(processes, family[len(before) :])}"

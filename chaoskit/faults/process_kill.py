@@ -24,7 +24,9 @@ class ProcessKill:
     acknowledging commits for milliseconds. The links that lead to the service refuse connections from then on, as a
     host without the server would; a link on which another fault lies is left alone, and drains.
 
-    Witness: the kernel, asked by the conductor itself, no longer has any of the processes it had before.
+    Witness: the kernel, asked by the conductor itself, no longer has any of the processes it had before. The service
+    counts as dead from the look that shows all of them dying: no code of theirs runs from then on, while letting go of
+    their memory may take tens of milliseconds more.
     Undo: a dead process stays dead; the links come back by themselves when the service listens again, for example
     after `respond: restart-service`, or because the container's restart policy has started it.
     Fidelity on `local`: real processes and a real SIGKILL; memory that the kernel had not written to disk survives,
@@ -52,7 +54,7 @@ class ProcessKill:
 
     async def apply(self, target: str, estate: Estate) -> None:
         killed = await estate.processes.kill(target)
-        # Taking links down starts programs of its own, which would hold up the witness's look at the last process.
+        # Taking links down starts programs of its own, which would hold up the end of the last process.
         await tree.until(estate.processes, killed, frozenset({"gone"}), _DEAD_S)
         await estate.links.mirror(target, "refused")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from chaoskit.model.lease import ProcessRef, Undo
+from chaoskit.model.lease import ProcessRef, ProcessState, Undo
 from chaoskit.model.plan import Plan
 
 
@@ -97,8 +97,11 @@ class Processes(Protocol):
         """SIGSTOP all, again until no new child appears; returns those stopped."""
         ...
 
-    def state(self, process: ProcessRef) -> Literal["running", "stopped", "gone"]:
-        """Read from the kernel by the calling process itself, not through the runtime's agent; a zombie is gone."""
+    def state(self, process: ProcessRef) -> ProcessState:
+        """Read from the kernel by the calling process itself, not through the runtime's agent; a zombie is gone.
+
+        One that is dying executes no more of its own code; what it held (memory, sockets) is still being let go of.
+        """
         ...
 
 

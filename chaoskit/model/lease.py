@@ -16,6 +16,9 @@ class ProcessRef(Frozen):
     start: int
 
 
+ProcessState = Literal["running", "stopped", "dying", "gone"]
+
+
 class SignalUndo(Frozen):
     """Send SIGCONT to these processes, each only if its start time still fits, and to all that descend from them:
     a server may have forked between the lease and the stop."""

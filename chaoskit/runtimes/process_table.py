@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the supervisor starts without what models need
+    from chaoskit.model.lease import ProcessState
 
 _EXEC_S = 1.0
+_PF_EXITING = 0x4  # include/linux/sched.h
 _LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # noqa: PTH110
 """Whether this kernel has CONFIG_PROC_CHILDREN."""
 
@@ -27,6 +32,8 @@ class Entry:
     session: int
     terminal: int
     state: str
+    exiting: bool = False
+    """Whether it is in exit() already (flag PF_EXITING): it runs no more code of its own."""
 
     @property
     def ended(self) -> bool:
@@ -48,7 +55,10 @@ def look(pid: int) -> Entry | None:
         os.close(fd)
     # The name stands in parentheses and may itself hold spaces and parentheses.
     fields = text[text.rindex(b")") + 2 :].split()
-    return Entry(pid, int(fields[19]), int(fields[1]), int(fields[3]), int(fields[4]), fields[0].decode())
+    exiting = bool(int(fields[6]) & _PF_EXITING)
+    return Entry(
+        pid, int(fields[19]), int(fields[1]), int(fields[3]), int(fields[4]), fields[0].decode(), exiting
+    )
 
 
 def alive(pid: int, start: int) -> bool:
@@ -57,12 +67,28 @@ def alive(pid: int, start: int) -> bool:
     return entry is not None and entry.start == start and not entry.ended
 
 
-def state(pid: int, start: int) -> Literal["running", "stopped", "gone"]:
-    """The kernel's word on exactly that process. A process with threads is stopped when its main thread is."""
+def state(pid: int, start: int) -> ProcessState:
+    """The kernel's word on exactly that process. A process with threads is stopped when its main thread is.
+
+    It is dying while it exits, and from the moment SIGKILL is pending: the kernel gives that signal to every thread at
+    once and lets none return to its program.
+    """
     entry = look(pid)
     if entry is None or entry.start != start or entry.ended:
         return "gone"
+    if entry.exiting or signal.SIGKILL in pending(pid):
+        return "dying"
     return "stopped" if entry.state in "Tt" else "running"
+
+
+def pending(pid: int) -> set[int]:
+    """Signals that wait for a process or for its main thread (/proc/<pid>/status, ShdPnd and SigPnd)."""
+    try:
+        lines = _contents(pid, "status").splitlines()
+    except OSError:
+        return set()
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith((b"SigPnd:", b"ShdPnd:"))]
+    return {number for number in range(1, 65) if any(mask >> (number - 1) & 1 for mask in masks)}
 
 
 def table() -> dict[int, Entry]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from chaoskit.conductor.journal import JournalWriter
 from chaoskit.conductor.task import MeasurerTask
 from chaoskit.model.estate import Address, Exit, LinkBytes, ProxyRestart, Toxic
-from chaoskit.model.lease import ProcessRef, Undo
+from chaoskit.model.lease import ProcessRef, ProcessState, Undo
 from chaoskit.model.plan import Plan
 from tests.conductor.virtual_loop import VirtualLoop
 
@@ -135,7 +135,7 @@ class FakeProcesses:
     async def freeze(self, service: str) -> tuple[ProcessRef, ...]:
         return ()
 
-    def state(self, process: ProcessRef) -> Literal["running", "stopped", "gone"]:
+    def state(self, process: ProcessRef) -> ProcessState:
         return "running" if self.world.alive else "gone"
 
 

@@ -34,6 +34,7 @@ from chaoskit.model.lease import (
     LinkUndo,
     MirrorUndo,
     ProcessRef,
+    ProcessState,
     ReportUndo,
     SettingUndo,
     SignalUndo,
@@ -217,7 +218,7 @@ class Bench:
         self.roots[service].wait()
         return stopped
 
-    def state(self, process: ProcessRef) -> Literal["running", "stopped", "gone"]:
+    def state(self, process: ProcessRef) -> ProcessState:
         _, start, state = _stat(process.pid)
         if start != process.start or state in "ZX":
             return "gone"

@@ -10,10 +10,9 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.lease import ProcessRef
+from chaoskit.model.lease import ProcessRef, ProcessState
 from chaoskit.runtimes import process_table, signals
 from chaoskit.runtimes.control_groups import ControlGroup, of_process
 from chaoskit.runtimes.docker.hand import Hand
@@ -101,7 +100,7 @@ class DockerProcesses:
         below = process_table.descendants(table, [entry.pid for entry in named])
         await self._send_by_hand(signal.SIGCONT, _refs([*named, *below]))
 
-    def state(self, process: ProcessRef) -> Literal["running", "stopped", "gone"]:
+    def state(self, process: ProcessRef) -> ProcessState:
         """From the kernel, read by the calling process."""
         return process_table.state(process.pid, process.start)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from chaoskit.model.lease import ProcessRef
+from chaoskit.model.lease import ProcessRef, ProcessState
 from chaoskit.runtimes import process_table
 from chaoskit.runtimes.supervision import Supervision
 
@@ -31,7 +29,7 @@ class LocalProcesses:
         """SIGSTOP all, again until no new child appears; returns those stopped."""
         return _refs(await self._supervision.call("freeze", name=service))
 
-    def state(self, process: ProcessRef) -> Literal["running", "stopped", "gone"]:
+    def state(self, process: ProcessRef) -> ProcessState:
         """From the kernel, read by the calling process."""
         return process_table.state(process.pid, process.start)
 

@@ -1,0 +1,119 @@
+"""When a service counts as dead: from the look that shows that none of it can run, if all is gone in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from chaoskit.engines import tree
+from chaoskit.model.lease import ProcessRef, ProcessState
+from chaoskit.model.member import Witness
+from chaoskit.runtimes import process_table
+
+PARENT, CHILD, LATE = (ProcessRef(pid=2**22 + number, start=number) for number in (1, 2, 3))
+
+
+class Told:
+    """Processes whose states are told look by look; the last one stays. `trees` likewise."""
+
+    def __init__(
+        self, states: dict[ProcessRef, list[ProcessState]], trees: Sequence[Sequence[ProcessRef]]
+    ) -> None:
+        self.states = states
+        self.trees = [tuple(one) for one in trees]
+        self.shown: list[tuple[ProcessRef, ProcessState, int]] = []
+
+    def state(self, process: ProcessRef) -> ProcessState:
+        left = self.states[process]
+        state = left.pop(0) if len(left) > 1 else left[0]
+        self.shown.append((process, state, tree.monotonic_ns()))
+        return state
+
+    async def tree(self, _service: str) -> tuple[ProcessRef, ...]:
+        return self.trees.pop(0) if len(self.trees) > 1 else self.trees[0]
+
+    def first(self, process: ProcessRef, state: ProcessState) -> int:
+        return next(at for one, seen, at in self.shown if (one, seen) == (process, state))
+
+
+def witnessed(told: Any, before: Sequence[ProcessRef], within_s: float = 0.2) -> Witness:
+    return asyncio.run(tree.witness_death(told, "db", before, within_s))
+
+
+def test_it_is_dead_when_the_last_process_cannot_run_any_more_not_when_its_memory_is_free() -> None:
+    told = Told(
+        {
+            PARENT: ["running", "dying", "dying", "dying", "gone"],
+            CHILD: ["stopped", "running", "dying", "gone"],
+        },
+        [()],
+    )
+    seen = witnessed(told, [PARENT, CHILD])
+    assert seen.seen
+    assert seen.seen_ns is not None
+    assert told.first(CHILD, "dying") <= seen.seen_ns < told.first(PARENT, "gone")
+
+
+def test_one_that_is_dying_for_ever_is_not_dead() -> None:
+    seen = witnessed(Told({PARENT: ["dying"], CHILD: ["gone"]}, [()]), [PARENT, CHILD], 0.05)
+    assert not seen.seen
+    assert seen.how == "of db's 2 processes: 1 dying, 1 gone"
+
+
+def test_one_that_was_stopped_and_not_killed_is_not_dead() -> None:
+    seen = witnessed(Told({PARENT: ["stopped"], CHILD: ["dying", "gone"]}, [()]), [PARENT, CHILD], 0.05)
+    assert not seen.seen
+    assert seen.how == "of db's 2 processes: 1 stopped, 1 gone"
+
+
+def test_what_was_forked_meanwhile_must_be_dying_as_well_and_the_moment_is_its_own() -> None:
+    told = Told({PARENT: ["dying", "gone"], LATE: ["running", "running", "dying", "gone"]}, [[LATE], ()])
+    seen = witnessed(told, [PARENT])
+    assert seen.seen
+    assert seen.seen_ns is not None
+    assert told.first(LATE, "dying") <= seen.seen_ns
+    assert seen.how == "the kernel has none of db's 2 processes left"
+
+
+def test_a_child_that_stood_under_nobody_while_its_parent_died_is_found_afterwards() -> None:
+    told = Told({PARENT: ["dying", "gone"], LATE: ["running", "dying", "gone"]}, [(), [LATE], ()])
+    seen = witnessed(told, [PARENT])
+    assert seen.seen
+    assert seen.seen_ns is not None
+    assert told.first(LATE, "dying") <= seen.seen_ns
+
+
+def test_what_was_forked_meanwhile_and_lives_on_is_named() -> None:
+    seen = witnessed(Told({PARENT: ["gone"], LATE: ["running"]}, [[LATE]]), [PARENT], 0.05)
+    assert not seen.seen
+    assert seen.how == "db had forked meanwhile: 1 running"
+
+
+def test_the_kernel_tells_which_signals_wait_and_a_killed_process_never_runs_again() -> None:
+    block = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); "
+    wait = block + "print(1, flush=True); signal.pause()"
+    with subprocess.Popen([sys.executable, "-S", "-c", wait], stdout=subprocess.PIPE) as sleeper:
+        try:
+            assert sleeper.stdout is not None
+            sleeper.stdout.readline()
+            entry = process_table.look(sleeper.pid)
+            assert entry is not None
+            assert process_table.pending(sleeper.pid) == set()
+            sleeper.send_signal(signal.SIGUSR1)
+            assert process_table.pending(sleeper.pid) == {signal.SIGUSR1}
+            assert process_table.state(sleeper.pid, entry.start) == "running"
+            sleeper.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED)
+            assert process_table.state(sleeper.pid, entry.start) == "stopped"
+            sleeper.kill()
+            states = []
+            while not states or states[-1] != "gone":  # at once, or after the kernel's work on its end
+                states.append(process_table.state(sleeper.pid, entry.start))
+            assert set(states) <= {"dying", "gone"}
+        finally:
+            sleeper.kill()
