@@ -68,8 +68,9 @@ def check_way(names: Names, loc: Loc, journey: Journey, way: str, entrances: set
 def _http(names: Names, loc: Loc, journey: Journey, way: str, entrances: set[str]) -> None:
     where = (*loc, way)
     service, slash, _ = journey.url.partition("/")
-    if not service or not slash:
-        names.say(where, f"{shown(journey.url)} is no service/path", "write it like gateway/transfers")
+    if not service or not slash or "://" in journey.url:
+        hint = "write it like gateway/transfers or gateway:8080/transfers, without a scheme"
+        names.say(where, f"{shown(journey.url)} is no service/path", hint)
     else:
         _entrance(names, where, service, entrances)
     if journey.json_ is not None and way == "get":

@@ -36,6 +36,11 @@ ONE_MISTAKE = [
     ("A{n:03d}", "A{m}", "13:40: 'A{m}' is no pool's format"),
     ("count: 10", "count: 0", "13:28: `count`: 0 is out of range: at least 1"),
     ("post: app/transfers", "post: transfers", "16:11: 'transfers' is no service/path"),
+    (
+        "post: app/transfers",
+        "post: http://app:80/transfers",
+        "16:11: 'http://app:80/transfers' is no service/path",
+    ),
     ("post: app/transfers", "post: ap/transfers", "16:11: no service is called 'ap'"),
     (
         "    post: app/transfers\n",
