@@ -50,7 +50,7 @@ def prove(
 ) -> Iterator[Proven]:
     """Run the proof step by step. It ends early when the drill itself does not come out as written, or is stopped."""
     written = pipeline.run_plan(plan, reports=reports, watch=watch)
-    left_out = any(control.kind == "leave-out" for control in controls)
+    left_out = any(control.kind != "disarm" for control in controls)
     verdict = judge_as_written(written.result, written.measurements, left_out)
     yield Proven(written, verdict)
     if not verdict.proven:
@@ -84,9 +84,9 @@ def _control(
         return Proven(run, judge_disarmed(control.name, run.result, *pair))
     uppers = [one.rta.hi for one in written.measurements.journeys.values() if one.rta is not None]
     changed = without_recovery(plan, control, max((hi for hi in uppers if hi is not None), default=0))
-    run = pipeline.run_plan(
-        changed, reports=reports, watch=watch, controls=Controls(leave_out=frozenset({control.step}))
-    )
+    taken_out = frozenset({control.step})
+    without = Controls(dead=taken_out) if control.kind == "kill" else Controls(leave_out=taken_out)
+    run = pipeline.run_plan(changed, reports=reports, watch=watch, controls=without)
     # The proven run by the same measure: what it meets, the control must miss.
     same = judge(written.history, _machine_alone(written.measurements), registry, changed.drill)
     return Proven(run, judge_left_out(control.name, run.result, same))

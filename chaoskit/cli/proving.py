@@ -132,4 +132,4 @@ def _label(proven: proof.Proven, first: bool) -> str:
 
 
 def _recoveries(controls: Sequence[Control]) -> str:
-    return ", ".join(control.what for control in controls if control.kind == "leave-out")
+    return ", ".join(control.what for control in controls if control.kind != "disarm")

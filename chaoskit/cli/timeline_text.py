@@ -132,6 +132,8 @@ def _said_of_the_run(kind: str, data: Mapping[str, Any]) -> str:
             return f"ABORT: {data['reason']}"
         case "interrupted":
             return "INTERRUPTED: everything is being undone"
+        case "watchdog.killed":
+            return f"CONTROL: {data['service']} is dead from here on"
         case "service.exit":
             return f"{data['service']} ENDED UNASKED: {data['status']}"
         case "trouble":

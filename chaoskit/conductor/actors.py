@@ -257,6 +257,14 @@ async def respond(stage: Stage, step: PlannedStep) -> bool:
     return True
 
 
+async def kill_watchdogs(stage: Stage) -> None:
+    """A control run: what would bring the system back by itself is dead before anything else is broken."""
+    for service in sorted(stage.controls.dead):
+        stage.killed[service] = stage.clock()
+        await stage.estate.processes.kill(service, revive=False)
+        stage.recorder.record("watchdog.killed", service=service)
+
+
 def _words(error: BaseException) -> str:
     if isinstance(error, ResponseFailed | EnvironmentBroken):
         return str(error)

@@ -14,14 +14,14 @@ import os
 import platform
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from chaoskit.clock import Clock, boot_id, monotonic_ns, suspended_ns
-from chaoskit.conductor import gate, quiesce
+from chaoskit.conductor import actors, gate, quiesce
 from chaoskit.conductor.ending import Ending
 from chaoskit.conductor.leases import LeaseBook
 from chaoskit.conductor.measurers import Measurers
@@ -132,7 +132,7 @@ class _Run:
                 "python": platform.python_version(),
             },
             version=_version(),
-            controls={"disarm": sorted(own.controls.disarm), "leave_out": sorted(own.controls.leave_out)},
+            controls={name: sorted(steps) for name, steps in asdict(own.controls).items()},
         )
 
     async def _await_stop(self, stop: asyncio.Event) -> None:
@@ -224,6 +224,7 @@ class _Run:
         await gate.reach_steady(stage, stage.clock(), before)
         if self._ending.end is None:
             await timeline.prepare()
+            await actors.kill_watchdogs(stage)
 
     async def _play(self, stage: Stage, timeline: Timeline, watching: list[asyncio.Task[None]]) -> None:
         stage.zero_ns = self._recorder.record("timeline.zero").t

@@ -35,10 +35,12 @@ class Queued(Protocol):
 
 @dataclass(frozen=True)
 class Controls:
-    """What makes a run a control, which must go red: ids of faults not armed and of responses left out."""
+    """What makes a run a control, which must go red: ids of faults not armed and of responses left out, and watchdogs
+    of the system's own that are dead before the first fault."""
 
     disarm: frozenset[str] = frozenset()
     leave_out: frozenset[str] = frozenset()
+    dead: frozenset[str] = frozenset()
 
 
 @dataclass

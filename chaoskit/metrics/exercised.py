@@ -13,7 +13,8 @@ from chaoskit.model.system import CUSTOMERS, System
 def users_of(target: str, system: System) -> frozenset[str]:
     """Journeys that use a service or a link `caller -> callee`: links lead from their service to it, or its caller.
 
-    A release is used by the journeys of every service that it changes.
+    A release is used by the journeys of every service that it changes; a watchdog, and what it acts through, by the
+    journeys that reach the database it watches: whether they come back depends on it.
     """
     if target in system.releases:
         return frozenset(user for one in system.releases[target].services for user in users_of(one, system))
@@ -28,10 +29,13 @@ def _reached(service: str, system: System) -> set[str]:
     reached, todo = {service}, [service]
     while todo:
         current = todo.pop()
-        for link in system.links:
-            if link.caller == current and link.callee not in reached:
-                reached.add(link.callee)
-                todo.append(link.callee)
+        role = system.role_of(current)
+        behind = [link.callee for link in system.links if link.caller == current]
+        behind += [watchdog for watchdog, watched in system.watchdogs.items() if watched == role]
+        for service in behind:
+            if service not in reached:
+                reached.add(service)
+                todo.append(service)
     return reached
 
 

@@ -208,6 +208,7 @@ class Variant(Frozen):
     runbooks: Annotated[dict[str, Any], Field(description="laid over `runbooks`")] = {}
     substitutes: Annotated[dict[str, Any], Field(description="laid over `substitutes`")] = {}
     stand_ins: Annotated[dict[str, Any], Field(description="laid over `stand-ins`")] = {}
+    watchdogs: Annotated[dict[str, Any], Field(description="laid over `watchdogs`")] = {}
     local: Annotated[dict[str, Any], Field(description="laid over `local`")] = {}
 
     @property
@@ -262,6 +263,7 @@ class System(Frozen):
     runbooks: dict[str, Runbook] = {}
     substitutes: dict[str, tuple[Substitute, ...]] = {}
     stand_ins: dict[str, str] = {}
+    watchdogs: dict[str, str] = {}
     local: dict[str, LocalService] = {}
     disposable: Annotated[
         bool, Field(description="external volumes and networks may be used, and written to")

@@ -3,6 +3,7 @@
 the drill as written ──► as expected
   − one fault        ──► unknown: nothing was exercised
   − one recovery     ──► a recovery time missed that the drill as written meets
+  − its watchdog     ──► the same: what the system does by itself is a recovery like any other
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ _VACUOUS_NS = 2_000_000_000
 
 @dataclass(frozen=True)
 class Control:
-    """One step taken out: `disarm`, a fault that is not injected; `leave-out`, a recovery that does not happen."""
+    """One step taken out: `disarm`, a fault that is not injected; `leave-out`, a recovery that does not happen;
+    `kill`, a watchdog of the system's own that is dead before the fault (`step` is its service).
+    """
 
-    kind: Literal["disarm", "leave-out"]
+    kind: Literal["disarm", "leave-out", "kill"]
     step: str
     what: str
 
@@ -36,23 +39,27 @@ class Control:
 
 
 def controls_of(plan: Plan) -> tuple[Control, ...]:
-    """Every control of a plan: its faults one by one, then its responses and the undoing of its `for:`."""
+    """Every control of a plan: its faults one by one, then its responses, the undoing of its `for:`, its watchdogs."""
     disarm = [Control("disarm", s.id, f"{s.name} (step {s.id})") for s in plan.steps if s.kind == "fault"]
     leave_out = [
         Control("leave-out", step.id, _recovery(step))
         for step in plan.steps
         if (step.kind == "response" and step.recovers) or step.for_ is not None
     ]
-    return (*disarm, *(leave_out if _asks_for_recovery(plan) else ()))
+    killed = [Control("kill", service, f"the watchdog {service}") for service in plan.system.watchdogs]
+    return (*disarm, *((*leave_out, *killed) if _asks_for_recovery(plan) else ()))
 
 
 def nothing_to_leave_out(plan: Plan) -> str | None:
     """Why the recovery of this drill cannot be left out; None if it can."""
     if not _asks_for_recovery(plan):
         return "the drill asks for no recovery time (rto), so leaving out its recovery would miss nothing"
-    if any(control.kind == "leave-out" for control in controls_of(plan)):
+    if any(control.kind != "disarm" for control in controls_of(plan)):
         return None
-    return "the drill has no response and undoes no fault before its end: the system recovers by itself, or not at all"
+    return (
+        "the drill has no response and undoes no fault before its end, and the system names no watchdog: it recovers "
+        "by itself, or not at all"
+    )
 
 
 def without_fault(plan: Plan, control: Control) -> Plan:

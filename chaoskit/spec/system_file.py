@@ -147,6 +147,13 @@ class SystemFile(Frozen):
             description="services that stand in for others here, by service: for what; every result says so"
         ),
     ] = {}
+    watchdogs: Annotated[
+        dict[str, str],
+        Field(
+            description="services that bring a database role back without anybody's help, by service: which role; a "
+            "proof leaves this recovery out by killing them"
+        ),
+    ] = {}
     local: Annotated[
         dict[str, LocalService], Field(description="how each service runs without Docker, by service")
     ] = {}

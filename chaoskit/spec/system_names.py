@@ -15,6 +15,7 @@ from chaoskit.spec.minimum import minimum_of
 from chaoskit.spec.people import substitutes
 from chaoskit.spec.places import Loc, Places, nearest, shown
 from chaoskit.spec.release_names import check_releases
+from chaoskit.spec.watchdog_names import check_watchdogs
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(\.[a-z]+)?\}")
 POOL_FORMAT = re.compile(r"[^{}]*\{n(?::0?\d{0,2}d?)?\}[^{}]*")
@@ -98,6 +99,7 @@ def check_names(
         check_releases,
         _runbooks,
         _stand_ins,
+        check_watchdogs,
         _local,
     ):
         check(names)

@@ -234,6 +234,38 @@ def test_one_writer_is_fine_and_a_member_that_did_not_say_is_unknown(tmp_path: P
     assert verdict_of("one-writer", builder, tmp_path / "two").outcome == "unknown"
 
 
+def looked(builder: RunBuilder, *found: str, ok: bool = False) -> None:
+    detail = found[0] if found else "never both took writes" if ok else "no answer in time"
+    builder.event(
+        END,
+        "probe.looked",
+        step="writers",
+        name="writers",
+        target="standby",
+        ok=ok,
+        detail=detail,
+        found=list(found),
+    )
+
+
+def test_two_that_took_writes_for_a_moment_are_two_although_one_has_stopped_since(tmp_path: Path) -> None:
+    builder = RunBuilder().crash()
+    looked(builder, ok=True)
+    passed = verdict_of("one-writer", builder, tmp_path / "one")
+    assert passed.outcome == "pass"
+    assert "never both took writes" in passed.reason
+    looked(builder, "db and standby both took writes for 0.40 s")
+    failed = verdict_of("one-writer", builder, tmp_path / "two")
+    assert failed.outcome == "fail"
+    assert failed.details == ("db and standby both took writes for 0.40 s",)
+
+
+def test_writers_that_nobody_could_look_at_are_unknown(tmp_path: Path) -> None:
+    builder = RunBuilder().crash()
+    looked(builder)
+    assert verdict_of("one-writer", builder, tmp_path).outcome == "unknown"
+
+
 def test_no_writer_is_unknown(tmp_path: Path) -> None:
     builder = RunBuilder()
     builder.members["standby"]["writable"] = False

@@ -28,6 +28,7 @@ class World:
     latency_s: float = LATENCY_S
     done: list[str] = field(default_factory=list)
     bytes_per_look: dict[str, tuple[int, int]] = field(default_factory=dict)
+    killed: list[tuple[str, bool]] = field(default_factory=list)
     exits: list[Exit] = field(default_factory=list)
     restarts: list[ProxyRestart] = field(default_factory=list)
     direct: dict[str, int] = field(default_factory=dict)
@@ -129,7 +130,8 @@ class FakeProcesses:
     async def tree(self, service: str) -> tuple[ProcessRef, ...]:
         return (ProcessRef(pid=1, start=1),)
 
-    async def kill(self, service: str) -> tuple[ProcessRef, ...]:
+    async def kill(self, service: str, *, revive: bool = True) -> tuple[ProcessRef, ...]:
+        self.world.killed.append((service, revive))
         return ()
 
     async def freeze(self, service: str) -> tuple[ProcessRef, ...]:

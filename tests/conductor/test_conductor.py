@@ -248,8 +248,21 @@ def test_controls_are_named_and_do_what_they_say(tmp_path: Path) -> None:
     left_out = play(tmp_path / "b", plan_of(*steps), controls=Controls(leave_out=frozenset({"promote"})))
     assert left_out.one("step.left_out") == {"step": "promote"}
     assert "response.begin" not in left_out.kinds
-    assert left_out.one("run.begin")["controls"] == {"disarm": [], "leave_out": ["promote"]}
+    assert left_out.one("run.begin")["controls"] == {"disarm": [], "leave_out": ["promote"], "dead": []}
     assert left_out.one("run.end")["ended"] == "complete"
+
+
+def test_a_watchdog_that_is_left_out_is_dead_before_the_first_fault_and_stays_dead(tmp_path: Path) -> None:
+    worlds: list[World] = []
+
+    async def keep(world: World, stop: asyncio.Event) -> None:
+        worlds.append(world)
+
+    steps = (fault(), response(when=down()))
+    played = play(tmp_path, plan_of(*steps), keep, controls=Controls(dead=frozenset({"gateway"})))
+    assert played.one("watchdog.killed") == {"service": "gateway"}
+    assert played.kinds.index("watchdog.killed") < played.kinds.index("timeline.zero")
+    assert ("gateway", False) in worlds[0].killed  # no restart policy brings it back
 
 
 def test_whoever_cancels_waits_until_all_is_healed(tmp_path: Path) -> None:

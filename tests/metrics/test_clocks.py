@@ -12,6 +12,7 @@ from chaoskit.metrics.timeline import Alert, DecisionSpan, FaultSpan, ResponseSp
 from chaoskit.model.history import Operation
 from chaoskit.model.measurement import Interval
 from chaoskit.model.release import Release
+from chaoskit.model.system import Link
 from tests.histories.builder import RunBuilder
 
 MS = 10**6
@@ -115,6 +116,14 @@ class TestExercised:
         release = Release(version="2", services=("batch", "db"))
         system = self.SYSTEM.model_copy(update={"releases": {"next": release}})
         assert users_of("next", system) == {"transfer", "balance"}
+
+    def test_a_watchdog_is_used_by_whoever_uses_the_database_it_brings_back(self) -> None:
+        links = (*self.SYSTEM.links, Link.parse("watchdog -> db"), Link.parse("watchdog -> fencer"))
+        alone = self.SYSTEM.model_copy(update={"links": links})
+        watched = alone.model_copy(update={"watchdogs": {"watchdog": "database"}})
+        for target in ("watchdog", "watchdog -> db", "watchdog -> fencer", "fencer"):
+            assert users_of(target, alone) == set()
+            assert users_of(target, watched) == {"transfer", "balance"}
 
     @pytest.mark.parametrize(
         ("sent", "done", "exercised"),

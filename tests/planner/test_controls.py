@@ -48,6 +48,15 @@ def test_drill_without_a_recovery_of_its_own_says_so() -> None:
     assert "recovers by itself" in (nothing_to_leave_out(plan) or "")
 
 
+def test_the_systems_own_watchdog_is_a_recovery_to_leave_out() -> None:
+    plan = plan_with(KILL)
+    system = plan.system.model_copy(update={"watchdogs": {"watchdog": "database"}})
+    plan = plan.model_copy(update={"system": system})
+    assert [(c.kind, c.step) for c in controls_of(plan)] == [("disarm", "crash"), ("kill", "watchdog")]
+    assert controls_of(plan)[1].name == "the watchdog watchdog left out"
+    assert nothing_to_leave_out(plan) is None
+
+
 def test_drill_that_asks_for_no_recovery_time_says_so() -> None:
     plan = plan_with(KILL, PROMOTE, objectives={"transfer": {"lost": 0}})
     assert [c.kind for c in controls_of(plan)] == ["disarm"]

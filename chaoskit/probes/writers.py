@@ -1,0 +1,110 @@
+"""writers: who of a pair takes writes, tried again and again on both members at once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from chaoskit.clock import monotonic_ns
+from chaoskit.engines import replication
+from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.engines.session import EngineError
+from chaoskit.errors import ServiceDown
+from chaoskit.model.estate import Estate
+from chaoskit.model.member import Look
+from chaoskit.model.preparation import Preparation
+from chaoskit.model.system import DatabaseRole, System
+from chaoskit.quantity import Duration
+from chaoskit.registry import register
+
+_EVERY, _LASTING, _LASTING_MAX = (Duration.parse(text) for text in ("200ms", "8s", "15s"))
+_ANSWER_S = 0.5
+WRITERS = "writers"
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The writes that one member has committed: when the first was there, and when the last was asked for."""
+
+    member: str
+    count: int = 0
+    tried: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+
+
+@register("probes", WRITERS)
+@dataclass(frozen=True)
+class Writers:
+    """Tries a write on the primary and on its standby, past every proxy, over and over; good when never both took it.
+
+    A failover has a moment in which two servers could take payments, and afterwards nothing may show it: the old one
+    has stopped, and what it took is gone. So each member is asked all the time, by a session of its own, to commit a
+    write as the application's role (a message in its log, which needs no table). It counts when it is acknowledged: a
+    server that hangs or refuses takes nothing. Two take writes when one still does after the other has begun to.
+
+    It is a step of the timeline and lasts for `lasting`; `one-writer` judges what it saw. Detection never chooses it.
+
+        timeline:
+          - at: 0s
+            probe: writers
+            on: ledger-db-standby
+    """
+
+    every: Annotated[Duration, Field(description="how often each member is asked for a write")] = _EVERY
+    lasting: Annotated[Duration, Field(description="for how long; at most 15s")] = _LASTING
+
+    def __post_init__(self) -> None:
+        if not self.every.ns or self.lasting < self.every or self.lasting > _LASTING_MAX:
+            raise ValueError(
+                f"lasting is {self.lasting} and every {self.every}: write 0s < every ≤ lasting ≤ {_LASTING_MAX}"
+            )
+
+    @classmethod
+    def fits(cls, system: System, service: str) -> int:
+        return 0
+
+    def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
+        """Nothing; refuses, while planning, a target that is no standby."""
+        replication.pair_of(target, system)
+        return ()
+
+    async def look(self, service: str, estate: Estate, timeout_s: float) -> Look:
+        pair = replication.pair_of(service, estate.plan.system)
+        begun = monotonic_ns()
+        seen = await asyncio.gather(
+            *(self._ask(member, pair.role, estate, begun) for member in (pair.primary, pair.standby))
+        )
+        told = "; ".join(_told(one, begun) for one in seen)
+        one, other = seen
+        if one.count and other.count and one.first_ns < other.last_ns and other.first_ns < one.last_ns:
+            both_s = (min(one.last_ns, other.last_ns) - max(one.first_ns, other.first_ns)) / 1e9
+            found = f"{one.member} and {other.member} both took writes for {max(both_s, 0):.2f} s: {told}"
+            return Look(False, found, (found,))
+        return Look(True, f"never both took writes: {told}")
+
+    async def _ask(self, member: str, role: DatabaseRole, estate: Estate, begun: int) -> _Taken:
+        taken = _Taken(member)
+        due = begun
+        while due < begun + self.lasting.ns:
+            asked = monotonic_ns()
+            count, first, last = taken.count, taken.first_ns, taken.last_ns
+            try:
+                write = await PostgreSQL(estate.direct(member), role).committed_write(_ANSWER_S)
+                count, first, last = count + 1, first or write.at_ns, asked
+            except (EngineError, ServiceDown):
+                pass  # refused, dead or hanging: none of them takes a payment
+            taken = _Taken(member, count, taken.tried + 1, first, last)
+            due = max(due + self.every.ns, monotonic_ns())
+            await asyncio.sleep((due - monotonic_ns()) / 1e9)
+        return taken
+
+
+def _told(one: _Taken, begun: int) -> str:
+    if not one.count:
+        return f"{one.member} took none of {one.tried}"
+    first, last = (one.first_ns - begun) / 1e9, (one.last_ns - begun) / 1e9
+    return f"{one.member} took {one.count} of {one.tried}, from {first:.2f} s to {last:.2f} s"
