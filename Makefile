@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 DRILL ?= drills/server/ledger-primary-crash.yaml
 
-.PHONY: help set-up set-up-docker drill test test-local lint slow fuzz bench known-outages sick-banks pins clean
+.PHONY: help set-up set-up-docker drill test test-local lint slow fuzz bench known-outages sick-banks drills pins clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,10 @@ SEEDS ?= 2
 HEALTHY ?= 10
 sick-banks: set-up ## banks with one bug each must be caught by the named check, by key: make sick-banks SEEDS=10 HEALTHY=50
 	@$(PY) -m tests.sick_banks --seeds $(SEEDS) --healthy $(HEALTHY)
+
+drills: set-up ## every shipped drill and variant twice on each runtime; what one cannot do must be refused by name
+	@scripts/get-toxiproxy
+	@$(PY) -m tests.shipped_drills
 
 bench: set-up ## every benchmark, ratios measured in one run; what it is measured against is installed beside .venv
 	@scripts/get-toxiproxy

@@ -1,0 +1,70 @@
+"""The table of all drills says what is wrong; the slow tier runs them all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.shipped_drills import __main__ as shipped
+from tests.shipped_drills.__main__ import Ran, Refused, table
+
+
+def ran(
+    outcome: str = "pass", *, as_expected: bool = True, wall_s: float = 20.0, runtime: str = "local"
+) -> Ran:
+    return Ran("web-dies", "old", runtime, outcome, as_expected, (("visit.rto", outcome),), wall_s)
+
+
+def test_alike_and_as_expected_is_well() -> None:
+    text, wrong = table([ran(), ran(wall_s=25.2)], [])
+    assert wrong == []
+    assert "web-dies (old) | local     | pass      | 2 of 2        | yes                  | 25" in text
+
+
+@pytest.mark.parametrize(
+    ("runs", "told"),
+    [
+        ([ran(), ran("unknown", as_expected=False)], "as expected only 1 of 2 times"),
+        ([ran(), ran("fail")], "not the same verdicts each time"),
+        ([ran(), ran(wall_s=61)], "61 s, more than 60 s"),
+    ],
+)
+def test_what_is_not_is_told(runs: list[Ran], told: str) -> None:
+    assert any(told in line for line in table(runs, [])[1])
+
+
+def test_refused_for_a_lack_is_well_and_for_anything_else_is_not() -> None:
+    lack = Refused("clock", "local", "`clock.skew` needs clocks, which the runtime", "…")
+    assert table([], [lack])[1] == []
+    assert table([], [Refused("clock", "local", "", "1:1: unknown key")])[1] == [
+        "clock on local was not run: 1:1: unknown key"
+    ]
+
+
+def test_a_run_folder_is_read(tmp_path: Path) -> None:
+    result = {
+        "drill": "web-dies",
+        "outcome": "fail",
+        "as-expected": True,
+        "verdicts": [{"name": "visit.rto", "outcome": "fail"}],
+        "wall-s": {"provision": 3.0, "slot": 40.0, "hold": 6.5},
+    }
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    (tmp_path / "plan.json").write_text(json.dumps({"drill": {"variant": "old"}}))
+    read = shipped.read(tmp_path / "result.json", "local")
+    assert read == Ran("web-dies", "old", "local", "fail", True, (("visit.rto", "fail"),), 9.5)
+
+
+def test_a_drill_that_this_runtime_cannot_run_is_refused_by_what_it_lacks() -> None:
+    came = shipped.run(shipped.FOLDER / "resilience" / "ledger-cpu.yaml", "local")
+    assert isinstance(came, Refused)
+    assert came.lacks == "`resource.cpu` needs limits, which the runtime"
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+@pytest.mark.timeout(3 * 3600)
+def test_every_shipped_drill_twice_on_every_runtime() -> None:
+    assert shipped.main([]) == 0
