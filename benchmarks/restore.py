@@ -76,6 +76,9 @@ class Facts:
     async def supersede(self, service: str) -> None:
         """Nothing is fenced here."""
 
+    async def readmit(self, service: str) -> None:
+        """Nothing was fenced here."""
+
 
 def connect(estate: LocalEstate) -> psycopg.Connection[Any]:
     """The primary's superuser, past every proxy; parameters are put into the text, which has many statements."""

@@ -82,7 +82,9 @@ def _control(
         others = any(step.kind == "fault" and step.id != control.step for step in plan.steps)
         pair = (None, None) if others else (run.measurements, written.measurements)
         return Proven(run, judge_disarmed(control.name, run.result, *pair))
-    uppers = [one.rta.hi for one in written.measurements.journeys.values() if one.rta is not None]
+    measured = written.measurements
+    uppers = [one.rta.hi for one in measured.journeys.values() if one.rta is not None]
+    uppers += [one.restored.hi for one in measured.redundancy if one.restored is not None]
     changed = without_recovery(plan, control, max((hi for hi in uppers if hi is not None), default=0))
     taken_out = frozenset({control.step})
     without = Controls(dead=taken_out) if control.kind == "kill" else Controls(leave_out=taken_out)
@@ -98,4 +100,5 @@ def _machine_alone(measured: Measurements) -> Measurements:
         name: journey.model_copy(update={"modelled": 0, "minimum_modelled": 0})
         for name, journey in measured.journeys.items()
     }
-    return measured.model_copy(update={"journeys": journeys})
+    redundancy = tuple(one.model_copy(update={"modelled": 0}) for one in measured.redundancy)
+    return measured.model_copy(update={"journeys": journeys, "redundancy": redundancy})

@@ -236,6 +236,12 @@ class Context:
         for lease in await self.stage.leases.supersede(service):
             self.stage.recorder.record("lease.superseded", id=lease.id, by=self.step)
 
+    async def readmit(self, service: str) -> None:
+        """As the protocol says; what it was superseded in stays superseded."""
+        await self.estate.links.readmit(service)
+        self.stage.fenced.discard(service)
+        self.stage.recorder.record("member.readmitted", service=service, by=self.step)
+
 
 async def respond(stage: Stage, step: PlannedStep) -> bool:
     """Run a response; False if it failed, which is a finding. A crash of its code raises."""

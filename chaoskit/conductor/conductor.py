@@ -28,6 +28,7 @@ from chaoskit.conductor.measurers import Measurers
 from chaoskit.conductor.observation import Observation
 from chaoskit.conductor.recorder import Listener, Onlooker, Recorder
 from chaoskit.conductor.recovery_watch import RecoveryWatch
+from chaoskit.conductor.redundancy_watch import RedundancyWatch
 from chaoskit.conductor.stage import Controls, Queued, Registry, Stage
 from chaoskit.conductor.timeline import Timeline
 from chaoskit.conductor.versions import record_versions
@@ -195,16 +196,16 @@ class _Run:
             own.asker,
         )
         self._stage, self._measurers, self._crashes = stage, measurers, CrashWatch(stage)
-        timeline = Timeline(stage, RecoveryWatch(stage))
+        timeline, redundancy = Timeline(stage, RecoveryWatch(stage)), RedundancyWatch(stage)
+        following = (observation.follow(), self._crashes.follow(), redundancy.follow())
         watching = [
-            asyncio.create_task(self._watched(one))
-            for one in (observation.follow(), self._crashes.follow(), watch_measurers(stage, measurers))
+            asyncio.create_task(self._watched(one)) for one in (*following, watch_measurers(stage, measurers))
         ]
         try:
             with self._recorder.phase("steady"):
                 await self._settle_in(stage, measurers, timeline)
             if self._ending.end is None:
-                await self._play(stage, timeline, watching)
+                await self._play(stage, timeline, redundancy, watching)
         finally:
             for task in watching:
                 task.cancel()
@@ -226,11 +227,17 @@ class _Run:
             await timeline.prepare()
             await actors.kill_watchdogs(stage)
 
-    async def _play(self, stage: Stage, timeline: Timeline, watching: list[asyncio.Task[None]]) -> None:
+    async def _play(
+        self,
+        stage: Stage,
+        timeline: Timeline,
+        redundancy: RedundancyWatch,
+        watching: list[asyncio.Task[None]],
+    ) -> None:
         stage.zero_ns = self._recorder.record("timeline.zero").t
         timeline.start()
         watching.append(asyncio.create_task(self._watched(watch_guard(stage))))
-        await watch_end(stage, timeline, timeline.recovery)
+        await watch_end(stage, timeline, timeline.recovery, redundancy)
 
     async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
         """A watcher that fails ends the run: what it watched for would go unseen."""

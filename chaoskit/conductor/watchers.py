@@ -10,6 +10,7 @@ from chaoskit.conductor.guard import Guard
 from chaoskit.conductor.measurers import Measurers
 from chaoskit.conductor.observation import limits_ns
 from chaoskit.conductor.recovery_watch import RecoveryWatch
+from chaoskit.conductor.redundancy_watch import RedundancyWatch
 from chaoskit.conductor.stage import Stage
 from chaoskit.conductor.timeline import Timeline
 
@@ -82,8 +83,11 @@ async def watch_guard(stage: Stage) -> None:
         await asyncio.sleep(GUARD_EVERY_S)
 
 
-async def watch_end(stage: Stage, timeline: Timeline, recovery: RecoveryWatch) -> None:
-    """End the run when every step is through and every journey has held W, or at the deadline."""
+async def watch_end(
+    stage: Stage, timeline: Timeline, recovery: RecoveryWatch, redundancy: RedundancyWatch
+) -> None:
+    """End the run when every step is through, every journey has held W and every standby that the drill asks for is
+    back, or at the deadline."""
 
     def late() -> bool:
         started = stage.first_fault_ns or stage.zero_ns
@@ -94,9 +98,9 @@ async def watch_end(stage: Stage, timeline: Timeline, recovery: RecoveryWatch) -
             recovery.look()
             await stage.observation.next_look()
     with stage.recorder.phase("hold"):
-        while not (timeline.settled and recovery.all_held()):
+        while not (timeline.settled and recovery.all_held() and redundancy.restored()):
             if late():
-                missing = ", ".join(recovery.missing()) or "a step of the timeline"
+                missing = ", ".join([*recovery.missing(), *redundancy.missing()]) or "a step of the timeline"
                 gate.check_after(stage, stage.clock())
                 stage.ending.set("complete", f"deadline of {stage.plan.deadline}: not recovered: {missing}")
                 return

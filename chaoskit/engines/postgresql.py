@@ -156,11 +156,12 @@ class PostgreSQL:
 
         return await session(self.address, self._keys(), write, within_s, connect_patiently)
 
-    async def promote(self, within_s: float = 30.0) -> Promotion:
+    async def promote(self, within_s: float = 30.0, *, clear: bool = True) -> Promotion:
         """End recovery; returns once the member says it has. A write is not yet proven: see `committed_write`.
 
         A standby made from the primary's files has inherited its `synchronous_standby_names`, would wait for a
-        standby that does not exist, and hang at its first commit: that setting is cleared first, and told.
+        standby that does not exist, and hang at its first commit: that setting is cleared first, and told
+        (not with `clear` False, where one is about to follow).
         Raises NotPromoted, or another EngineError.
         """
 
@@ -170,7 +171,7 @@ class PostgreSQL:
             nonlocal asked_for
             if not await _one(connection, "SELECT pg_is_in_recovery()"):
                 raise NotPromoted(f"{self.address} is not in recovery: there is nothing to promote")
-            cleared = await self._clear_synchronous(connection)
+            cleared = await self._clear_synchronous(connection) if clear else ""
             asked = self.clock()
             # pg_promote(wait) looks ten times a second; an outage is timed here, so we look more often.
             if not await _one(connection, "SELECT pg_promote(false)"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaoskit.judge import decisions, minimum
+from chaoskit.judge import decisions, minimum, redundancy
 from chaoskit.judge.wording import NOTHING, bounds, span
 from chaoskit.model.measurement import Interval, Measurements, NoticeMeasure
 
@@ -27,6 +27,7 @@ def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
         yield _row(f"told: {notice.channel}", bounds(notice.after), _told(notice))
     if measurements.minimum_service is not None:
         yield minimum.row(measurements.minimum_service)
+    yield from redundancy.rows(measurements)
     for one in measurements.decisions:
         after = bounds(one.after) if one.after is not None and one.outcome != "missed" else NOTHING
         yield _row(f"{_WORDS[one.outcome]}: {one.step}", after, decisions.in_words(one))

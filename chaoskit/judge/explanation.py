@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from chaoskit.errors import InputError
 from chaoskit.judge.explained_journey import NUMBERS
 from chaoskit.judge.paper import Paper, listed
+from chaoskit.judge.redundancy import explain_redundancy
 from chaoskit.judge.wording import bounds, span
+from chaoskit.model.redundancy import REDUNDANCY_RESTORED
 from chaoskit.model.verdict import Verdict
 
 _OBJECTIVES = {"rto": "rta", "success": "good", "rpo": "lost"}
@@ -21,6 +23,7 @@ def names(paper: Paper) -> tuple[str, ...]:
         if paper.loss(journey) is not None:
             found += [f"{journey}.lost", f"{journey}.in-doubt"]
         found += [] if measure.rta is None else [f"{journey}.outages"]
+    found += [REDUNDANCY_RESTORED] if paper.measurements.redundancy else []
     found += ["detection", "machine", "people", "wall"]
     return tuple(dict.fromkeys([*found, *(verdict.name for verdict in paper.result.verdicts)]))
 
@@ -37,8 +40,8 @@ def explain(paper: Paper, name: str) -> str:
     number = _OBJECTIVES.get(number, number)
     if journey in paper.measurements.journeys and number in NUMBERS:
         parts.append(NUMBERS[number](paper, journey))
-    elif name in _WHOLE:
-        parts.append(_WHOLE[name](paper))
+    elif (whole := name.removesuffix(".rto")) in _WHOLE:
+        parts.append(_WHOLE[whole](paper))
     return "\n\n".join(parts)
 
 
@@ -104,4 +107,5 @@ _WHOLE: Mapping[str, Callable[[Paper], str]] = {
     "machine": _machine,
     "people": _people,
     "wall": _wall,
+    REDUNDANCY_RESTORED: explain_redundancy,
 }

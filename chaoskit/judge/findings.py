@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from chaoskit.judge.redundancy import second_failures
 from chaoskit.judge.wording import bounds, money, share, span
 from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import Interval, JourneyMeasure, Measurements
@@ -19,6 +20,7 @@ def findings_of(history: History, measurements: Measurements) -> tuple[Finding, 
     """Everything found, the gravest first."""
     return (
         *_books(measurements),
+        *second_failures(measurements),
         *_failures(history.events),
         *_unnoticed(measurements),
         *_detection(measurements),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chaoskit.judge.minimum import judge_minimum
+from chaoskit.judge.redundancy import judge_redundancy
 from chaoskit.judge.wording import bounds, money, share, span
 from chaoskit.model.drill import Drill, Objective
 from chaoskit.model.journey import MINIMUM_SERVICE
 from chaoskit.model.measurement import Interval, JourneyMeasure, LossMeasure, Measurements
 from chaoskit.model.plan import Plan
+from chaoskit.model.redundancy import REDUNDANCY_RESTORED
 from chaoskit.model.verdict import Verdict
 from chaoskit.quantity import Duration, Percent
 
@@ -18,13 +20,16 @@ ALL = "*"
 
 def judge_objectives(asked: Drill, plan: Plan, measurements: Measurements) -> tuple[Verdict, ...]:
     """A verdict for every objective that was asked for, journey by journey; what was not measured is unknown."""
-    named = [journey for journey in asked.objectives if journey not in (ALL, MINIMUM_SERVICE)]
+    whole = (ALL, MINIMUM_SERVICE, REDUNDANCY_RESTORED)
+    named = [journey for journey in asked.objectives if journey not in whole]
     journeys = list(dict.fromkeys([*(plan.load if ALL in asked.objectives else ()), *named]))
     verdicts: list[Verdict] = []
     for journey in [*(j for j in plan.load if j in journeys), *(j for j in journeys if j not in plan.load)]:
         verdicts += _journey(journey, asked, plan, measurements)
     if (minimum := asked.objectives.get(MINIMUM_SERVICE)) is not None and minimum.rto is not None:
         verdicts.append(judge_minimum(minimum.rto, measurements.minimum_service))
+    if (redundant := asked.objectives.get(REDUNDANCY_RESTORED)) is not None and redundant.rto is not None:
+        verdicts.append(judge_redundancy(redundant.rto, measurements.redundancy))
     return tuple(verdicts)
 
 

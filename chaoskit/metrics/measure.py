@@ -15,6 +15,7 @@ from chaoskit.metrics.notices import measure_notices
 from chaoskit.metrics.operations_file import write_lines
 from chaoskit.metrics.reads import write_reads
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
+from chaoskit.metrics.redundancy import measure_redundancy, measure_switches
 from chaoskit.metrics.surviving import unsure_members
 from chaoskit.metrics.timeline import Timeline, read_timeline
 from chaoskit.metrics.way import links_behind
@@ -58,6 +59,8 @@ def measure(history: History) -> Measurements:
         books=books,
         clocks=clocks,
         minimum_service=measure_minimum(agreed, probed, timeline) if agreed is not None else None,
+        redundancy=measure_redundancy(history, timeline),
+        switches=measure_switches(history.events),
         decisions=measure_decisions(history.events, clocks.started),
         suspects=measure_suspects(history.events, timeline, clocks.started),
         notices=measure_notices(history.events, clocks.started, journeys, history.plan.system.journeys),

@@ -139,6 +139,10 @@ class Links(Protocol):
         """Take every inbound link down for good: neither mirror nor undo brings it back. Returns them."""
         ...
 
+    async def readmit(self, service: str) -> None:
+        """Take its fence back: it has been shown to follow another member, and writes nothing of its own any more."""
+        ...
+
     async def traffic(self) -> Mapping[str, LinkBytes]: ...
 
     async def bypassed(self) -> Mapping[str, int]:

@@ -12,6 +12,8 @@ from chaoskit.model.handling import MinimumMeasure as MinimumMeasure
 from chaoskit.model.handling import NoticeMeasure as NoticeMeasure
 from chaoskit.model.handling import SuspectMeasure as SuspectMeasure
 from chaoskit.model.interval import Interval as Interval
+from chaoskit.model.redundancy import RedundancyMeasure as RedundancyMeasure
+from chaoskit.model.redundancy import SwitchMeasure as SwitchMeasure
 
 
 class FaultMeasure(Frozen):
@@ -199,6 +201,11 @@ class Measurements(Frozen):
         MinimumMeasure | None,
         Field(description="None: the system agrees on none, or not all of it was driven"),
     ] = None
+    redundancy: Annotated[
+        tuple[RedundancyMeasure, ...],
+        Field(description="of every role with a standby, where the drill asks for it"),
+    ] = ()
+    switches: tuple[SwitchMeasure, ...] = ()
     decisions: tuple[DecisionMeasure, ...] = ()
     suspects: tuple[SuspectMeasure, ...] = ()
     notices: tuple[NoticeMeasure, ...] = ()

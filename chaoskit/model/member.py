@@ -59,6 +59,10 @@ class ResponseContext(Protocol):
         """Fencing outranks undo: leases whose services include this one are never undone."""
         ...
 
+    async def readmit(self, service: str) -> None:
+        """It follows another member now: the fence is taken back, and COLLECT asks it as any other."""
+        ...
+
 
 class Response(Protocol):
     """A runbook step.

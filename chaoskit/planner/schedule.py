@@ -8,6 +8,7 @@ from chaoskit.errors import Problem
 from chaoskit.model.drill import Drill
 from chaoskit.model.journey import MINIMUM_SERVICE
 from chaoskit.model.plan import Criterion, PlannedStep, ProbeSchedule
+from chaoskit.model.redundancy import REDUNDANCY_RESTORED
 from chaoskit.planner.people import people_ns
 from chaoskit.quantity import Duration
 from chaoskit.spec import Loaded
@@ -28,6 +29,12 @@ def period_max_ns(drill: Drill, journey: str) -> int:
 def minimum_limit(drill: Drill) -> Duration | None:
     """By when the minimum service of the whole system must be back, where the drill asks for it."""
     asked = drill.objectives.get(MINIMUM_SERVICE)
+    return asked.rto if asked is not None else None
+
+
+def redundancy_limit(drill: Drill) -> Duration | None:
+    """By when every database must have a standby again, where the drill asks for it."""
+    asked = drill.objectives.get(REDUNDANCY_RESTORED)
     return asked.rto if asked is not None else None
 
 
@@ -110,6 +117,7 @@ def deadline(drill: Drill, steps: tuple[PlannedStep, ...], hold_ns: int, pace: s
     for rto in [
         *(drill.objective(journey).rto for journey in drill.load),
         minimum_limit(drill) or Duration.of_ns(0),
+        redundancy_limit(drill) or Duration.of_ns(0),
     ]:
         left = min(rto.ns - modelled, WAIT_MAX_NS) if rto is not None else WAIT_MAX_NS
         waits.append(max(WAIT_MIN_NS, left))

@@ -8,7 +8,9 @@ from tabulate import tabulate
 
 from chaoskit.model.base import kebab
 from chaoskit.model.drill import Objective, When
+from chaoskit.model.journey import MINIMUM_SERVICE
 from chaoskit.model.plan import Plan, PlannedStep
+from chaoskit.model.redundancy import REDUNDANCY_RESTORED
 from chaoskit.model.release import StopRule
 from chaoskit.quantity import Duration
 
@@ -154,8 +156,9 @@ def _action(step: PlannedStep) -> str:
 
 def _objectives(plan: Plan) -> list[tuple[str, ...]]:
     rows = []
-    for journey in plan.load:
-        wanted = plan.drill.objective(journey)
+    whole = [name for name in (MINIMUM_SERVICE, REDUNDANCY_RESTORED) if name in plan.drill.objectives]
+    for journey in [*plan.load, *whole]:
+        wanted = plan.drill.objectives[journey] if journey in whole else plan.drill.objective(journey)
         values = [getattr(wanted, name) for name in Objective.model_fields]
         rows.append((journey, *("–" if value is None else str(value) for value in values)))
     return rows

@@ -120,6 +120,13 @@ class ProxiedLinks(ABC):
                 await _prove_refused(address)
         return tuple(state.link.name for state in states)
 
+    async def readmit(self, service: str) -> None:
+        """Take the fence back; whatever else holds a link down goes on doing so."""
+        states = [self._states[name] for name in self.inbound(service)]
+        for state in states:
+            state.fenced = False
+        await asyncio.gather(*(self._settle(state) for state in states))
+
     def fenced(self, service: str) -> bool:
         """Whether the service's inbound links are down for good."""
         return any(self._states[name].fenced for name in self.inbound(service))

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from chaoskit.errors import Problem
 from chaoskit.model.drill import Objective, Step
 from chaoskit.model.journey import MINIMUM_SERVICE
+from chaoskit.model.redundancy import REDUNDANCY_RESTORED
 from chaoskit.model.system import System
 from chaoskit.spec.drill_file import STEP_KEYS, CheckedDrill
 from chaoskit.spec.member_params import Registry, check_params
 from chaoskit.spec.minimum import minimum_objective
 from chaoskit.spec.people import absences
 from chaoskit.spec.places import Loc, Places, nearest, shown
+from chaoskit.spec.redundancy import redundancy_objective
 
 OBJECTIVES = {name.replace("_", "-"): name for name in Objective.model_fields}
 RUNBOOK_MEMBERS = {"promote": "promote-standby", "mend": "mend-standby", "leave": "leave-as-is"}
@@ -76,6 +78,9 @@ class DrillNames:
             loc: Loc = ("objectives", journey)
             if journey == MINIMUM_SERVICE:
                 self.problems += minimum_objective(self.drill, self.system, self.driven, self.places)
+                continue
+            if journey == REDUNDANCY_RESTORED:
+                self.problems += redundancy_objective(self.drill, self.system, self.places)
                 continue
             if journey != "*" and self.driven and journey not in self.driven:
                 if journey in self.system.journeys:

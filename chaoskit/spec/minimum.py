@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from chaoskit.errors import Problem
 from chaoskit.model.drill import Drill
 from chaoskit.model.journey import MINIMUM_SERVICE
+from chaoskit.model.redundancy import REDUNDANCY_RESTORED
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 from chaoskit.spec.places import Loc, Places, nearest, shown
@@ -17,9 +18,10 @@ _SECOND_NS = 10**9
 def minimum_of(system: System, places: Places) -> list[Problem]:
     """Unknown and doubled journeys, a share of nothing, a time shorter than the window in which the share is taken."""
     problems: list[Problem] = []
-    if MINIMUM_SERVICE in system.journeys:
-        message = f"no journey may be called `{MINIMUM_SERVICE}`: objectives mean the whole system's by it"
-        problems.append(places.problem(("journeys", MINIMUM_SERVICE), message, "rename it", key=True))
+    for name in (MINIMUM_SERVICE, REDUNDANCY_RESTORED):
+        if name in system.journeys:
+            message = f"no journey may be called `{name}`: objectives mean the whole system's by it"
+            problems.append(places.problem(("journeys", name), message, "rename it", key=True))
     agreed = system.minimum_service
     if agreed is None or None in (agreed.journeys, agreed.share, agreed.for_):
         return problems  # what is missing has been told

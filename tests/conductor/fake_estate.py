@@ -173,6 +173,9 @@ class FakeLinks:
     async def fence(self, service: str) -> tuple[str, ...]:
         return ()
 
+    async def readmit(self, service: str) -> None:
+        return None
+
     def restarts(self) -> tuple[ProxyRestart, ...]:
         return tuple(self.world.restarts)
 

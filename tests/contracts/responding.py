@@ -14,9 +14,14 @@ class Context:
     step: str = "step"
     facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
+    readmitted: list[str] = field(default_factory=list)
 
     def record(self, kind: str, **facts: Any) -> None:
         self.facts.append((kind, facts))
 
     async def supersede(self, service: str) -> None:
         self.superseded.append(service)
+
+    async def readmit(self, service: str) -> None:
+        await self.estate.links.readmit(service)
+        self.readmitted.append(service)

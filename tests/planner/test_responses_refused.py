@@ -13,6 +13,7 @@ from chaoskit.spec import load
 ROOT = Path(__file__).parents[2]
 RANSOMWARE = "drills/attack/ledger-ransomware.yaml"
 STALE = "drills/server/stale-standby.yaml"
+REJOIN = "drills/server/rejoin.yaml"
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,24 @@ STALE = "drills/server/stale-standby.yaml"
             "respond: mend-standby\n    on: ledger-db-standby",
             "respond: mend-standby\n    on: ledger",
             "ledger",
+        ),
+        (
+            REJOIN,
+            "respond: rejoin\n    on: ledger-db",
+            "respond: rejoin\n    on: ledger",
+            "ledger is no member of a database role that has a standby; pairs: ledger-db and ledger-db-standby",
+        ),
+        (
+            REJOIN,
+            "respond: switch-back\n    on: ledger-db",
+            "respond: switch-back\n    on: [ledger-db, ledger-db-standby]",
+            "`switch-back` acts on one member of a pair",
+        ),
+        (
+            REJOIN,
+            "respond: rejoin\n    on: ledger-db",
+            "respond: rejoin\n    rate: 1KB\n    on: ledger-db",
+            "rate is 1KB",
         ),
     ],
 )

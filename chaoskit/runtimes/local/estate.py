@@ -30,6 +30,7 @@ from chaoskit.runtimes import readiness
 from chaoskit.runtimes.heal import destroy_from_disk
 from chaoskit.runtimes.local.backups import JOB as BACKUP
 from chaoskit.runtimes.local.backups import LocalBackups
+from chaoskit.runtimes.local.followers import LocalFollowers
 from chaoskit.runtimes.local.launch import BACKUPS
 from chaoskit.runtimes.local.lifecycle import LocalLifecycle, in_words
 from chaoskit.runtimes.local.links import LocalLinks
@@ -43,7 +44,9 @@ from chaoskit.runtimes.record import processes
 from chaoskit.runtimes.residue import residue
 from chaoskit.runtimes.supervision import Supervision, Task
 
-CAPABILITIES = frozenset({"processes", "lifecycle", "links", "positions", "backups", "secrets", "releases"})
+CAPABILITIES = frozenset(
+    {"processes", "lifecycle", "links", "positions", "backups", "secrets", "releases", "followers"}
+)
 _PROXY = "proxy:toxiproxy"
 
 
@@ -58,6 +61,7 @@ class LocalEstate:
     backups: LocalBackups
     secrets: LocalSecrets
     releases: LocalReleases
+    followers: LocalFollowers
 
     def __init__(self, plan: Plan, run: str, folder: Path) -> None:
         self.plan = plan
@@ -89,6 +93,7 @@ class LocalEstate:
         store = Path(self.supervision.record.scratch) / BACKUPS
         self.positions = LocalPositions(self.supervision, self.lifecycle, store)
         self.backups = LocalBackups(plan, self.topology, self.supervision, self.lifecycle.clusters, store)
+        self.followers = LocalFollowers(plan, self.topology, self.supervision, self.lifecycle)
         self.secrets = self.lifecycle.secrets
         scratch = Path(self.supervision.record.scratch)
         self.releases = LocalReleases(plan, scratch, self.lifecycle, self.direct)

@@ -1,0 +1,207 @@
+"""rejoin: the member that fell out follows the new primary, so that the next failure finds a standby again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from chaoskit.clock import monotonic_ns
+from chaoskit.engines import redundancy, tree
+from chaoskit.engines.dialect import knock
+from chaoskit.engines.fence import prove_dead
+from chaoskit.engines.session import EngineError
+from chaoskit.engines.toxic_plan import give_network_back
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.model.estate import Estate
+from chaoskit.model.followers import Copied, NotRewound, followers
+from chaoskit.model.member import ResponseContext, ResponseFailed
+from chaoskit.model.system import DatabaseRole, System
+from chaoskit.quantity import Duration, Size
+from chaoskit.registry import register
+
+_ANSWER_S = 5.0
+_DEAD_S = 10.0
+_RATE_MIN, _RATE_MAX = 32 * 1024, 1024 * 1024 * 1024
+_LOOK_S = 0.1
+_WITHIN = Duration.parse("60s")
+
+
+@register("responses", "rejoin")
+@dataclass(frozen=True)
+class Rejoin:
+    """The failed old primary becomes the standby of the new one.
+
+    1. Only beside a writer. The other member must say that it accepts writes. The one to rejoin must be dead, or
+       follow, or be out of everybody's reach by a fence; it is ended then. Where it may be the only writer, or a
+       second one that customers reach, nothing is touched.
+    2. Its data. `rewind` takes back what it wrote after the new primary had left its history, and fetches what differs
+       (pg_rewind). Where that is not possible the reason is told, and a base backup of the new primary is made as with
+       `base-backup`. What was there is kept beside it until the run ends; when the work fails it is back in its place.
+    3. It is started, and has to stream from the new primary. Then its fence is taken back.
+
+    Should the new primary die meanwhile, that is told, and the work begins anew once it accepts writes again.
+
+    Which way it went, how much was copied, how long it took and why are recorded, with the primary's position when it
+    ended: the clock `redundancy-restored` runs until the standby has replayed as far as that.
+    Fidelity on `local`: PostgreSQL's own tools. Without a declared link the log flows over a direct connection.
+
+        timeline:
+          - when: {done: promote-standby}
+            respond: rejoin
+            on: ledger-db
+    """
+
+    method: Annotated[
+        Literal["rewind", "base-backup"],
+        Field(description="rewind, and a base backup where that fails; or a base backup at once"),
+    ] = "rewind"
+    rate: Annotated[
+        Size | None,
+        Field(
+            description="most bytes a second that a base backup takes, to spare the primary; none: no limit"
+        ),
+    ] = None
+    within: Annotated[
+        Duration,
+        Field(description="deadline of all of it, and of waiting for a new primary that died meanwhile"),
+    ] = _WITHIN
+    requires: ClassVar[frozenset[str]] = frozenset({"followers", "lifecycle", "processes", "links"})
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and not _RATE_MIN <= self.rate.bytes <= _RATE_MAX:
+            raise ValueError(f"rate is {self.rate}; a base backup can be held to 32KiB to 1GiB a second")
+
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError, while planning, where there is no pair, or `on:` is no member of one."""
+        redundancy.member_of(on, "rejoin", system)
+
+    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
+        estate, begun = context.estate, monotonic_ns()
+        mine, source, role = redundancy.member_of(on, "rejoin", estate.plan.system)
+        deadline = begun + self.within.ns
+        while True:
+            if await _follows(mine, source, role, context):
+                return
+            try:
+                await self._once(mine, source, role, context, begun)
+            except (EngineError, EnvironmentBroken) as error:
+                if await _writes(source, role, estate):
+                    raise ResponseFailed(f"{mine} does not follow {source}: {error}") from error
+                why = str(error).splitlines()[0]
+                context.record("interrupted", service=mine, by=source, why=why, after_ms=_ms(begun))
+            else:
+                return
+            while not await _writes(source, role, estate):
+                if monotonic_ns() > deadline:
+                    raise ResponseFailed(
+                        f"{mine} does not follow {source}, which died meanwhile and accepts no writes {self.within} "
+                        f"after the beginning; the data of {mine} is what it was"
+                    )
+                await asyncio.sleep(_LOOK_S)  # somebody else mends it, and there is no event to wait for
+
+    async def _once(
+        self, mine: str, source: str, role: DatabaseRole, context: ResponseContext, begun: int
+    ) -> None:
+        estate = context.estate
+        await context.supersede(mine)
+        await give_network_back(mine, estate)
+        method, copied, why = await self._made(mine, source, context, begun)
+        over = await followers(estate).follow(mine, source)
+        await estate.lifecycle.start(mine)
+        left_s = max(0.0, (begun + self.within.ns - monotonic_ns()) / 1e9)
+        seen = await redundancy.until_follows(role, estate, 0, left_s)
+        if seen is None:
+            raise ResponseFailed(f"{mine} was started and did not stream from {source} within {self.within}")
+        await context.readmit(mine)
+        context.record(
+            "rejoined",
+            service=mine,
+            follows=source,
+            method=method,
+            bytes=copied.bytes,
+            seconds=round(copied.took_ns / 1e9, 3),
+            **({"fell_back": why} if why else {}),
+            over=over,
+            position=seen.at,
+            after_ms=_ms(begun),
+        )
+
+    async def _made(
+        self, mine: str, source: str, context: ResponseContext, begun: int
+    ) -> tuple[str, Copied, str]:
+        """(the method that was used, what was copied, why it was not the one asked for)."""
+        offered, why = followers(context.estate), ""
+        if self.method == "rewind":
+            try:
+                return "rewind", await offered.rewind(mine, source), ""
+            except NotRewound as reason:
+                why = str(reason)
+                context.record("fell-back", service=mine, to="base-backup", why=why, after_ms=_ms(begun))
+        rate = None if self.rate is None else self.rate.bytes
+        return "base-backup", await offered.copy(mine, source, rate), why
+
+
+async def _follows(mine: str, source: str, role: DatabaseRole, context: ResponseContext) -> bool:
+    """Whether it follows already; else nothing of it is left when this returns. Raises ResponseFailed where it is not
+    certain that somebody else writes."""
+    estate = context.estate
+    try:
+        other = await redundancy.ask(estate.direct(source), role, _ANSWER_S)
+    except EngineError as error:
+        raise ResponseFailed(
+            f"{source} does not say that it accepts writes, so {mine} may be the only writer and is not touched: "
+            f"{error}"
+        ) from error
+    if not other.writes:
+        raise ResponseFailed(
+            f"{source} accepts no writes, so {mine} may be the only writer and is not touched"
+        )
+    if await prove_dead(mine, estate) is not None:
+        return False
+    if await _in_recovery(mine, role, estate):
+        if other.replayed is not None:
+            context.record("follows-already", service=mine, follows=source)
+            return True
+    elif open_links := await _reached_by(mine, estate):
+        raise ResponseFailed(
+            f"{mine} lives, and {', '.join(open_links)} leads to it: it may accept writes as {source} does. Fence it "
+            "first; it is not touched"
+        )
+    killed = await estate.processes.kill(mine, revive=False)
+    if await tree.until(estate.processes, killed, frozenset({"gone"}), _DEAD_S) is None:
+        raise ResponseFailed(f"{mine} was killed and is still there after {_DEAD_S:g} s")
+    return False
+
+
+async def _writes(service: str, role: DatabaseRole, estate: Estate) -> bool:
+    try:
+        return (await redundancy.ask(estate.direct(service), role, _ANSWER_S)).writes
+    except (EngineError, EnvironmentBroken):
+        return False
+
+
+async def _in_recovery(service: str, role: DatabaseRole, estate: Estate) -> bool:
+    """False also where it does not say."""
+    try:
+        return not (await redundancy.ask(estate.direct(service), role, _ANSWER_S)).writes
+    except EngineError:
+        return False
+
+
+async def _reached_by(service: str, estate: Estate) -> list[str]:
+    """Links that let anybody through to it."""
+    found = []
+    for link in estate.plan.system.links:
+        if link.callee == service:
+            answer = await knock(estate.links.address(link.name), _ANSWER_S)
+            if answer.kind != "refused":
+                found.append(link.name)
+    return found
+
+
+def _ms(since_ns: int) -> float:
+    return round((monotonic_ns() - since_ns) / 1e6, 1)

@@ -1,0 +1,210 @@
+"""rejoin and switch-back on a real pair of the `local` runtime: nothing is lost, no only writer is ever touched."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chaoskit import registry
+from chaoskit.engines import redundancy
+from chaoskit.engines.dialect import knock
+from chaoskit.engines.session import parameters
+from chaoskit.model.member import ResponseFailed
+from chaoskit.model.parameters import build
+from chaoskit.runtimes.local.estate import LocalEstate
+from tests.contracts.responding import Context
+from tests.runtimes.local import tiny
+from tests.runtimes.local.conftest import Provision, provision, state
+
+__all__ = ["provision", "state"]  # fixtures
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+async def respond(estate: LocalEstate, name: str, *on: str, **parameters: Any) -> Context:
+    context = Context(estate)
+    await build(registry.member("responses", name), parameters).run(on, context)
+    return context
+
+
+def connect(estate: LocalEstate, member: str) -> psycopg.Connection[Any]:
+    role = estate.plan.system.roles["database"]
+    keys = parameters(estate.direct(member), role, superuser=True)
+    return psycopg.connect(**keys, autocommit=True)  # type: ignore[arg-type]
+
+
+def items(estate: LocalEstate, member: str) -> set[str]:
+    with connect(estate, member) as connection:
+        return {row[0] for row in connection.execute("SELECT id FROM item")}
+
+
+def insert(estate: LocalEstate, member: str, item: str) -> None:
+    with connect(estate, member) as connection:
+        connection.execute("INSERT INTO item VALUES (%s)", (item,))
+
+
+async def seen(estate: LocalEstate) -> redundancy.Sight:
+    return await redundancy.look(estate.plan.system.roles["database"], estate, 2.0)
+
+
+def data(estate: LocalEstate, member: str) -> Path:
+    return Path(estate.supervision.record.scratch) / member / "data"
+
+
+async def failed_over(estate: LocalEstate) -> None:
+    """The primary has died and the standby was promoted; what each wrote alone is in its table."""
+    await estate.processes.kill("db")
+    await respond(estate, "promote-standby", "db-standby")
+    await asyncio.to_thread(insert, estate, "db-standby", "after-promotion")
+
+
+def test_the_old_primary_is_rewound_and_the_roles_are_changed_back(
+    tmp_path: Path, provision: Provision
+) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
+            insert(estate, "db", "before")
+            await failed_over(estate)
+            assert (await seen(estate)).replayed is None
+
+            context = await respond(estate, "rejoin", "db")
+            facts = dict(context.facts)["rejoined"]
+            assert (facts["method"], facts["follows"], facts.get("fell_back")) == (
+                "rewind",
+                "db-standby",
+                None,
+            )
+            assert facts["bytes"] > 0
+            assert 0 < facts["seconds"] * 1000 <= facts["after_ms"]
+            assert "fell_back" not in facts
+            assert context.readmitted == ["db"]
+            found = await redundancy.until_follows(
+                estate.plan.system.roles["database"], estate, facts["position"], 10
+            )
+            assert found is not None
+            assert (found.writer, found.seen) == ("db-standby", True)
+            assert {"before", "after-promotion"} <= items(estate, "db")
+            assert (await knock(estate.links.address("shop -> db"), 2)).kind != "refused"
+            again = await respond(estate, "rejoin", "db")
+            assert [kind for kind, _ in again.facts] == ["follows-already"]
+
+            context = await respond(estate, "switch-back", "db")
+            facts = dict(context.facts)["switched"]
+            assert 0 < facts["paused_ms"] < facts["after_ms"]
+            insert(estate, "db", "after-the-switch")
+            found = await seen(estate)
+            assert (found.writer, found.replayed is not None) == ("db", True)
+            assert items(estate, "db") >= {"before", "after-promotion", "after-the-switch"}
+
+    run(main())
+
+
+def test_where_it_cannot_be_rewound_a_base_backup_is_made_and_the_reason_told(
+    tmp_path: Path, provision: Provision
+) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
+            await failed_over(estate)
+            shutil.rmtree(data(estate, "db") / "global")
+            context = await respond(estate, "rejoin", "db")
+            facts = dict(context.facts)["rejoined"]
+            assert facts["method"] == "base-backup"
+            assert "pg_control" in facts["fell_back"]
+            assert facts["bytes"] > 2**20
+            assert "after-promotion" in items(estate, "db")
+            assert (await seen(estate)).replayed is not None
+
+    run(main())
+
+
+def test_the_only_writer_is_never_touched(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
+            insert(estate, "db", "kept")
+            with pytest.raises(
+                ResponseFailed, match="db-standby accepts no writes, so db may be the only writer"
+            ):
+                await respond(estate, "rejoin", "db", method="base-backup")
+            await estate.processes.kill("db-standby")
+            with pytest.raises(ResponseFailed, match="db-standby does not say that it accepts writes"):
+                await respond(estate, "rejoin", "db")
+            with pytest.raises(ResponseFailed, match="cannot take over, and nothing was stopped"):
+                await respond(estate, "switch-back", "db-standby")
+            assert "kept" in items(estate, "db")
+            insert(estate, "db", "still a writer")
+
+    run(main())
+
+
+def test_a_second_writer_within_reach_is_not_rewound(tmp_path: Path, provision: Provision) -> None:
+    """Promoted behind everybody's back: both accept writes, and nobody knows which of them is right."""
+
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
+            with connect(estate, "db-standby") as connection:
+                connection.execute("SELECT pg_promote()")
+            with pytest.raises(ResponseFailed, match=r"shop -> db.* leads to it: it may accept writes"):
+                await respond(estate, "rejoin", "db")
+            insert(estate, "db", "untouched")
+            found = await seen(estate)
+            assert found.writer is None
+            assert "both accept writes" in found.why
+
+    run(main())
+
+
+def test_when_its_source_dies_the_old_data_is_back_in_its_place(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
+            insert(estate, "db", "before")
+            await failed_over(estate)
+            slow = asyncio.ensure_future(
+                respond(estate, "rejoin", "db", method="base-backup", rate="1MiB", within="1500ms")
+            )
+            half = data(estate, "db").parent
+            while not any(half.glob("data.new-*/backup_label")):
+                assert not slow.done()
+                await asyncio.sleep(0.01)
+            await estate.processes.kill("db-standby")
+            with pytest.raises(ResponseFailed, match="which died meanwhile"):
+                await slow
+            assert not list(half.glob("data.*"))
+            await estate.lifecycle.start("db")
+            assert "before" in items(estate, "db")
+
+    run(main())
+
+
+def test_a_switch_whose_standby_cannot_keep_up_is_called_off(
+    tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The replay stands still: the old primary is started again, and nobody is promoted."""
+
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
+            with connect(estate, "db-standby") as connection:
+                connection.execute("SELECT pg_wal_replay_pause()")
+            insert(estate, "db", "while paused")
+            with pytest.raises(ResponseFailed, match="did not catch up"):
+                await respond(estate, "switch-back", "db-standby", within="500ms")
+            context = Context(estate)
+            member = build(registry.member("responses", "switch-back"), {"within": "500ms"})
+
+            async def ready(*_: Any) -> None:
+                """As if it had caught up a moment ago."""
+
+            monkeypatch.setattr(type(member), "_ready", ready)
+            with pytest.raises(ResponseFailed, match="Nobody was promoted; db is the primary again"):
+                await member.run(("db-standby",), context)
+            insert(estate, "db", "called-off")
+            assert (await seen(estate)).writer == "db"
+
+    run(main())
