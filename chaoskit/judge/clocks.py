@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chaoskit.judge import decisions, minimum, redundancy
-from chaoskit.judge.wording import NOTHING, bounds, span
-from chaoskit.model.measurement import Interval, Measurements, NoticeMeasure
+from chaoskit.judge.wording import NOTHING, bounds, share, span
+from chaoskit.model.measurement import Interval, Measurements, NoticeMeasure, RollOutMeasure
 
 _WORDS = {"taken": "decided", "refused": "refused", "missed": "not decided"}
 _EVIDENCE_SHOWN = 2
@@ -28,6 +28,8 @@ def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
     if measurements.minimum_service is not None:
         yield minimum.row(measurements.minimum_service)
     yield from redundancy.rows(measurements)
+    for rolled in measurements.roll_outs:
+        yield _row(f"stopped: {rolled.release}", bounds(rolled.after), _hit(rolled))
     for one in measurements.decisions:
         after = bounds(one.after) if one.after is not None and one.outcome != "missed" else NOTHING
         yield _row(f"{_WORDS[one.outcome]}: {one.step}", after, decisions.in_words(one))
@@ -55,6 +57,16 @@ def _repaired(measurements: Measurements) -> Iterator[dict[str, str]]:
     people = f", {span(last.modelled)} of people on top, modelled" if last.modelled else ""
     invalid = " (invalid)" if last.invalid else ""
     yield _row("repaired", f"{bounds(last.rta)}{invalid}", f"{last.journey} was good again last{people}")
+
+
+def _hit(rolled: RollOutMeasure) -> str:
+    hit = [
+        f"{share(one.bad / one.asked)} of {one.asked} {journey}"
+        for journey, one in rolled.hit.items()
+        if one.asked
+    ]
+    some = f"{len(rolled.changed)} of {len(rolled.services)} services had it"
+    return f"{some}; customers it had hit: {', '.join(hit) or 'nobody asked'}"
 
 
 def _told(notice: NoticeMeasure) -> str:

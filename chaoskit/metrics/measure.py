@@ -16,6 +16,7 @@ from chaoskit.metrics.operations_file import write_lines
 from chaoskit.metrics.reads import write_reads
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
 from chaoskit.metrics.redundancy import measure_redundancy, measure_switches
+from chaoskit.metrics.roll_outs import measure_roll_outs
 from chaoskit.metrics.surviving import unsure_members
 from chaoskit.metrics.timeline import Timeline, read_timeline
 from chaoskit.metrics.way import links_behind
@@ -64,6 +65,9 @@ def measure(history: History) -> Measurements:
         decisions=measure_decisions(history.events, clocks.started),
         suspects=measure_suspects(history.events, timeline, clocks.started),
         notices=measure_notices(history.events, clocks.started, journeys, history.plan.system.journeys),
+        roll_outs=measure_roll_outs(
+            timeline.faults, history.events, history.operations, history.plan, clocks.started
+        ),
         load_lateness_ms=_lateness(history, "load"),
         prober_lateness_ms=_lateness(history, "prober"),
         crashes=tuple(_crash(event) for event in history.events if event.kind == "service.exit"),

@@ -187,6 +187,27 @@ class Clocks(Frozen):
     events: tuple[int, ...] = ()
 
 
+class Hit(Frozen):
+    """Customers' requests of one journey: how many were made, and how many of them were not good."""
+
+    asked: int
+    bad: int
+
+
+class RollOutMeasure(Frozen):
+    """A roll-out that was stopped: how far it had come, and whom it had hit by then."""
+
+    release: str
+    changed: Annotated[tuple[str, ...], Field(description="services that ran the release at the stop")]
+    services: Annotated[tuple[str, ...], Field(description="all that it was meant for")]
+    after: Annotated[Interval | None, Field(description="from the fault to the stop, ns")]
+    hit: Annotated[
+        dict[str, Hit],
+        Field(description="the load's requests from the first change until the stop, by journey"),
+    ]
+    event: int
+
+
 class Measurements(Frozen):
     """measurements.json."""
 
@@ -209,6 +230,9 @@ class Measurements(Frozen):
     decisions: tuple[DecisionMeasure, ...] = ()
     suspects: tuple[SuspectMeasure, ...] = ()
     notices: tuple[NoticeMeasure, ...] = ()
+    roll_outs: Annotated[
+        tuple[RollOutMeasure, ...], Field(description="roll-outs that were stopped, and whom they hit")
+    ] = ()
     load_lateness_ms: dict[str, float] = {}
     prober_lateness_ms: dict[str, float] = {}
     crashes: tuple[str, ...] = ()

@@ -185,8 +185,8 @@ class Spoken(Frozen):
 class Variant(Frozen):
     """The same system with Compose override files merged over its Compose file, and with parts of its own laid over it.
 
-    Maps are merged key by key, `links` are added to, anything else replaces what stands there. Paths stay relative to
-    system.yaml.
+    Maps are merged key by key, `links` are added to what `without-links` leaves, anything else replaces what stands
+    there. Paths stay relative to system.yaml.
     """
 
     compose: Annotated[
@@ -197,6 +197,9 @@ class Variant(Frozen):
     sites: Annotated[dict[str, Any], Field(description="laid over `sites`")] = {}
     roles: Annotated[dict[str, Any], Field(description="laid over `roles`")] = {}
     links: Annotated[tuple[Any, ...], Field(description="further links, added to `links`")] = ()
+    without_links: Annotated[
+        tuple[str, ...], Field(description="links of the system that this variant does not have")
+    ] = ()
     speaks: Annotated[dict[str, Any], Field(description="laid over `speaks`")] = {}
     population: Annotated[dict[str, Any], Field(description="laid over `population`")] = {}
     journeys: Annotated[dict[str, Any], Field(description="laid over `journeys`")] = {}

@@ -35,7 +35,7 @@ from chaoskit.spec.places import Loc, Places, nearest, shown
 from chaoskit.spec.source import Document, read
 from chaoskit.spec.system_names import check_names
 from chaoskit.spec.validation import check
-from chaoskit.spec.variant import lay_over
+from chaoskit.spec.variant import lay_over, unknown_links
 
 
 def _link(value: Any) -> Link:
@@ -188,7 +188,8 @@ def load_system(
     document = document or read(path, "system file")
     data, places = lay_over(document.data, document.places, variant)
     checked = check(SystemFile, data, places)
-    file, problems = checked.value, list(checked.problems)
+    file = checked.value
+    problems = [*checked.problems, *unknown_links(document.data, document.places)]
     folder = path.parent.resolve()
     compose, ok = Compose(), False
     if file.compose and isinstance(file.compose, str):

@@ -17,6 +17,7 @@ from tests.end_to_end.test_exit_codes import wait_for_event
 from tests.end_to_end.test_killed import left_of, records_of
 
 PAIR = ROOT / "drills" / "upgrade" / "bad-upgrade.yaml"
+ONE_FIRST = ROOT / "drills" / "upgrade" / "one-first.yaml"
 REHEARSAL = ROOT / "drills" / "upgrade" / "rehearsal.yaml"
 
 
@@ -60,6 +61,34 @@ def test_the_bad_day_misses_one_objective_and_the_rehearsed_one_none(workplace: 
     doubts = measured["losses"]["ledger"]["in-doubt"]
     assert sum(how == "posted" for how in doubts.values()) > 20
     assert set(doubts.values()) <= {"posted", "absent"}
+
+
+def test_the_pair_with_two_replicas_differs_by_how_many_get_the_release_at_first() -> None:
+    cells = spec.cells(spec.load(ONE_FIRST, registry, {}))
+    once, first = (plan(cell, LocalRuntime(), registry) for _, cell in cells)
+    found = [one.system.releases["api-break"] for one in (once, first)]
+    assert [one.strategy for one in found] == ["all", "one-first"]
+    others = {"drill": {"variant", "expect"}, "system": {"variant", "releases"}}
+    for part, apart in others.items():
+        assert getattr(once, part).model_dump(exclude=apart) == getattr(first, part).model_dump(exclude=apart)
+    assert once.model_dump(exclude=set(others)) == first.model_dump(exclude=set(others))
+    assert found[0].services == ("gateway", "gateway-2", "ledger", "ledger-2")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_one_replica_first_hits_half_of_the_customers_or_fewer(workplace: Workplace) -> None:
+    done = workplace.chaoskit("run", ONE_FIRST, "--reports", workplace.reports, timeout_s=290)
+    assert done.code == 0, done.both  # each as expected
+    shares = {}
+    for folder in workplace.folders():
+        variant = json.loads((folder / "plan.json").read_text())["system"]["variant"]
+        (stopped,) = json.loads((folder / "measurements.json").read_text())["roll-outs"]
+        hit = stopped["hit"]["transfer"]
+        shares[variant] = (len(stopped["changed"]), hit["bad"] / hit["asked"])
+    assert shares["replicas-one-first"][0] == 1
+    assert shares["replicas-one-first"][1] <= 0.6  # of two, by turns
+    assert shares["replicas-at-once"] == (4, pytest.approx(1, abs=0.15))
 
 
 def test_sigkill_in_the_middle_of_a_roll_out(workplace: Workplace) -> None:

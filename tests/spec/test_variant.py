@@ -58,6 +58,25 @@ def test_maps_are_merged_links_added_and_anything_else_replaced(tmp_path: Path) 
     assert (system.variant, system.services["cache"].image) == ("fast", "cache:1")
 
 
+def test_links_can_be_taken_away_and_the_others_keep_their_places(tmp_path: Path) -> None:
+    variants = VARIANTS.replace("links: [", "without-links: [app->db2]\n    links: [")
+    system = load(tmp_path, variants).system
+    assert [link.name for link in system.links] == [
+        "customers -> app",
+        "app -> db",
+        "db2 -> db",
+        "app -> cache",
+    ]
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, variants.replace("app->db2", "app -> bd2").replace("app -> cache", "app -> cach"))
+    said = [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.problems]
+    assert any(
+        one.startswith("system.yaml:7:21: the system has no link 'app -> bd2'") and "app -> db2" in one
+        for one in said
+    ), said
+    assert any(one.startswith("system.yaml:8:13: no service is called 'cach'") for one in said), said
+
+
 def test_without_the_variant_nothing_of_it_is_there(tmp_path: Path) -> None:
     system = load(tmp_path, drill=sample_files.DRILL).system
     assert "cache" not in system.services

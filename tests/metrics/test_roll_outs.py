@@ -1,0 +1,62 @@
+"""Whom a release hit until the stop: the load's first attempts in that window, and nothing before or after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chaoskit.evidence import load_history
+from chaoskit.judge.clocks import clock_rows
+from chaoskit.metrics import measure
+from chaoskit.model.measurement import Hit, Measurements
+from tests.histories.builder import MS, SYSTEM, ZERO, RunBuilder, S, drill, plan_for
+
+RELEASES = {"next": {"version": "2", "services": ["gateway", "ledger"]}}
+SEEN, HALTED = ZERO + 200 * MS, ZERO + 3 * S
+
+
+def built(witnessed: bool = True, halted: bool = True) -> RunBuilder:
+    builder = RunBuilder(plan=plan_for(drill(), {**SYSTEM, "releases": RELEASES}))
+    builder.usual_events()
+    builder.events = [
+        one for one in builder.events if not one[1].startswith(("fault.", "response.", "detect."))
+    ]
+    about = {"step": "roll-out", "target": "next"}
+    builder.event(ZERO, "fault.begin", name="upgrade.roll-out", lo=ZERO, **about)
+    if witnessed:
+        builder.event(ZERO + S, "fault.witnessed", hi=SEEN, how="the service says so", **about)
+    if halted:
+        builder.event(
+            HALTED, "response.fact", step="back", fact="halted", release="next", changed=["gateway"]
+        )
+    builder.events.sort(key=lambda one: one[0])
+    builder.operation("prober", "balance", ZERO - 2 * S, values={"account": "C0"})
+    for at, outcome in (
+        (ZERO - S, "fail"),  # before the release
+        (SEEN + MS, "ok"),
+        (ZERO + S, "fail"),
+        (ZERO + 2 * S, "unknown"),
+        (HALTED - MS, "ok"),
+        (HALTED + MS, "fail"),  # after the stop
+    ):
+        builder.operation("load", "balance", at, outcome=outcome, values={"account": "C1"})
+    builder.operation("prober", "balance", ZERO + S, outcome="fail", values={"account": "C2"})
+    return builder
+
+
+def measured(builder: RunBuilder, folder: Path) -> Measurements:
+    return measure(load_history(builder.write(folder)))
+
+
+def test_the_share_that_was_hit_is_of_those_who_asked_until_the_stop(tmp_path: Path) -> None:
+    found = measured(built(), tmp_path)
+    (one,) = found.roll_outs
+    assert (one.release, one.changed, one.services) == ("next", ("gateway",), ("gateway", "ledger"))
+    assert one.hit["balance"] == Hit(asked=4, bad=2)
+    row = next(row for row in clock_rows(found) if row["clock"] == "stopped: next")
+    assert "1 of 2 services had it" in row["what"]
+    assert "50.00 % of 4 balance" in row["what"]
+
+
+def test_what_nobody_saw_or_nobody_stopped_hit_nobody_that_is_known(tmp_path: Path) -> None:
+    assert measured(built(witnessed=False), tmp_path / "unseen").roll_outs == ()
+    assert measured(built(halted=False), tmp_path / "unstopped").roll_outs == ()
