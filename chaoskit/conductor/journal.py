@@ -20,12 +20,24 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from chaoskit.conductor.journal_records import (
+    OF_DONE,
+    OF_INTENT,
+    OF_MISSED,
+    Done,
+    Intent,
+    answered,
+    begun,
+    checked,
+    usual,
+)
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.history import MISSED_LATE as MISSED_LATE
 from chaoskit.model.history import Operation
@@ -37,21 +49,6 @@ MISSED_OUTSTANDING = "too many outstanding"
 
 PROBLEMS_MAX = 100
 """How many damaged lines of a journal are listed; one is enough for the run to be unknown."""
-
-_OF_INTENT = (
-    "key",
-    "journey",
-    "attempt",
-    "tap",
-    "intended",
-    "woke",
-    "payload_hash",
-    "amount",
-    "currency",
-    "values",
-)
-_OF_DONE = ("sent", "done", "outcome", "status", "error", "read")
-_OF_MISSED = ("key", "journey", "attempt", "tap", "intended", "error")
 
 
 class JournalWriter:
@@ -107,7 +104,7 @@ class JournalReader:
         self.longest_silence_ns = 0
         self._alive_ns: int | None = None
         self._scheduled = 0
-        self._operations: dict[int, Operation] = {}
+        self._operations: dict[int, Operation | Intent] = {}
         self._open: set[int] = set()
         self._offset = 0
         self._line = 0
@@ -125,13 +122,16 @@ class JournalReader:
             return []
         self._offset += len(fresh)
         *lines, self._rest = (self._rest + fresh).split(b"\n")
-        return [operation for line in lines if (operation := self._take(line)) is not None]
+        return self._take(lines)
 
     def operations(self) -> list[Operation]:
         """Every operation of which there is a record so far, in the order recorded; those without an answer
         are unknown."""
         self.poll()
-        return list(self._operations.values())
+        return [
+            operation if isinstance(operation, Operation) else begun(self._source, operation)
+            for operation in self._operations.values()
+        ]
 
     @property
     def outstanding(self) -> int:
@@ -143,8 +143,31 @@ class JournalReader:
         """Whether the file ends inside a line, as a killed writer may leave it."""
         return bool(self._rest)
 
-    def _take(self, line: bytes) -> Operation | None:
-        self._line += 1
+    def _take(self, lines: Iterable[bytes]) -> list[Operation]:
+        """What lines finish: quickly, if they are what nearly all are; whatever is unusual goes the long way."""
+        operations, unanswered, finished = self._operations, self._open, []
+        for line in lines:
+            self._line += 1
+            record = usual(line) if self.header is not None and self.end is None else None
+            if type(record) is Intent and record.id not in operations:
+                operations[record.id] = record
+                unanswered.add(record.id)
+                if record.attempt == 1 and not record.tap:
+                    self._scheduled += 1
+                    self.late_ns.append(record.woke - record.intended)
+            elif (
+                type(record) is Done
+                and record.id in unanswered
+                and type(intent := operations[record.id]) is Intent
+            ):
+                unanswered.remove(record.id)
+                operation = operations[record.id] = answered(self._source, intent, record)
+                finished.append(operation)
+            elif (unusual := self._long_way(line)) is not None:
+                finished.append(unusual)
+        return finished
+
+    def _long_way(self, line: bytes) -> Operation | None:
         try:
             record = from_json(line)
             if not isinstance(record, dict):
@@ -215,9 +238,9 @@ class JournalReader:
         identity, woke = record["id"], record["woke"]
         if identity in self._operations:
             raise ValueError(f"id {identity} a second time")
-        fields = {name: record[name] for name in _OF_INTENT}
+        fields = {name: record[name] for name in OF_INTENT}
         other = record.get("other", False)
-        operation = Operation(source=self._source, sent=woke, other=other, **fields)
+        operation = checked(source=self._source, sent=woke, other=other, **fields)
         self._operations[identity] = operation
         self._open.add(identity)
         if operation.attempt == 1 and not operation.tap:
@@ -229,9 +252,9 @@ class JournalReader:
         if identity not in self._open:
             raise ValueError(f"`done` of {identity}, which is not outstanding")
         before = self._operations[identity]
-        fields = {name: getattr(before, name) for name in _OF_INTENT}
-        answer = {name: record[name] for name in _OF_DONE}
-        operation = Operation(source=before.source, other=before.other, **fields, **answer)
+        fields = {name: getattr(before, name) for name in OF_INTENT}
+        answer = {name: record[name] for name in OF_DONE}
+        operation = checked(source=self._source, other=before.other, **fields, **answer)
         self._open.discard(identity)
         self._operations[identity] = operation
         return operation
@@ -240,7 +263,7 @@ class JournalReader:
         identity = record["id"]
         if identity in self._operations:
             raise ValueError(f"id {identity} a second time")
-        operation = Operation(source=self._source, **{name: record[name] for name in _OF_MISSED})
+        operation = checked(source=self._source, **{name: record[name] for name in OF_MISSED})
         self._operations[identity] = operation
         self._scheduled += operation.attempt == 1 and not operation.tap
         return operation

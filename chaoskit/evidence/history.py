@@ -118,9 +118,8 @@ def _journals(folder: Path, expected: bool) -> tuple[list[Operation], dict[str, 
 
 
 def _about(reader: JournalReader, operations: list[Operation]) -> dict[str, Any]:
-    times = [
-        t for o in operations for t in (o.sent if o.sent is not None else o.intended, o.done) if t is not None
-    ]
+    times = [o.done for o in operations if o.done is not None]
+    times += [o.intended if o.sent is None else o.sent for o in operations]
     times += [
         int(r["t"])
         for r in (reader.header, reader.end, reader.last_beat)

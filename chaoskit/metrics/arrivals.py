@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
+from operator import attrgetter
 from typing import Literal
+
+import msgspec
 
 from chaoskit.model.history import MEASURER_AT_FAULT, MISSED_LATE, Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One scheduled operation. Times in CLOCK_MONOTONIC ns.
 
     The system was sampled somewhere in [intended, sampled]; bounds use the unfavourable end. `decided`: from
@@ -45,20 +47,20 @@ def is_good(operation: Operation, within_ns: int) -> bool:
 
 def arrival(operation: Operation, within_ns: int) -> Arrival:
     """The operation as an arrival."""
-    sampled = operation.woke if operation.woke is not None else operation.sent
-    limit = operation.intended + within_ns
-    if operation.sent is None:
-        decided = operation.intended
-    else:
-        decided = limit if operation.done is None else min(operation.done, limit)
+    intended, sent, done = operation.intended, operation.sent, operation.done
+    sampled = sent if operation.woke is None else operation.woke
+    limit = intended + within_ns
+    ok = operation.outcome == "ok"
+    answered = limit if done is None or done > limit else done
+    decided = intended if sent is None or answered < intended else answered
     return Arrival(
-        intended=operation.intended,
-        sampled=operation.intended if sampled is None else max(sampled, operation.intended),
-        decided=max(decided, operation.intended),
-        good=is_good(operation, within_ns),
-        ok=operation.outcome == "ok",
-        missed=operation.sent is None,
-        asleep=_asleep(operation),
+        intended,
+        intended if sampled is None or sampled < intended else sampled,
+        decided,
+        ok and done is not None and done <= limit,
+        ok,
+        sent is None,
+        (not ok or sent is None) and _asleep(operation),
     )
 
 
@@ -77,7 +79,15 @@ def arrivals_of(
         for operation in operations
         if operation.journey == journey and operation.source == source and is_arrival(operation)
     ]
-    return tuple(sorted(found, key=lambda a: a.intended))
+    return tuple(sorted(found, key=attrgetter("intended")))
+
+
+def by_journey(operations: Iterable[Operation]) -> Mapping[tuple[str, str], Sequence[Operation]]:
+    """The operations of each journey and source, in their order; of others there are none."""
+    found: defaultdict[tuple[str, str], list[Operation]] = defaultdict(list)
+    for operation in operations:
+        found[operation.journey, operation.source].append(operation)
+    return found
 
 
 class Series:

@@ -12,7 +12,15 @@ from typing import Any, cast
 import duckdb
 
 from chaoskit.metrics.measure import books_of, measure, parties_of
-from chaoskit.metrics.reconciliation import RULES, WITHOUT_LEDGER, BooksUnreadable, prepared, settings, sql
+from chaoskit.metrics.reconciliation import (
+    RULES,
+    WITHOUT_LEDGER,
+    BooksUnreadable,
+    own_of,
+    prepared,
+    settings,
+    sql,
+)
 from chaoskit.metrics.surviving import survivor_of, unsure_members
 from chaoskit.metrics.timeline import read_timeline
 from chaoskit.model.history import History
@@ -73,13 +81,17 @@ def _recorded(
         # Through links, because a folder's name may hold what SQL or DuckDB's patterns would take for their own.
         (made / "ops").symlink_to((folder / "ops").resolve())
         (made / "books").symlink_to((folder / books).resolve())
-        named = ", ".join(f"'{_quoted(name)}'" for name in journeys) or "NULL"
         with duckdb.connect(config=settings(str(made))) as base:
             base.execute("SET enable_progress_bar = false")
             recorder = _Recorder(base)
             recorder.execute(sql("journals").replace("'ops/", f"'{made}/ops/"))
-            own = f"(FROM recorded WHERE journey IN ({named}))"
-            prepared(cast(duckdb.DuckDBPyConnection, recorder), made / "books", own, "recorded", parties)
+            prepared(
+                cast(duckdb.DuckDBPyConnection, recorder),
+                made / "books",
+                own_of(journeys),
+                "recorded",
+                parties,
+            )
         return [
             line.replace(f"{made}/books", _quoted(books.as_posix())).replace(f"{made}/", "")
             for line in recorder.lines

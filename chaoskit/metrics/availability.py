@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
-from chaoskit.metrics.arrivals import is_arrival, is_good
 from chaoskit.metrics.latency import latency_ms
 from chaoskit.model.history import Operation
 
@@ -35,15 +36,20 @@ def availability_of(
     own = [
         o
         for o in operations
-        if o.journey == journey and o.source == "load" and is_arrival(o) and o.intended >= since
+        if o.journey == journey
+        and o.source == "load"
+        and o.attempt == 1
+        and not o.tap
+        and o.intended >= since
     ]
     sent = [o for o in own if o.sent is not None]
+    outcomes = Counter(map(attrgetter("outcome"), sent))
     return Availability(
         scheduled=len(own),
-        good=sum(is_good(o, within_ns) for o in sent),
-        ok=sum(o.outcome == "ok" for o in sent),
-        failed=sum(o.outcome == "fail" for o in sent),
-        unknown=sum(o.outcome == "unknown" for o in sent),
+        good=sum(o.done - o.intended <= within_ns for o in sent if o.outcome == "ok" and o.done is not None),
+        ok=outcomes["ok"],
+        failed=outcomes["fail"],
+        unknown=outcomes["unknown"],
         missed=len(own) - len(sent),
         latency_ms=latency_ms(own),
     )

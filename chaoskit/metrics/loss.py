@@ -23,7 +23,7 @@ def measure_books(
     books: str,
     snapshots: Iterable[BooksSnapshot],
     operations: Path,
-    asked: Path,
+    journeys: Sequence[str],
     fault: Interval | None,
     after: int | None,
     unsure: Mapping[str, str],
@@ -32,8 +32,8 @@ def measure_books(
 ) -> tuple[LossMeasure, BooksMeasure]:
     """Loss and reconciliation of one set of books.
 
-    `unsure`: members that may accept writes or not. `operations`: file of the operations that belong to these books;
-    `asked`: of all. `fault`: [f_lo, f_hi] of the volley that hurt first; `after`: from when on the database was surely
+    `unsure`: members that may accept writes or not. `operations`: file of all operations, `journeys` those that belong
+    to these books. `fault`: [f_lo, f_hi] of the volley that hurt first; `after`: from when on the database was surely
     one again (the last response was done). `reads`: file of what was read from these books (`metrics.reads`);
     `parties`: as `reconciliation.ledger` takes them.
     """
@@ -51,7 +51,7 @@ def measure_books(
             ),
         )
     try:
-        with ledger(operations, survivor.folder, asked, parties) as base:
+        with ledger(operations, survivor.folder, journeys, parties) as base:
             loss = _loss(base, books, survivor.member, fault, after, problems)
             since = 0 if not loss.lost else NEVER if after is None else after
             untrue, judged = read_violations(base, reads, since) if reads is not None else ((), {})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from chaoskit.metrics.arrivals import arrivals_of
+from collections.abc import Mapping, Sequence
+
+from chaoskit.metrics.arrivals import arrivals_of, by_journey
 from chaoskit.metrics.availability import availability_of
 from chaoskit.metrics.backlog import backlog_drained
 from chaoskit.metrics.decisions import measure_decisions
@@ -20,7 +22,7 @@ from chaoskit.metrics.roll_outs import measure_roll_outs
 from chaoskit.metrics.surviving import unsure_members
 from chaoskit.metrics.timeline import Timeline, read_timeline
 from chaoskit.metrics.way import links_behind
-from chaoskit.model.history import Event, History
+from chaoskit.model.history import Event, History, Operation
 from chaoskit.model.measurement import (
     BooksMeasure,
     Clocks,
@@ -31,6 +33,8 @@ from chaoskit.model.measurement import (
 )
 from chaoskit.scratch import scratch
 
+Operations = Mapping[tuple[str, str], Sequence[Operation]]
+"""By journey and source, as `arrivals.by_journey` sorts them."""
 SUSPEND_NOISE_NS = 50_000_000
 """The two clocks are read one after the other; a difference below this is no suspend."""
 
@@ -38,7 +42,10 @@ SUSPEND_NOISE_NS = 50_000_000
 def measure(history: History) -> Measurements:
     """Measurements of one run. A pure function: the same history gives the same numbers, with nothing running."""
     timeline = read_timeline(history)
-    probed = {probe.journey: _probed(history, timeline, probe.journey) for probe in history.plan.probes}
+    operations = by_journey(history.operations)
+    probed = {
+        probe.journey: _probed(history, operations, timeline, probe.journey) for probe in history.plan.probes
+    }
     recoveries = {journey: measure_recovery(one, timeline) for journey, one in probed.items()}
     agreed = history.plan.system.minimum_service
     hurt = [r.volley for r in recoveries.values() if r.volley is not None]
@@ -47,7 +54,7 @@ def measure(history: History) -> Measurements:
     clocks = measure_clocks(timeline, hurt, complete)
     losses, books = _books(history, timeline, clocks)
     journeys = {
-        journey: _journey(history, timeline, journey, recovery, losses, books)
+        journey: _journey(history, operations[journey, "load"], timeline, journey, recovery, losses, books)
         for journey, recovery in recoveries.items()
     }
     return Measurements(
@@ -75,12 +82,12 @@ def measure(history: History) -> Measurements:
     )
 
 
-def _probed(history: History, timeline: Timeline, journey: str) -> Probed:
+def _probed(history: History, operations: Operations, timeline: Timeline, journey: str) -> Probed:
     plan = history.plan
     within = plan.system.journeys[journey].good.within.ns
     period = next(probe.every.ns for probe in plan.probes if probe.journey == journey)
-    probes = arrivals_of(history.operations, journey, "prober", within)
-    load = arrivals_of(history.operations, journey, "load", within)
+    probes = arrivals_of(operations[journey, "prober"], journey, "prober", within)
+    load = arrivals_of(operations[journey, "load"], journey, "load", within)
     about = history.journals.get("prober", {})
     data_end = probes[-1].intended + period if probes else 0
     if "end" not in about:
@@ -105,6 +112,7 @@ def _probed(history: History, timeline: Timeline, journey: str) -> Probed:
 
 def _journey(
     history: History,
+    load: Sequence[Operation],
     timeline: Timeline,
     journey: str,
     recovery: Recovery,
@@ -113,11 +121,11 @@ def _journey(
 ) -> JourneyMeasure:
     spec = history.plan.system.journeys[journey]
     since = 0 if timeline.zero is None else timeline.zero - history.plan.drill.steady.for_.ns
-    seen = availability_of(history.operations, journey, spec.good.within.ns, since)
+    seen = availability_of(load, journey, spec.good.within.ns, since)
     volley, at = recovery.volley, recovery.recovered_at
     backlog = None
     if volley is not None and at is not None and journey in history.plan.load:
-        backlog = backlog_drained(history.operations, journey, volley, at)
+        backlog = backlog_drained(load, journey, volley, at)
     reconciled = None
     if spec.books in losses and recovery.rta is not None:
         reconciled = _reconciled(history.events, recovery, losses[spec.books], books[spec.books])
@@ -211,18 +219,16 @@ def _books(
     answered = [r.done for r in timeline.responses if r.done is not None]
     parties = parties_of(history)
     with scratch("measure") as folder:
-        asked = folder / "asked.jsonl"
-        write_lines(history.operations, asked, ("key", "sent"))
+        operations = folder / "operations.jsonl"
+        write_lines(history.operations, operations)
         for books, journeys in wanted.items():
-            own = folder / "own.jsonl"
-            write_lines((o for o in history.operations if o.journey in journeys), own)
             reads = folder / "reads.jsonl"
             write_reads(history.operations, history.plan.system, books, reads)
             loss, measures[books] = measure_books(
                 books,
                 history.books,
-                own,
-                asked,
+                operations,
+                journeys,
                 clocks.started,
                 max(answered, default=None),
                 unsure_members(books, history.events),

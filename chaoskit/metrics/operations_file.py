@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 
-from pydantic_core import to_json
+import msgspec
 
 from chaoskit.model.history import Operation
 
@@ -27,14 +28,18 @@ COLUMNS = {
 """What reconciliation asks of an operation; a Parquet file with these columns does as well."""
 
 
-def write_lines(
-    operations: Iterable[Operation], target: Path, columns: Sequence[str] = tuple(COLUMNS)
-) -> None:
-    """Write one JSON object a line to `target`; columns that are left out read as NULL."""
-    fetch = attrgetter(*columns)
+_Row = msgspec.defstruct("_Row", list(COLUMNS), gc=False)
+_FETCH = attrgetter(*COLUMNS)
+_ENCODER = msgspec.json.Encoder()
+_AT_ONCE = 10_000
+
+
+def write_lines(operations: Iterable[Operation], target: Path) -> None:
+    """Write one JSON object a line to `target`."""
+    rows = (_Row(*_FETCH(operation)) for operation in operations)
     with target.open("wb") as file:
-        for operation in operations:
-            file.write(to_json(dict(zip(columns, fetch(operation), strict=True))) + b"\n")
+        while some := list(islice(rows, _AT_ONCE)):
+            file.write(_ENCODER.encode_lines(some))
 
 
 def relation(path: Path) -> str:

@@ -11,7 +11,7 @@ One pass over each table sets aside what agrees; the rules judge what is left. T
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -111,32 +111,41 @@ def sql(name: str) -> str:
 def ledger(
     operations: Path,
     books: Path,
-    asked: Path | None = None,
+    journeys: Sequence[str] | None = None,
     parties: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB over one snapshot's Parquet files and the operations that belong to these books.
 
-    `operations` is what `operations_file.write_lines` wrote, or Parquet with the same columns; `asked` the operations
-    of all journeys, so that a transaction can be known to be nobody's, default `operations`; `parties` by journey the
-    names of the drawn values that pay and are paid. Raises BooksUnreadable.
+    `operations` is what `operations_file.write_lines` wrote, or Parquet with the same columns: those of all journeys,
+    so that a transaction can be known to be nobody's; `journeys` are the ones that belong in these books, default all;
+    `parties` by journey the names of the drawn values that pay and are paid. Raises BooksUnreadable.
     """
     with scratch("reconcile") as folder:
         # Through links, because DuckDB would take '[', '*' and '?' in a folder's name for a pattern.
-        asked = asked or operations
-        links = {"books": books, f"own{operations.suffix}": operations, f"asked{asked.suffix}": asked}
-        for name, target in links.items():
+        for name, target in {"books": books, f"ops{operations.suffix}": operations}.items():
             (folder / name).symlink_to(target.resolve())
-        own, all_asked = (relation(folder / name) for name in list(links)[1:])
         with duckdb.connect(config=settings(str(folder))) as base:
             base.execute("SET enable_progress_bar = false")  # it would be printed among a command's own lines
             try:
-                prepared(base, folder / "books", own, all_asked, parties)
+                # Lines of JSON are read once; Parquet is read as often as it is asked for, column by column.
+                kept = "VIEW" if operations.suffix == ".parquet" else "TABLE"
+                source = relation(folder / f"ops{operations.suffix}")
+                base.execute(f"CREATE OR REPLACE {kept} recorded AS SELECT * FROM {source}")
+                prepared(base, folder / "books", own_of(journeys), "recorded", parties)
             except duckdb.Error as error:
                 raise BooksUnreadable(_plain(error, str(folder))) from error
             try:
                 yield base
             except duckdb.Error as error:
                 raise BooksUnreadable(_plain(error, str(folder))) from error
+
+
+def own_of(journeys: Sequence[str] | None) -> str:
+    """What was `recorded` of these journeys, as something SQL can select from; None: all of it."""
+    if journeys is None:
+        return "recorded"
+    named = ", ".join("'{}'".format(name.replace("'", "''")) for name in journeys) or "NULL"
+    return f"(FROM recorded WHERE journey IN ({named}))"
 
 
 def violations(base: duckdb.DuckDBPyConnection) -> tuple[Violation, ...]:
@@ -184,7 +193,7 @@ def prepared(
     """Everything before the rules: views of the files, keys, postings, and the rows in question."""
     # By name with nothing, because what was recorded before there was one has no such column.
     base.execute(
-        f"CREATE OR REPLACE {_kept(own)} operations AS "
+        "CREATE OR REPLACE VIEW operations AS "
         f'SELECT * EXCLUDE ("values"), "values"::VARCHAR AS drawn FROM {own} '
         "UNION ALL BY NAME SELECT NULL::BOOLEAN AS other, NULL::VARCHAR AS error WHERE false"
     )
@@ -198,7 +207,7 @@ def prepared(
             "INSERT INTO parties VALUES (?, ?, ?, ?, ?)",
             [journey, *pointers, *(f'"{name}":"' for name in names)],
         )
-    base.execute(f"CREATE OR REPLACE {_kept(asked)} all_operations AS SELECT key, sent FROM {asked}")
+    base.execute(f"CREATE OR REPLACE VIEW all_operations AS SELECT key, sent FROM {asked}")
     only_keys = (books / "keys.parquet").exists()
     base.execute(f"CREATE OR REPLACE TABLE books_are AS SELECT {not only_keys} AS ledger")
     for table, columns in COLUMNS.items():
@@ -217,11 +226,6 @@ def _compare_hashes(base: duckdb.DuckDBPyConnection) -> None:
         base.execute(sql("own_hashes"), {"one_in": one_in})
         if scalar(base, "SELECT comparable::INTEGER FROM payload_hashes"):
             return
-
-
-def _kept(source: str) -> str:
-    """Lines of JSON are read once; Parquet is read as often as it is asked for, column by column."""
-    return "TABLE" if source.startswith("read_json") else "VIEW"
 
 
 def _view(

@@ -19,6 +19,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import Field
 
 from chaoskit.model.base import Frozen
@@ -42,36 +43,35 @@ class Event(Frozen):
     hash: str
 
 
-class Operation(Frozen):
+class Operation(msgspec.Struct, frozen=True, gc=False):
     """One attempt of one customer operation; retries and double taps share `key`.
 
     Times are CLOCK_MONOTONIC ns: `intended` (a), `sent` (s), `done` (c). `sent` None: scheduled, never sent, bad.
-    `done` None: no answer recorded, unknown.
+    `done` None: no answer recorded, unknown. `attempt` counts from 1, the first; 2… are retries under the same key.
+    `woke` is when the scheduler came to it: woke - intended is the measurer's own lateness. `tap`: a deliberate second
+    sending of an acknowledged key; `other`: such a tap with another payload under the used key, which must be refused.
+    `amount` is in minor units, if the journey moves money; `values` what was drawn; `read` the value and position a
+    read returned. A struct, because a run has hundreds of thousands; its types are checked where it is read.
     """
 
     key: str
     journey: str
     source: Literal["load", "prober"]
-    attempt: Annotated[int, Field(description="1 the first; 2… retries under the same key")]
-    tap: Annotated[bool, Field(description="a deliberate second sending of an acknowledged key")] = False
-    other: Annotated[
-        bool, Field(description="a tap with another payload under the used key: it must be refused")
-    ] = False
+    attempt: int
     intended: int
-    woke: Annotated[
-        int | None,
-        Field(description="when the scheduler came to it; woke - intended is the measurer's own lateness"),
-    ] = None
+    tap: bool = False
+    other: bool = False
+    woke: int | None = None
     sent: int | None = None
     done: int | None = None
     outcome: Literal["ok", "fail", "unknown"] = "unknown"
     status: int | None = None
     error: str | None = None
     payload_hash: str | None = None
-    amount: Annotated[int | None, Field(description="minor units, if the journey moves money")] = None
+    amount: int | None = None
     currency: str | None = None
-    values: Annotated[dict[str, str], Field(description="what was drawn")] = {}
-    read: Annotated[dict[str, Any], Field(description="value and position a read returned")] = {}
+    values: dict[str, str] = {}
+    read: dict[str, Any] = {}
 
 
 class BooksSnapshot(Frozen):

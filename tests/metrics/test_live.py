@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from chaoskit.evidence import load_history
@@ -61,7 +62,7 @@ def test_a_probe_without_an_answer_holds_the_answer_back(operations: tuple[Opera
     found = recovered_at(known, plan, KILL_LO, END)
     assert found["balance"] is None
     assert found["transfer"] is not None
-    unanswered = pending.model_copy(update={"done": None, "outcome": "unknown"})
+    unanswered = msgspec.structs.replace(pending, done=None, outcome="unknown")
     assert recovered_at([*known, unanswered], plan, KILL_LO, END)["balance"] is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -68,7 +69,7 @@ def test_both_at_the_same_time_and_not_one_after_the_other() -> None:
 
 
 def test_what_the_share_forgives_is_forgiven_and_no_more() -> None:
-    tenth = [replace(a, good=False) if n % 10 == 0 and a.intended > ZERO + 2 * S else a
+    tenth = [msgspec.structs.replace(a, good=False) if n % 10 == 0 and a.intended > ZERO + 2 * S else a
              for n, a in enumerate(probes_of((0, 2 * S)))]  # fmt: skip
     lenient = measured(tenth, probes_of((0, 2 * S)))
     assert lenient.rta is not None

@@ -1,0 +1,101 @@
+"""The quick way through a journal gives what the long way gives: the same operations, the same problems, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from chaoskit.conductor import journal
+from chaoskit.conductor.journal import JournalReader
+from chaoskit.conductor.journal_records import DONE_MAX, Done, Intent, usual
+
+BEGIN = b'{"r":"begin","t":1,"source":"load"}'
+INTENT = {
+    "r": "intent",
+    "id": 1,
+    "key": "k-1",
+    "journey": "transfer",
+    "attempt": 1,
+    "tap": False,
+    "intended": 100,
+    "woke": 105,
+    "payload_hash": "ab",
+    "amount": 1230,
+    "currency": "EUR",
+    "values": {"payer": "ACC-1"},
+}
+DONE = {
+    "r": "done",
+    "id": 1,
+    "sent": 110,
+    "done": 200,
+    "outcome": "ok",
+    "status": 201,
+    "error": None,
+    "read": {"value": "1.00", "position": 7, "share": 0.1, "list": [1, {"a": None}]},
+}
+ODD: tuple[Any, ...] = (
+    *(None, True, False, 0, -1, 1.0, 1.5, 1e300, 10**19, 2**63, 2**64, 10**40, "", "1", "ok", [], {}, [1]),
+    *({"a": "b"}, {"a": 1}, {"a": {"b": []}}, "\u2028", "Überweisung", "\x00", "a" * DONE_MAX),
+)
+
+
+def line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def odd_lines() -> Iterator[bytes]:
+    """Intents and answers with one field of another kind, missing, unknown, given twice, or with damaged bytes."""
+    for record in (INTENT, DONE):
+        for name in record:
+            for value in ODD:
+                yield line({**record, name: value})
+            yield line({other: value for other, value in record.items() if other != name})
+            yield line(record)[:-1] + b',"' + name.encode() + b'":' + json.dumps(record[name]).encode() + b"}"
+            yield line(record)[:-1] + b',"' + name.encode() + b'":"intent"}'
+        yield line({**record, "other": True})
+        yield line({**record, "unheard": 1})
+        yield from (line(record) + tail for tail in (b" ", b"\r", b",", b"}", b"\x00", b" {}"))
+    for value in (b"NaN", b"-Infinity", b"1e999", b"01", b"-0", b"1E2", b'"\\ud800"', b'"\xff"', b'"\x01"'):
+        yield line(DONE).replace(b'"1.00"', value)
+        yield line(DONE).replace(b"110", value)
+        yield line(INTENT).replace(b'"ACC-1"', value)
+        yield line(INTENT).replace(b'"k-1"', value)
+    for depth in (50, 150, 190, 210, 400, 900, 20_000):
+        yield line(DONE).replace(b'"1.00"', b"[" * depth + b"]" * depth)
+        yield line(DONE).replace(b'"1.00"', b"[" * depth)
+    random = Random(5)
+    for whole in (line(INTENT), line(DONE)):
+        for _ in range(400):
+            damaged = bytearray(whole)
+            damaged[random.randrange(len(damaged))] = random.randrange(256)
+            yield bytes(damaged)
+
+
+def story(path: Path, lines: list[bytes]) -> tuple[Any, ...]:
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    reader = JournalReader(path)
+    finished = reader.poll()
+    return (repr(finished), repr(reader.operations()), reader.problems, reader.late_ns, reader.outstanding)
+
+
+def test_both_ways_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [[BEGIN, odd, line(INTENT), line(DONE)] for odd in odd_lines()]
+    cases += [[BEGIN, line(INTENT), odd, line(DONE)] for odd in odd_lines()]
+    cases += [[line(INTENT), line(DONE), BEGIN], [BEGIN, b'{"r":"end","t":2,"scheduled":0}', line(INTENT)]]
+    quick = [story(tmp_path / "load.jsonl", case) for case in cases]
+    monkeypatch.setattr(journal, "usual", lambda _: None)
+    for case, found in zip(cases, quick, strict=True):
+        assert found == story(tmp_path / "load.jsonl", case), case
+
+
+def test_the_usual_lines_go_the_quick_way() -> None:
+    assert isinstance(usual(line(INTENT)), Intent)
+    assert isinstance(usual(line({**INTENT, "other": True, "amount": None, "currency": None})), Intent)
+    assert isinstance(usual(line(DONE)), Done)
+    assert usual(line({**DONE, "id": "1"})) is None
