@@ -59,7 +59,7 @@ def plan(
         raise InputError(*problems)
     hold = max((criterion.hold_ns for criterion in criteria.values()), default=0)
     deadline, why = schedule.deadline(drill, steps, hold, pace)
-    notes += people_notes(drill, steps, pace)
+    notes += [*people_notes(drill, steps, pace), *_own_recoveries(loaded.system)]
     notes.append(f"without recovery the run ends {deadline} after the first fault: {why}")
     notes += [*wired.notes, *guard.left_aside(loaded, runtime)]
     made = Plan(
@@ -87,6 +87,14 @@ def _declared(one: Fidelity, made: Plan) -> Fidelity:
     if stands_for is None:
         return one
     return one.model_copy(update={"kind": "stand-in", "what": f"stands in for {stands_for}; {one.what}"})
+
+
+def _own_recoveries(system: System) -> list[str]:
+    """What no step does and nobody decides, and brings the system back all the same."""
+    return [
+        f"{service} brings {role} back by itself; `prove` leaves that out by killing it beforehand"
+        for service, role in system.watchdogs.items()
+    ]
 
 
 def plan_steps(loaded: Loaded, registry: Registry) -> tuple[PlannedStep, ...]:

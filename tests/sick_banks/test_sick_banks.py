@@ -53,6 +53,22 @@ def test_balances_that_admit_their_true_age_are_no_bug() -> None:
     assert "said how old they were" in ran.says["reads-are-true"], "no balance was marked"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(WITHIN_S + 20)
+def test_a_watchdog_that_keeps_a_lease_and_does_not_wait_for_it_is_seen_while_there_are_two() -> None:
+    """The naive watchdog with the guard it lacks: in the end there is one writer, and for a second there were two."""
+    bank = read_bank("naive-watchdog")
+    guard = """\
++        if on_duty:
++            self.state = "guarding"
++        elif leased and self._guard is None:
++            self._guard = asyncio.create_task(self._keep_guard())
+"""
+    ran = run(bank, bank.drill, seed=1, cure=('+        self.state = "guarding"\n', guard))
+    assert "one-writer" in ran.failed, ran
+    assert "ledger-db and ledger-db-standby both took writes for" in ran.says["one-writer"]
+
+
 def test_every_bank_names_a_check_that_its_drill_runs() -> None:
     for bank in all_banks():
         registry.member("checks", bank.caught.check)
