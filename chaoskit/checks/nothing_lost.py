@@ -18,7 +18,9 @@ RULES = ("amount-differs", "parties-differ", "payload-differs")
 class NothingLost:
     """Is everything that customers were told is done in the surviving ledger?
 
-    Every key that was acknowledged must be there, with the same amount, currency, parties and payload. It is looked for
+    Every key that was acknowledged must be there, with the same amount, currency, parties and payload; and, once it was
+    replayed, every key that was accepted to be done later, unless the system lists it as double-spent and the books do
+    not contradict it. It is looked for
     by key, before anything is sent again or replayed. The hole check: an operation that is lost while one
     that was sent only after its acknowledgement survives on the same database cannot be explained by
     replication lag.
@@ -39,18 +41,25 @@ class NothingLost:
             why = "not exercised: no operation that belongs in books was acknowledged"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
         lost = [operation for loss in losses for operation in loss.lost]
+        unbooked = [operation for loss in losses for operation in loss.unbooked]
+        promised = sum(len(loss.promised) for loss in losses)
         differing = [v for b in measurements.books.values() for v in b.broken(*RULES)]
         holes = [hole for loss in losses for hole in loss.holes]
-        if not lost and not differing:
+        if not lost and not unbooked and not differing:
             reason = f"0 of {acknowledged} acknowledged operations lost"
+            if promised:
+                reason += f"; {promised} were accepted to be done later, and none of them is forgotten"
             return Verdict(name=name, outcome="pass", reason=reason, events=events)
         parts = (
             [f"{len(lost)} of {acknowledged} acknowledged operations lost{_amounts(losses)}"] if lost else []
         )
+        if unbooked:
+            parts.append(f"{len(unbooked)} of {promised} that were accepted to be done later are not booked")
         parts += [f"{v.count} × {v.rule}" for v in differing]
         if holes:
             parts.append(f"{len(holes)} of them cannot be lag: later ones survived on the same database")
         details = [describe(operation) for operation in lost]
+        details += [f"not booked: {describe(operation).removeprefix('lost: ')}" for operation in unbooked]
         details += [
             f"hole: {x} is lost, {y} was sent after its acknowledgement and survived" for x, y in holes
         ]

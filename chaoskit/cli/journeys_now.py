@@ -64,7 +64,8 @@ class JourneysNow:
                 continue
             done = operation.done if operation.done is not None else operation.intended
             latency = done - operation.intended if operation.outcome == "ok" else None
-            good = latency is not None and latency <= self._within[operation.journey]
+            in_time = latency is not None and latency <= self._within[operation.journey]
+            good = in_time and operation.full
             trouble = "" if good else operation.error or _status(operation)
             seen.append(Seen(done, good, latency, trouble))
             self._ever.add(operation.journey)
@@ -92,7 +93,7 @@ class JourneysNow:
 
 def _status(operation: Operation) -> str:
     if operation.outcome == "ok":
-        return "too late"
+        return "too late" if operation.full else "an old answer"
     return f"answer {operation.status}" if operation.status is not None else operation.outcome
 
 

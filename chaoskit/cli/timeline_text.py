@@ -179,6 +179,12 @@ def _said_of_a_step(kind: str, data: Mapping[str, Any]) -> str:
             return f"SUSPECT {data['suspect']}{others}"
         case "response.fact" if data["fact"] == "notice":
             return f"customers read on {data['channel']}: {data['text']}"
+        case "response.fact" if data["fact"] == "stand-in-replayed":
+            told = (
+                f"{len(data[word] or ())} {word}"
+                for word in ("booked", "replayed", "double-spent", "refused")
+            )
+            return f"what {data['journey']} had been promised: {', '.join(told)}"
         case "response.done":
             return f"done: {data['step']}"
         case "response.failed":

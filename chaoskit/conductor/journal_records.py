@@ -59,7 +59,7 @@ class Done(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     id: int
     sent: int | None
     done: int | None
-    outcome: Literal["ok", "fail", "unknown"]
+    outcome: Literal["ok", "fail", "unknown", "accepted"]
     status: int | None
     error: str | None
     read: dict[str, Any]

@@ -93,9 +93,5 @@ def is_first(operation: Operation) -> bool:
 
 
 def is_good(operation: Operation, limit_ns: int) -> bool:
-    """MEASUREMENT: ok, and within the journey's limit from the intended time."""
-    return (
-        operation.outcome == "ok"
-        and operation.done is not None
-        and operation.done - operation.intended <= limit_ns
-    )
+    """MEASUREMENT: ok in full, and within the journey's limit from the intended time."""
+    return operation.full and operation.done is not None and operation.done - operation.intended <= limit_ns

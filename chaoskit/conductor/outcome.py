@@ -1,4 +1,4 @@
-"""What an exchange's end means for the money: ok it took effect, fail it did not, unknown it may have."""
+"""What an exchange's end means for the money: ok it took effect, fail it did not, unknown it may, accepted it will."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chaoskit.model.system import Journey, Read
 class Judged(NamedTuple):
     """Outcome of one attempt, why it is not ok, and the fields a read returned."""
 
-    outcome: Literal["ok", "fail", "unknown"]
+    outcome: Literal["ok", "fail", "unknown", "accepted"]
     error: str | None
     read: dict[str, Any]
 
@@ -36,6 +36,8 @@ def judged(journey: Journey, answer: Answer) -> Judged:
         return Judged(answer.outcome or "unknown", answer.detail or None, dict(answer.read))
     if answer.status in journey.good.statuses:
         return Judged("ok", *_read(journey.read, answer.body))
+    if journey.accepted is not None and answer.status in journey.accepted.status:
+        return Judged("accepted", None, {})
     if answer.status in journey.refused.status:
         return Judged("fail", f"status {answer.status}", {})
     return Judged("unknown", f"status {answer.status}", {})
@@ -54,7 +56,7 @@ def _columns(read: Read, row: Mapping[str, Any]) -> tuple[str | None, dict[str, 
 def _read(read: Read, body: bytes) -> tuple[str | None, dict[str, Any]]:
     """The fields named by `read`, dots stepping into objects; an answer without them says so in `error`."""
     wanted = {name: path for name, path in (("value", read.value), ("position", read.position)) if path}
-    if not wanted:
+    if not wanted and read.age is None:
         return None, {}
     try:
         document = from_json(body)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaoskit.judge import decisions, minimum, redundancy
+from chaoskit.judge import decisions, minimum, redundancy, stand_in
 from chaoskit.judge.wording import NOTHING, bounds, share, span
 from chaoskit.model.measurement import Interval, Measurements, NoticeMeasure, RollOutMeasure
 
@@ -30,6 +30,8 @@ def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
     yield from redundancy.rows(measurements)
     for rolled in measurements.roll_outs:
         yield _row(f"stopped: {rolled.release}", bounds(rolled.after), _hit(rolled))
+    for stood in measurements.stand_ins.values():
+        yield stand_in.row(stood)
     for one in measurements.decisions:
         after = bounds(one.after) if one.after is not None and one.outcome != "missed" else NOTHING
         yield _row(f"{_WORDS[one.outcome]}: {one.step}", after, decisions.in_words(one))

@@ -83,7 +83,9 @@ def _good(paper: Paper, journey: str) -> str:
             f"    never sent {again.missed}",
             f"    refused    {again.failed}",
             f"    unknown    {again.unknown}",
-            f"    ok         {again.ok}, of which {late} took longer than {within} from the intended time",
+            f"    ok         {again.ok}, of which {late} took longer than {within} from the intended time, "
+            "or admit to be old",
+            *([f"    accepted   {again.accepted}, to be done later"] if again.accepted else []),
             f"  good = ok in time ÷ scheduled = {again.good} ÷ {again.scheduled} = {share(again.good_ratio)}, "
             "rounded down",
             *doubt(again.good == measure.good and again.scheduled == measure.scheduled),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from chaoskit.errors import InputError
+from chaoskit.judge import explained_minimum, stand_in
 from chaoskit.judge.explained_journey import NUMBERS
 from chaoskit.judge.paper import Paper, listed
 from chaoskit.judge.redundancy import explain_redundancy
 from chaoskit.judge.wording import bounds, span
+from chaoskit.model.journey import MINIMUM_SERVICE
 from chaoskit.model.redundancy import REDUNDANCY_RESTORED
 from chaoskit.model.verdict import Verdict
 
@@ -24,6 +26,11 @@ def names(paper: Paper) -> tuple[str, ...]:
             found += [f"{journey}.lost", f"{journey}.in-doubt"]
         found += [] if measure.rta is None else [f"{journey}.outages"]
     found += [REDUNDANCY_RESTORED] if paper.measurements.redundancy else []
+    found += [
+        f"{journey}.{number}" for journey in paper.measurements.stand_ins for number in stand_in.NUMBERS
+    ]
+    if paper.measurements.minimum_service is not None:
+        found.append(f"{MINIMUM_SERVICE}.rto")
     found += ["detection", "machine", "people", "wall"]
     return tuple(dict.fromkeys([*found, *(verdict.name for verdict in paper.result.verdicts)]))
 
@@ -40,6 +47,10 @@ def explain(paper: Paper, name: str) -> str:
     number = _OBJECTIVES.get(number, number)
     if journey in paper.measurements.journeys and number in NUMBERS:
         parts.append(NUMBERS[number](paper, journey))
+    elif journey in paper.measurements.stand_ins and number in stand_in.NUMBERS:
+        parts.append(stand_in.NUMBERS[number](paper, journey))
+    elif journey == MINIMUM_SERVICE and paper.measurements.minimum_service is not None:
+        parts.append(explained_minimum.explain(paper, paper.measurements.minimum_service))
     elif (whole := name.removesuffix(".rto")) in _WHOLE:
         parts.append(_WHOLE[whole](paper))
     return "\n\n".join(parts)

@@ -181,12 +181,15 @@ def _lost(journey: str, most: int, loss: LossMeasure | None) -> Verdict:
     if (unknown := _not_judged(name, str(most), journey, loss)) is not None:
         return unknown
     assert loss is not None
-    lost = [operation for operation in loss.lost if operation.journey == journey]
+    lost = loss.missing(journey)
     sums: dict[str | None, int] = {}
     for operation in lost:
         if operation.amount is not None:
             sums[operation.currency] = sums.get(operation.currency, 0) + operation.amount
-    reason = f"{len(lost)} of {loss.acknowledged_by_journey[journey]} acknowledged operations lost"
+    unbooked = sum(one.journey == journey for one in loss.unbooked)
+    reason = f"{len(lost) - unbooked} of {loss.acknowledged_by_journey[journey]} acknowledged operations lost"
+    if promised := sum(one.journey == journey for one in loss.promised):
+        reason += f", {unbooked} of {promised} that were accepted to be done later not booked"
     if most:
         reason += f", {most} allowed"
     if sums:

@@ -48,7 +48,7 @@ def _lost(journey: str, loss: LossMeasure | None) -> str:
         return NOTHING
     if loss.problems or loss.survivor is None:
         return "unknown"
-    return str(sum(operation.journey == journey for operation in loss.lost))
+    return str(len(loss.missing(journey)))
 
 
 def _in_doubt(journey: str, loss: LossMeasure | None) -> str:

@@ -19,7 +19,8 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
     The system was sampled somewhere in [intended, sampled]; bounds use the unfavourable end. `decided`: from
     when it was certain to be good or bad: its answer, its latency limit, or at once if it was never sent. `asleep`:
-    the measurer itself was held up, or at fault, which says nothing about the system.
+    the measurer itself was held up, or at fault, which says nothing about the system. `promised`: not good, and yet
+    served in time: by a promise to do it later, or by an answer that admits to be old.
     """
 
     intended: int
@@ -29,6 +30,12 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     ok: bool
     missed: bool
     asleep: bool = False
+    promised: bool = False
+
+    @property
+    def served(self) -> bool:
+        """Good enough for minimum service."""
+        return self.good or self.promised
 
 
 def is_arrival(operation: Operation) -> bool:
@@ -37,9 +44,9 @@ def is_arrival(operation: Operation) -> bool:
 
 
 def is_good(operation: Operation, within_ns: int) -> bool:
-    """Good ⇔ outcome ok and done − intended ≤ the journey's limit: latency runs from the intended time."""
+    """Good ⇔ outcome ok, in full, and done − intended ≤ the journey's limit: latency runs from the intended time."""
     return (
-        operation.outcome == "ok"
+        operation.full
         and operation.done is not None
         and operation.done - operation.intended <= within_ns
     )
@@ -50,17 +57,19 @@ def arrival(operation: Operation, within_ns: int) -> Arrival:
     intended, sent, done = operation.intended, operation.sent, operation.done
     sampled = sent if operation.woke is None else operation.woke
     limit = intended + within_ns
-    ok = operation.outcome == "ok"
+    ok, full = operation.outcome == "ok", operation.full
+    in_time = done is not None and done <= limit
     answered = limit if done is None or done > limit else done
     decided = intended if sent is None or answered < intended else answered
     return Arrival(
         intended,
         intended if sampled is None or sampled < intended else sampled,
         decided,
-        ok and done is not None and done <= limit,
-        ok,
+        full and in_time,
+        full,
         sent is None,
         (not ok or sent is None) and _asleep(operation),
+        in_time and not full and (ok or operation.outcome == "accepted"),
     )
 
 
@@ -114,5 +123,5 @@ def good_series(arrivals: Sequence[Arrival]) -> Series:
 
 
 def ok_series(arrivals: Sequence[Arrival]) -> Series:
-    """Marks: ok, however late."""
+    """Marks: ok in full, however late."""
     return Series([a.intended for a in arrivals], [a.ok for a in arrivals])

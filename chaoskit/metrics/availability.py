@@ -21,6 +21,7 @@ class Availability:
     failed: int
     unknown: int
     missed: int
+    accepted: int
     latency_ms: dict[str, float]
 
     @property
@@ -46,10 +47,11 @@ def availability_of(
     outcomes = Counter(map(attrgetter("outcome"), sent))
     return Availability(
         scheduled=len(own),
-        good=sum(o.done - o.intended <= within_ns for o in sent if o.outcome == "ok" and o.done is not None),
+        good=sum(o.done - o.intended <= within_ns for o in sent if o.full and o.done is not None),
         ok=outcomes["ok"],
         failed=outcomes["fail"],
         unknown=outcomes["unknown"],
         missed=len(own) - len(sent),
+        accepted=outcomes["accepted"],
         latency_ms=latency_ms(own),
     )

@@ -16,6 +16,7 @@ def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
     marks = {
         "keys": "true",
         "acknowledged": "outcome = 'ok'",
+        "accepted": "outcome = 'accepted'",
         "unknown": "outcome = 'unknown'",
         "refused": "outcome = 'fail'",
         "resent": "sendings > 1",
@@ -25,7 +26,7 @@ def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
     # What was never sent was not refused by anybody.
     misused = scalar(
         base,
-        "SELECT count(*) FROM operations WHERE other AND sent IS NOT NULL AND outcome IN ('ok', 'fail') "
+        "SELECT count(*) FROM operations WHERE other AND sent IS NOT NULL AND outcome IN ('ok', 'accepted', 'fail') "
         "AND NOT starts_with(coalesce(error, ''), 'connect:')",
     )
     return tables | dict(zip(marks, map(int, row), strict=True)) | {"misused": misused}

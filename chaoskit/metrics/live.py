@@ -57,7 +57,7 @@ class LiveRecovery:
             if unanswered or not is_arrival(operation):
                 continue
             if operation.source == "load" and operation.journey in self._load:
-                self._load[operation.journey].add(operation.intended, operation.outcome == "ok")
+                self._load[operation.journey].add(operation.intended, operation.full)
             elif operation.source == "prober" and operation.journey in self._probes:
                 good = is_good(operation, self._within[operation.journey])
                 self._probes[operation.journey].add(operation.intended, good)

@@ -10,11 +10,11 @@ import duckdb
 
 from chaoskit.metrics.book_counts import counts
 from chaoskit.metrics.reads import read_violations
-from chaoskit.metrics.reconciliation import BooksUnreadable, ledger, sql, violations
+from chaoskit.metrics.reconciliation import BooksUnreadable, ledger, scalar, sql, violations
 from chaoskit.metrics.second_writer import second_writers
 from chaoskit.metrics.surviving import survivor_of
 from chaoskit.model.history import BooksSnapshot
-from chaoskit.model.measurement import BooksMeasure, Interval, LossMeasure, LostOperation
+from chaoskit.model.measurement import BooksMeasure, Interval, LossMeasure, LostOperation, Promise
 
 NEVER = 2**63 - 1
 
@@ -115,7 +115,27 @@ def _loss(
             for journey in sorted({own for _, own, _ in doubt})
         },
         holes=tuple((x, y) for x, y in holes),
+        promised=_promised(base),
         problems=problems,
+    )
+
+
+def _promised(base: duckdb.DuckDBPyConnection) -> tuple[Promise, ...]:
+    if not scalar(base, "SELECT count(*) FROM operations WHERE outcome = 'accepted'"):
+        return ()
+    rows = base.execute(sql("promised")).fetchall()
+    return tuple(
+        Promise(
+            key=key,
+            journey=journey,
+            amount=amount,
+            currency=currency,
+            sent=sent,
+            done=done,
+            booked=transactions > 0,
+            least=least,
+        )
+        for key, journey, amount, currency, sent, done, transactions, least in rows
     )
 
 

@@ -19,6 +19,7 @@ from chaoskit.metrics.reads import write_reads
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
 from chaoskit.metrics.redundancy import measure_redundancy, measure_switches
 from chaoskit.metrics.roll_outs import measure_roll_outs
+from chaoskit.metrics.stand_in import measure_stand_ins
 from chaoskit.metrics.surviving import unsure_members
 from chaoskit.metrics.timeline import Timeline, read_timeline
 from chaoskit.metrics.way import links_behind
@@ -29,7 +30,9 @@ from chaoskit.model.measurement import (
     Interval,
     JourneyMeasure,
     LossMeasure,
+    LostOperation,
     Measurements,
+    StandInMeasure,
 )
 from chaoskit.scratch import scratch
 
@@ -53,6 +56,9 @@ def measure(history: History) -> Measurements:
     complete = None if None in instants else max((at for at in instants if at is not None), default=None)
     clocks = measure_clocks(timeline, hurt, complete)
     losses, books = _books(history, timeline, clocks)
+    spec = history.plan.system.journeys
+    stand_ins = measure_stand_ins(history.operations, history.events, spec, losses, clocks.started)
+    losses = {name: _with_unbooked(loss, stand_ins) for name, loss in losses.items()}
     journeys = {
         journey: _journey(history, operations[journey, "load"], timeline, journey, recovery, losses, books)
         for journey, recovery in recoveries.items()
@@ -69,6 +75,7 @@ def measure(history: History) -> Measurements:
         minimum_service=measure_minimum(agreed, probed, timeline) if agreed is not None else None,
         redundancy=measure_redundancy(history, timeline),
         switches=measure_switches(history.events),
+        stand_ins=stand_ins,
         decisions=measure_decisions(history.events, clocks.started),
         suspects=measure_suspects(history.events, timeline, clocks.started),
         notices=measure_notices(history.events, clocks.started, journeys, history.plan.system.journeys),
@@ -136,6 +143,7 @@ def _journey(
         ok=seen.ok,
         failed=seen.failed,
         unknown=seen.unknown,
+        accepted=seen.accepted,
         missed=seen.missed,
         good_ratio=seen.good_ratio,
         latency_ms=seen.latency_ms,
@@ -181,7 +189,7 @@ def _reconciled(
     if recovery.rta is None or recovery.volley is None or not looked or loss.problems or books.problems:
         return None
     right = (
-        not loss.lost
+        not loss.missing()
         and not books.violations
         and not {"doubled", "held", "unresolved"} & set(loss.in_doubt.values())
     )
@@ -240,6 +248,18 @@ def _books(
             )
             losses[books] = loss.model_copy(update={"events": looked})
     return losses, measures
+
+
+def _with_unbooked(loss: LossMeasure, stand_ins: dict[str, StandInMeasure]) -> LossMeasure:
+    broken = {promise.key for one in stand_ins.values() for promise in one.unbooked}
+    unbooked = tuple(
+        LostOperation(
+            key=p.key, journey=p.journey, amount=p.amount, currency=p.currency, sent=p.sent, done=p.done
+        )
+        for p in loss.promised
+        if p.key in broken
+    )
+    return loss.model_copy(update={"unbooked": unbooked})
 
 
 def _lateness(history: History, journal: str) -> dict[str, float]:

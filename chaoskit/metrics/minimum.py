@@ -4,6 +4,8 @@ balance  × × × ✓ ✓ × ✓ ✓ ✓ ✓ ✓ ✓ ✓ ✓ …
 history  × × × × × × × ✓ ✓ ✓ ✓ ✓ ✓ ✓ …      share of every window w, for as long as agreed, in all of them
                    a_k  │a_l
          a journey that was back early and is bad again when the last one comes back starts anew
+
+A promise to do it later counts as good here, and so does an answer that admits to be old.
 """
 
 from __future__ import annotations
@@ -46,18 +48,19 @@ def measure_minimum(
     zero = timeline.zero
     if zero is None or timeline.last_fault is None:
         return about.model_copy(update={"invalid": ("no fault began",)})
-    ours = [probed[name] for name in names]
+    ours = [probed[name].as_minimum for name in names]
     if not all(one.probes for one in ours):
         return about.model_copy(update={"invalid": ("no probe was sent",)})
     bad = {one.journey: first_bad(one.probes, zero) for one in ours}
     hurt = {one.journey: index for one in ours if (index := bad[one.journey]) is not None}
     if not hurt:
         return _never_bad(about, ours, timeline)
-    volleys = [starting_volley(probed[name].probes, index, timeline.volleys) for name, index in hurt.items()]
+    probes = {one.journey: one.probes for one in ours}
+    volleys = [starting_volley(probes[name], index, timeline.volleys) for name, index in hurt.items()]
     known = [volley for volley in volleys if volley is not None]
     if len(known) < len(volleys):
         return about.model_copy(update={"invalid": ("it was bad before any fault began",)})
-    begun = min(probed[name].probes[index].intended for name, index in hurt.items())
+    begun = min(probes[name][index].intended for name, index in hurt.items())
     return _measured(about, ours, timeline, min(known, key=lambda volley: volley.lo), begun)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from chaoskit.metrics.arrivals import Arrival, good_series, ok_series
 from chaoskit.metrics.clock_start import first_bad, starting_volley
 from chaoskit.metrics.criterion import Hold, LoadRule, search
@@ -44,6 +46,14 @@ class Probed:
     data_end: int
     before: int
     links: frozenset[str] | None = None
+
+    @property
+    def as_minimum(self) -> Probed:
+        """The same, as minimum service sees it: a promise, or an answer that admits to be old, is good enough."""
+        if not any(probe.promised for probe in self.probes):
+            return self
+        served = (msgspec.structs.replace(probe, good=probe.served) for probe in self.probes)
+        return replace(self, probes=tuple(served))
 
 
 @dataclass(frozen=True)
@@ -143,7 +153,7 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
     full = _hold(probed, timeline, probed.criterion.good_ratio, with_load=True)
     rta, found, around = _interval(probed, bad, volley, full)
     minimum, back, _ = _interval(
-        probed, bad, volley, _hold(probed, timeline, MINIMUM_SERVICE, with_load=False)
+        probed.as_minimum, bad, volley, _hold(probed, timeline, MINIMUM_SERVICE, with_load=False)
     )
     at = None if found is None else probed.probes[found].intended
     decided_by = probed.data_end if at is None else full.horizon(at)

@@ -50,8 +50,9 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     `done` None: no answer recorded, unknown. `attempt` counts from 1, the first; 2… are retries under the same key.
     `woke` is when the scheduler came to it: woke - intended is the measurer's own lateness. `tap`: a deliberate second
     sending of an acknowledged key; `other`: such a tap with another payload under the used key, which must be refused.
-    `amount` is in minor units, if the journey moves money; `values` what was drawn; `read` the value and position a
-    read returned. A struct, because a run has hundreds of thousands; its types are checked where it is read.
+    `outcome` accepted: promised, to be done later (`accepted` of its journey). `amount` is in minor units, if the
+    journey moves money; `values` what was drawn; `read` the value, position and age a read returned (an age: it admits
+    to be old). A struct, because a run has hundreds of thousands; its types are checked where it is read.
     """
 
     key: str
@@ -64,7 +65,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     woke: int | None = None
     sent: int | None = None
     done: int | None = None
-    outcome: Literal["ok", "fail", "unknown"] = "unknown"
+    outcome: Literal["ok", "fail", "unknown", "accepted"] = "unknown"
     status: int | None = None
     error: str | None = None
     payload_hash: str | None = None
@@ -72,6 +73,11 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     currency: str | None = None
     values: dict[str, str] = {}
     read: dict[str, Any] = {}
+
+    @property
+    def full(self) -> bool:
+        """Done, and not by an answer that admits to be old: what full service is made of."""
+        return self.outcome == "ok" and (not self.read or self.read.get("age") in (None, 0))
 
 
 class BooksSnapshot(Frozen):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from chaoskit.model.accepted import Accepted as Accepted
 from chaoskit.model.base import Frozen
 from chaoskit.quantity import Duration, Money, Percent
 
@@ -184,6 +185,9 @@ class Journey(Frozen):
     refused: Annotated[
         Refused, Field(description="answers after which the operation certainly did not happen")
     ] = Refused()
+    accepted: Annotated[
+        Accepted | None, Field(description="answers that promise the operation, to be done later")
+    ] = None
     read: Annotated[Read, Field(description="fields of the answer that are recorded")] = Read()
     probe: Annotated[JourneyProbe, Field(description="the prober's schedule for this journey")] = (
         JourneyProbe()

@@ -14,6 +14,9 @@ from chaoskit.model.handling import SuspectMeasure as SuspectMeasure
 from chaoskit.model.interval import Interval as Interval
 from chaoskit.model.redundancy import RedundancyMeasure as RedundancyMeasure
 from chaoskit.model.redundancy import SwitchMeasure as SwitchMeasure
+from chaoskit.model.stand_in import OverLimit as OverLimit
+from chaoskit.model.stand_in import Promise as Promise
+from chaoskit.model.stand_in import StandInMeasure as StandInMeasure
 
 
 class FaultMeasure(Frozen):
@@ -51,6 +54,7 @@ class JourneyMeasure(Frozen):
     ok: int
     failed: int
     unknown: int
+    accepted: Annotated[int, Field(description="promised, to be done later; bad for full service")] = 0
     missed: Annotated[int, Field(description="scheduled and never sent; counted in `scheduled`, bad")] = 0
     good_ratio: float
     latency_ms: Annotated[
@@ -136,8 +140,19 @@ class LossMeasure(Frozen):
     holes: Annotated[
         tuple[tuple[str, str], ...], Field(description="(lost, surviving) pairs that lag cannot explain")
     ] = ()
+    promised: Annotated[
+        tuple[Promise, ...], Field(description="accepted, to be done later; in the order of the answers")
+    ] = ()
+    unbooked: Annotated[
+        tuple[LostOperation, ...],
+        Field(description="of them, those that are not in the books, without a reason that holds"),
+    ] = ()
     problems: tuple[str, ...] = ()
     events: tuple[int, ...] = ()
+
+    def missing(self, journey: str | None = None) -> tuple[LostOperation, ...]:
+        """What customers were told is done, or will be, and is not in the books."""
+        return tuple(o for o in (*self.lost, *self.unbooked) if journey in (None, o.journey))
 
 
 class Violation(Frozen):
@@ -227,6 +242,9 @@ class Measurements(Frozen):
         Field(description="of every role with a standby, where the drill asks for it"),
     ] = ()
     switches: tuple[SwitchMeasure, ...] = ()
+    stand_ins: Annotated[
+        dict[str, StandInMeasure], Field(description="by journey, where something was accepted")
+    ] = {}
     decisions: tuple[DecisionMeasure, ...] = ()
     suspects: tuple[SuspectMeasure, ...] = ()
     notices: tuple[NoticeMeasure, ...] = ()

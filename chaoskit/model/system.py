@@ -10,6 +10,7 @@ from chaoskit.model.base import Frozen
 from chaoskit.model.compose import ComposeService
 from chaoskit.model.compose_project import ComposeProject
 from chaoskit.model.journey import BOOK_QUERIES as BOOK_QUERIES
+from chaoskit.model.journey import Accepted as Accepted
 from chaoskit.model.journey import Between as Between
 from chaoskit.model.journey import Books as Books
 from chaoskit.model.journey import Draw as Draw

@@ -30,13 +30,14 @@ from chaoskit.testing.live import Live
 class Attempt:
     """One customer's attempt.
 
-    `outcome`: ok it took effect, fail it certainly did not, unknown it may have. `seconds`: from when the customer
-    began, connecting included. `good`: ok, and within the journey's own limit. `values`: what was drawn or given.
-    `key`: its idempotency key. `read`: the fields that the journey's `read:` names; by SQL, the first row's.
+    `outcome`: ok it took effect, fail it certainly did not, unknown it may have, accepted it will. `seconds`: from when
+    the customer began, connecting included. `good`: ok, not admitted to be old, and within the journey's own limit.
+    `values`: what was drawn or given. `key`: its idempotency key. `read`: the fields that the journey's `read:` names;
+    by SQL, the first row's.
     """
 
     journey: str
-    outcome: Literal["ok", "fail", "unknown"]
+    outcome: Literal["ok", "fail", "unknown", "accepted"]
     seconds: float
     good: bool
     key: str
@@ -90,7 +91,9 @@ class Customers:
             journey=name,
             outcome=found.outcome,
             seconds=took_ns / 1e9,
-            good=found.outcome == "ok" and took_ns <= journey.good.within.ns,
+            good=found.outcome == "ok"
+            and found.read.get("age") in (None, 0)
+            and took_ns <= journey.good.within.ns,
             key=request.key,
             values=request.values,
             error=found.error,

@@ -6,7 +6,7 @@ import pytest
 
 from chaoskit.conductor.http_connection import Answer, Ending
 from chaoskit.conductor.outcome import judged
-from chaoskit.model.system import Good, Journey, Read, Refused
+from chaoskit.model.system import Accepted, Good, Journey, Read, Refused
 from chaoskit.quantity import Duration
 
 JOURNEY = Journey(
@@ -58,6 +58,18 @@ def test_an_answer_without_the_field_says_so(body: bytes, error: str) -> None:
     result = judged(JOURNEY, Answer("answered", 1, 2, 200, body))
     assert result.outcome == "ok"
     assert error in (result.error or "")
+
+
+def test_a_promise_is_neither_done_nor_in_doubt() -> None:
+    journey = JOURNEY.model_copy(update={"accepted": Accepted(status=(202,))})
+    result = judged(journey, Answer("answered", 1, 2, 202, BODY))
+    assert (result.outcome, result.error, result.read) == ("accepted", None, {})
+    assert judged(journey, Answer("eof", 1, 2, 202, BODY)).outcome == "unknown"
+
+
+def test_an_age_is_recorded_alone_too() -> None:
+    journey = JOURNEY.model_copy(update={"read": Read(age="stale_for")})
+    assert judged(journey, Answer("answered", 1, 2, 200, b'{"stale_for": 2.5}')).read == {"age": 2.5}
 
 
 @pytest.mark.parametrize(

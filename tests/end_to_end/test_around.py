@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from chaoskit import pipeline, registry, spec
+from chaoskit.judge import explanation
+from chaoskit.judge.paper import Paper
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +74,29 @@ def test_minimum_service_is_back_long_before_full_service(
     assert 1.5e9 < minimum.rta.lo < minimum.rta.hi < 5e9, "with the network, which was cut for 2 s"
     assert transfer.lo > 8e9, "with the standby, which hung for 9 s"
     assert outcomes(made)["minimum-service.rto"] == "pass"
+
+
+@pytest.mark.timeout(400)
+def test_small_payments_are_promised_at_once_and_booked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run("stand-in", "", tmp_path, monkeypatch)
+    assert made.result.as_expected, made.result.reason
+    minimum, transfer = made.measurements.minimum_service, made.measurements.journeys["transfer"].rta
+    assert minimum is not None
+    assert minimum.rta is not None
+    assert minimum.rta.hi is not None
+    assert transfer is not None
+    assert minimum.rta.hi < 4e9, "long before anybody has decided"
+    assert transfer.lo > 8e9, "a promise is not the payment"
+    one = made.measurements.stand_ins["transfer"]
+    assert one.accepted == one.booked > 50
+    assert (one.unbooked, one.over_limit) == ((), ())
+    assert made.measurements.books["ledger"].counts["marked-stale"] > 50
+    paper = Paper(made.history, made.measurements, made.result)
+    for name in ("minimum-service.rto", "transfer.stand-in", "transfer.double-spent", "transfer.over-limit"):
+        assert name in explanation.names(paper)
+        assert explanation.explain(paper, name).startswith(name)
 
 
 @pytest.mark.timeout(400)

@@ -14,7 +14,19 @@ from chaoskit.errors import InputError
 from chaoskit.judge.explanation import explain, names
 from chaoskit.judge.paper import Paper
 from chaoskit.model.measurement import Interval
-from tests.histories.builder import BACK, KILL_HI, KILL_LO, MS, PERIOD, ZERO, RunBuilder, S
+from tests.histories.builder import (
+    BACK,
+    KILL_HI,
+    KILL_LO,
+    MS,
+    PERIOD,
+    SYSTEM,
+    ZERO,
+    RunBuilder,
+    S,
+    drill,
+    plan_for,
+)
 
 
 def paper_of(folder: Path, builder: RunBuilder) -> Paper:
@@ -130,3 +142,19 @@ def test_explaining_changes_nothing_on_disk(tmp_path: Path, capsys: pytest.Captu
     history = evidence.load_history(folder)
     assert metrics.measure(history).run == history.run
     assert "ledger" in capsys.readouterr().out
+
+
+def test_the_agreed_minimum_service_is_explained(tmp_path: Path) -> None:
+    agreed = {"journeys": ["transfer", "balance"], "share": "80%", "for": "3s"}
+    system = {**SYSTEM, "minimum-service": agreed}
+    asked = drill(objectives={"transfer": {"rto": "30s"}, "minimum-service": {"rto": "30s"}})
+    made = paper_of(tmp_path / "run", RunBuilder(plan=plan_for(asked, system)).crash())
+    minimum = made.measurements.minimum_service
+    assert minimum is not None
+    assert minimum.rta is not None
+    assert minimum.rta.hi is not None
+    text = explain(made, "minimum-service.rto")
+    assert text.startswith("minimum-service.rto: pass")
+    assert f"lower bound = the last probe that fails − f_hi = {minimum.rta.lo / 1e9:.3f} s" in text
+    assert f"= {minimum.rta.hi / 1e9:.3f} s; {minimum.last} was good enough last" in text
+    assert "transfer: 42 bad probes until then, the last at 4.107000 s" in text

@@ -37,6 +37,27 @@ def test_latency_runs_from_the_intended_time() -> None:
     assert not arrival(operation(done=11 * S + 1), S).good
 
 
+@pytest.mark.parametrize(
+    ("changes", "good", "served"),
+    [
+        ({}, True, True),
+        ({"read": {"age": 0}}, True, True),
+        ({"read": {"age": 2.5}}, False, True),
+        ({"read": {"age": "yesterday"}}, False, True),
+        ({"outcome": "accepted"}, False, True),
+        ({"outcome": "accepted", "done": 12 * S}, False, False),
+        ({"read": {"age": 2.5}, "done": 12 * S}, False, False),
+        ({"outcome": "unknown"}, False, False),
+        ({"outcome": "fail"}, False, False),
+    ],
+)
+def test_a_promise_and_an_old_answer_are_served_and_not_good(
+    changes: dict[str, Any], good: bool, served: bool
+) -> None:
+    found = arrival(operation(**changes), S)
+    assert (found.good, found.ok, found.served) == (good, good, served)
+
+
 def test_a_slow_connection_is_not_a_late_probe() -> None:
     assert arrival(operation(sent=10 * S + 300 * MS, done=10 * S + 310 * MS), S).sampled == 10 * S
     assert arrival(operation(woke=10 * S + 7 * MS), S).sampled == 10 * S + 7 * MS

@@ -31,6 +31,7 @@ _WORDS = {
     "wrong-read": " was shown as ",
     "another-payload": "acknowledged again for another payload",
     "second-writer": " is in the books of ",
+    "over-limit": "over the limit: ",
 }
 """How each kind of case reads in a verdict's details."""
 

@@ -100,6 +100,45 @@ def test_a_missing_system_file_and_a_broken_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("accepted", "words"),
+    [
+        ("{status: [202]}", None),
+        ("{status: [202], limit: 9 CNY, per: payer, replay: app/again}", None),
+        ("{status: []}", "status"),
+        ("{status: [201]}", "201 is good or refused already"),
+        ("{status: [202], limit: 9 CNY}", "whose limit?"),
+        ("{status: [202], limit: 9}", "amount of money"),
+        ("{status: [202], limit: 9 CNY, per: payr}", "no drawn value is called 'payr'"),
+        ("{status: [202], replay: app}", "is no service/path"),
+        ("{status: [202], replay: apq/again}", "no service is called 'apq'"),
+    ],
+)
+def test_what_a_promise_needs_must_be_there(tmp_path: Path, accepted: str, words: str | None) -> None:
+    good = "    good: {status: 201, within: 1s}\n"
+    assert sample_files.SYSTEM.count(good) == 1
+    system = sample_files.SYSTEM.replace(good, f"{good}    accepted: {accepted}\n")
+    path = sample_files.write(tmp_path, system=system)
+    if words is None:
+        assert spec.load(path, FakeRegistry(), {}).system.journeys["transfer"].accepted is not None
+        return
+    with pytest.raises(InputError) as caught:
+        spec.load(path, FakeRegistry(), {})
+    assert words in str(caught.value)
+    assert "system.yaml:" in str(caught.value)
+
+
+def test_a_promise_needs_books_and_an_amount(tmp_path: Path) -> None:
+    good = "    good: {status: [200, 203], within: 1s}\n"
+    system = sample_files.SYSTEM.replace(
+        good, f"{good}    accepted: {{status: [202], limit: 9 CNY, per: account}}\n"
+    )
+    with pytest.raises(InputError) as caught:
+        spec.load(sample_files.write(tmp_path, system=system), FakeRegistry(), {})
+    assert "a promise needs `books:`" in str(caught.value)
+    assert "no amount is drawn" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("backups", "words"),
     [
         ("nightly: {of: databse}", "no role is called 'databse'"),

@@ -1,6 +1,7 @@
 -- One row per idempotency key that was ever sent: what the customer was told in the end.
 -- Another payload under a used key is no sending of that payment (rules/another-payload judges it).
--- ok: some sending was acknowledged · unknown: none was, and one may have taken effect · fail: none can have.
+-- ok: some sending was acknowledged · accepted: none was, and one was promised · unknown: neither, and one may have
+-- taken effect · fail: none can have.
 --
 -- Most keys are sent once, and their row is the operation itself. Only those that were sent again are brought
 -- together; a key that shares its hash with another one takes that way too, and comes out right.
@@ -10,7 +11,7 @@ SELECT hash(key) AS h FROM operations WHERE sent IS NOT NULL AND NOT coalesce(ot
 
 CREATE OR REPLACE VIEW keys AS
 SELECT key, journey,
-       CASE WHEN outcome IN ('ok', 'unknown') THEN outcome ELSE 'fail' END AS outcome,
+       CASE WHEN outcome IN ('ok', 'accepted', 'unknown') THEN outcome ELSE 'fail' END AS outcome,
        CASE WHEN outcome = 'ok' THEN done END AS done,
        CASE WHEN outcome = 'ok' THEN sent END AS sent,
        1 AS sendings,
@@ -22,6 +23,7 @@ UNION ALL
 SELECT key,
        min(journey) AS journey,
        CASE WHEN bool_or(outcome = 'ok') THEN 'ok'
+            WHEN bool_or(outcome = 'accepted') THEN 'accepted'
             WHEN bool_or(outcome = 'unknown') THEN 'unknown'
             ELSE 'fail' END AS outcome,
        min(done) FILTER (WHERE outcome = 'ok') AS done,

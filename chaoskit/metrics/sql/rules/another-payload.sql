@@ -3,11 +3,11 @@
 -- posts it, whatever he answered.
 SELECT o.key AS subject,
        format('key {} was used, and {} for another payload: {} {}', o.key,
-              CASE WHEN o.outcome = 'ok' THEN 'acknowledged again' ELSE 'posted again' END,
+              CASE WHEN o.outcome IN ('ok', 'accepted') THEN 'acknowledged again' ELSE 'posted again' END,
               coalesce(o.amount::VARCHAR, '-'), coalesce(o.currency, '-')) AS detail
   FROM operations AS o
  WHERE o.other
-   AND (o.outcome = 'ok'
+   AND (o.outcome IN ('ok', 'accepted')
         OR EXISTS (FROM transactions AS t JOIN keys AS k ON k.key = t.key
                     WHERE t.key = o.key
                       AND ((t.amount = o.amount AND o.amount <> k.amount)
