@@ -45,11 +45,7 @@ def is_arrival(operation: Operation) -> bool:
 
 def is_good(operation: Operation, within_ns: int) -> bool:
     """Good ⇔ outcome ok, in full, and done − intended ≤ the journey's limit: latency runs from the intended time."""
-    return (
-        operation.full
-        and operation.done is not None
-        and operation.done - operation.intended <= within_ns
-    )
+    return operation.full and operation.done is not None and operation.done - operation.intended <= within_ns
 
 
 def arrival(operation: Operation, within_ns: int) -> Arrival:

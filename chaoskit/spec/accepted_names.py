@@ -8,7 +8,7 @@ from chaoskit.model.system import Between, Journey
 from chaoskit.spec.places import Loc, shown
 
 if TYPE_CHECKING:
-    from chaoskit.spec.system_names import Names
+    from chaoskit.spec.journey_names import Names
 
 
 def check_accepted(names: Names, loc: Loc, journey: Journey, way: str) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from chaoskit.model.own_class import Group, missing
 from chaoskit.model.system import BOOK_QUERIES, CUSTOMERS, Books, Good, Journey, System
+from chaoskit.spec.accepted_names import check_accepted
 from chaoskit.spec.places import Loc, Places, shown
 
 JOURNEY_WAYS = ("get", "post", "put", "sql", "class")
@@ -36,7 +37,8 @@ class Names(Protocol):
 
 
 def check_way(names: Names, loc: Loc, journey: Journey, way: str, entrances: set[str]) -> None:
-    """A journey's one way, and that nothing of another way stands beside it."""
+    """A journey's one way, that nothing of another way stands beside it, and what it may promise."""
+    check_accepted(names, loc, journey, way)
     if way == "sql":
         _sql(names, loc, journey, entrances)
     elif way == "class":

@@ -9,7 +9,6 @@ from typing import Any
 
 from chaoskit.errors import Problem
 from chaoskit.model.system import CUSTOMERS, Between, Journey, Pick, System
-from chaoskit.spec.accepted_names import check_accepted
 from chaoskit.spec.backup_names import check_backups
 from chaoskit.spec.journey_names import JOURNEY_WAYS, check_books, check_way
 from chaoskit.spec.minimum import minimum_of
@@ -182,7 +181,6 @@ def _journeys(names: Names) -> None:
             names.say(loc, f"`{name}` needs exactly one of {known}; it has {len(ways)}", key=True)
             continue
         check_way(names, loc, journey, ways[0], entrances)
-        check_accepted(names, loc, journey, ways[0])
         if journey.books is not None:
             names.one_of((*loc, "books"), "book", journey.books, names.system.books)
         _draws(names, loc, journey)
