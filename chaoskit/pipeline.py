@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from chaoskit import evidence, metrics, planner, registry, run_folder
+from chaoskit.clock import Clock, suspended_ns
 from chaoskit.conductor.conductor import Conductor
 from chaoskit.conductor.stage import Controls
-from chaoskit.errors import InputError
-from chaoskit.evidence import manifest
+from chaoskit.errors import EnvironmentBroken, InputError
+from chaoskit.evidence import manifest, room
 from chaoskit.judge import judge
 from chaoskit.model.drill import Drill
 from chaoskit.model.estate import Runtime
@@ -104,18 +105,44 @@ def run(
 
 
 def run_plan(
-    plan: Plan, *, reports: Path, watch: Watch | None = None, controls: Controls | None = None
+    plan: Plan,
+    *,
+    reports: Path,
+    watch: Watch | None = None,
+    controls: Controls | None = None,
+    suspended: Clock = suspended_ns,
 ) -> Run:
-    """Run a plan to its verdict; with `controls` some of its steps are taken out, which the history says."""
-    folder = run_folder.make_run_folder(reports, plan.drill.drill, datetime.now())
-    run_folder.write_json(folder / "plan.json", plan)
+    """Run a plan to its verdict; with `controls` some of its steps are taken out, which the history says.
+
+    `suspended` tells for how long this host has slept since it booted.
+    """
+    folder = _begin(plan, reports)
     # A loop of its own: asyncio.run would take away the one that a caller in a test session has set.
     with (
         watch(folder, plan) if watch else contextlib.nullcontext() as onlooker,
         asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner,
     ):
-        runner.run(_conduct(plan, runtime(plan.runtime), folder, onlooker, controls or Controls()))
-    return judge_folder(folder)
+        runner.run(_conduct(plan, folder, onlooker, controls or Controls(), suspended))
+    try:
+        return judge_folder(folder)
+    except OSError as error:
+        raise EnvironmentBroken(
+            f"{folder}: the verdict cannot be written: {error.strerror}; `chaoskit judge {folder}` gives it again"
+        ) from error
+
+
+def _begin(plan: Plan, reports: Path) -> Path:
+    """A run folder with its plan, and room for the end. EnvironmentBroken, and nothing left, where there is none."""
+    folder = run_folder.make_run_folder(reports, plan.drill.drill, datetime.now())
+    try:
+        room.keep(folder)
+        run_folder.write_json(folder / "plan.json", plan)
+    except OSError as error:
+        run_folder.remove_run_folder(folder)
+        raise EnvironmentBroken(
+            f"{folder}: a run cannot be recorded there: {error.strerror}; choose another place with --reports"
+        ) from error
+    return folder
 
 
 def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
@@ -123,6 +150,7 @@ def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
 
     With `drill`, its objectives are used instead of the plan's, and the result names both.
     """
+    room.give_back(folder)  # a killed run has it still
     history = evidence.load_history(folder)
     measurements = metrics.measure(history)
     result = judge(history, measurements, registry, drill)
@@ -165,12 +193,12 @@ def verify_folder(folder: Path, head: str | None = None) -> manifest.Verificatio
 
 
 async def _conduct(
-    plan: Plan, chosen: Runtime, folder: Path, onlooker: Onlooker | None, controls: Controls
+    plan: Plan, folder: Path, onlooker: Onlooker | None, controls: Controls, suspended: Clock
 ) -> None:
     """PROVISION, CONDUCT, COLLECT: everything that needs the estate, ending in a sealed history."""
     from chaoskit.runtimes.slot import Slot
 
-    stop = asyncio.Event()
+    stop, chosen = asyncio.Event(), runtime(plan.runtime)
     conductor = Conductor(
         plan=plan,
         registry=registry,
@@ -182,6 +210,7 @@ async def _conduct(
         listener=onlooker.hear if onlooker else None,
         onlooker=onlooker.see if onlooker else None,
         asker=onlooker if isinstance(onlooker, Asker) else None,
+        suspended=suspended,
         controls=controls,
     )
     try:

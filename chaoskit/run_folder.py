@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -50,6 +52,13 @@ def make_run_folder(reports: Path, drill: str, now: datetime) -> Path:
             "or CHAOSKIT_STATE_DIR"
         ) from error
     raise InputError(f"{reports}: too many runs named {stem}; move old ones away")
+
+
+def remove_run_folder(folder: Path) -> None:
+    """Remove one in which no run has begun, and its place in the state directory."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        (state_directory() / "runs" / folder.name).rmdir()
 
 
 def write_json(path: Path, value: BaseModel) -> None:

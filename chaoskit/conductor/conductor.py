@@ -33,7 +33,7 @@ from chaoskit.conductor.stage import Controls, Queued, Registry, Stage
 from chaoskit.conductor.timeline import Timeline
 from chaoskit.conductor.versions import record_versions
 from chaoskit.conductor.watchers import CrashWatch, watch_end, watch_guard, watch_measurers
-from chaoskit.errors import ChaoskitError
+from chaoskit.errors import ChaoskitError, EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.people import Asker
 from chaoskit.model.plan import Plan
@@ -61,6 +61,7 @@ class Conductor:
     onlooker: Onlooker | None = None
     asker: Asker | None = None
     clock: Clock = monotonic_ns
+    suspended: Clock = suspended_ns
     controls: Controls = field(default_factory=Controls)
 
     async def conduct(self, stop: asyncio.Event) -> None:
@@ -125,7 +126,7 @@ class _Run:
             run=own.run,
             wall=datetime.now(UTC).isoformat(timespec="milliseconds"),
             boot_id=boot_id(),
-            suspended_ns=suspended_ns(),
+            suspended_ns=own.suspended(),
             machine={
                 "system": f"{platform.system()} {platform.release()}",
                 "processor": platform.machine(),
@@ -243,6 +244,8 @@ class _Run:
         """A watcher that fails ends the run: what it watched for would go unseen."""
         try:
             await work
+        except EnvironmentBroken as error:
+            self._ending.set("broken", str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the run has no answer, and says so
             self._ending.set("broken", f"a watcher failed: {type(error).__name__}: {error}")
 
@@ -254,6 +257,7 @@ class _Run:
             quiesce.Remains(self._estate, self._stage, self._measurers, self._crashes, self._leases),
             self._own.folder,
             self._give_slot_back,
+            self._own.suspended,
         )
 
     async def _give_slot_back(self) -> None:

@@ -6,7 +6,7 @@ import re
 
 from chaoskit.conductor.observation import is_first, is_good
 from chaoskit.model.drill import Abort
-from chaoskit.model.history import Operation
+from chaoskit.model.history import MISSED_LATE, Operation
 
 
 class Guard:
@@ -26,8 +26,13 @@ class Guard:
         return self.abort.for_.ns
 
     def reason(self, operations: list[Operation]) -> str | None:
-        """Why to abort, given the finished arrivals of the window; None to go on. Nothing finished is nothing good."""
-        arrivals = [operation for operation in operations if is_first(operation)]
+        """Why to abort, given the finished arrivals of the window; None to go on. Nothing finished is nothing good, and
+        what a measurer slept through says nothing.
+        """
+        first = [operation for operation in operations if is_first(operation)]
+        arrivals = [operation for operation in first if operation.error != MISSED_LATE]
+        if first and not arrivals:
+            return None
         good = sum(is_good(operation, self._limits_ns.get(operation.journey, 0)) for operation in arrivals)
         share = good / len(arrivals) if arrivals else 0.0
         if share >= self.ratio:

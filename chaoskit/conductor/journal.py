@@ -139,6 +139,11 @@ class JournalReader:
         return len(self._open)
 
     @property
+    def alive_ns(self) -> int | None:
+        """When the measurer last gave a sign of life, CLOCK_MONOTONIC."""
+        return self._alive_ns
+
+    @property
     def torn(self) -> bool:
         """Whether the file ends inside a line, as a killed writer may leave it."""
         return bool(self._rest)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -100,6 +102,14 @@ class Measurers:
             if (status := await helper.exited()) is not None:
                 return source, status
         return None
+
+    def last_words(self, source: Source) -> tuple[str, ...]:
+        """What it said last, and whether there is room for more: on a full disk its log is as mute as its journal."""
+        said: list[str] = []
+        with suppress(OSError):
+            said = self._estate.log_path(source).read_text(encoding="utf-8", errors="replace").splitlines()
+        full = os.statvfs(self._folder).f_bavail == 0
+        return (*said[-1:], *(("no space is left in the run folder",) if full else ()))
 
     async def stop(self, within_s: float | None = None) -> None:
         """SIGTERM to both, and wait until they have drained, at most `within_s`. May be cancelled and called again."""

@@ -13,6 +13,8 @@ from chaoskit.model.plan import Plan
 
 POLL_S = 0.05
 """How often the journals are looked at. It bounds how late the run's end is noticed, never a measured time."""
+SILENT_NS = 1_500_000_000
+"""Three beats of a measurer."""
 SLACK_NS = 10**9
 """Records stand in the order of writing; intended times may be out of order by less than this."""
 
@@ -53,6 +55,10 @@ class Observation:
             async with self._look:
                 self._look.notify_all()
             await asyncio.sleep(POLL_S)
+
+    def silent(self, now_ns: int) -> bool:
+        """Whether a measurer has given no sign of life for a while: it is stopped, or starved, and sees nothing."""
+        return any(now_ns - (reader.alive_ns or now_ns) > SILENT_NS for reader in self.readers)
 
     async def next_look(self) -> None:
         """Return after the next poll."""

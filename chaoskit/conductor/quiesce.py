@@ -2,6 +2,8 @@
 
 stop load and prober ► undo link and resource faults ► (wait for what is outstanding) ► COLLECT
   ► undo the rest that no fence has superseded ► close the estate ► leases.json ► run.end ► seal
+
+From leases.json on it writes into the room that was kept for it (`evidence.room`), should the disk be full.
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaoskit.clock import suspended_ns
+from chaoskit.clock import Clock
 from chaoskit.conductor import actors, gate
 from chaoskit.conductor.collect import collect
 from chaoskit.conductor.ending import Ending
@@ -23,6 +26,7 @@ from chaoskit.conductor.recorder import Recorder
 from chaoskit.conductor.stage import Stage
 from chaoskit.conductor.watchers import CrashWatch
 from chaoskit.errors import EnvironmentBroken
+from chaoskit.evidence import room
 from chaoskit.evidence.seal import seal_files
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import Lease
@@ -52,6 +56,7 @@ async def finish(
     remains: Remains,
     folder: Path,
     release_slot: Callable[[], Awaitable[None]],
+    suspended: Clock,
 ) -> None:
     """Do all of it. A step that fails is recorded as trouble and makes a complete run broken; the next one is done."""
     tidy = _Tidy(recorder, ending)
@@ -68,11 +73,14 @@ async def finish(
     await release_slot()
     if estate is not None:
         await tidy.attempt("close", lambda: _close(estate, recorder), CLOSE_WITHIN_S)
+    with suppress(OSError):
+        room.give_back(folder)
+    recorder.resume()
     await tidy.attempt(
         "leases", lambda: asyncio.to_thread(_write_leases, remains.leases, folder), CLOSE_WITHIN_S
     )
     ended, reason = tidy.verdict()
-    recorder.record("run.end", ended=ended, reason=reason, suspended_ns=suspended_ns())
+    recorder.record("run.end", ended=ended, reason=reason, suspended_ns=suspended())
     await recorder.seal(await asyncio.to_thread(seal_files, folder))
 
 

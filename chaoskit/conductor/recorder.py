@@ -24,9 +24,9 @@ Onlooker = Callable[[Sequence[Operation]], None]
 class Recorder:
     """Appends facts to the hash chain in `path`; one write(2) an event, some tens of microseconds.
 
-    When the file can no longer be written (a full disk), `failure` says so, `on_failure` is called once, and later
-    events are lost: what was broken must be undone even then, and nothing may follow a torn line. A listener that
-    raises is told nothing more: what a person sees must never end a measurement.
+    When the file can no longer be written (a full disk), `failure` says so, `on_failure` is called, and later events
+    are lost until `resume`: what was broken must be undone even then. A listener that raises is told nothing more: what
+    a person sees must never end a measurement.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Recorder:
         on_failure: Callable[[str], None] | None = None,
     ) -> None:
         self.failure: EnvironmentBroken | None = None
+        self._lost = 0
         self._chain = ChainWriter(path)
         self._clock = clock
         self._listener = self.harmless(listener) if listener is not None else None
@@ -47,6 +48,12 @@ class Recorder:
         event = self._write(self._clock(), kind, data)
         self._tell(event)
         return event
+
+    def resume(self) -> None:
+        """There is space again: say how many events are missing, and go on. Nothing, if none is."""
+        if self.failure is not None:
+            why, lost, self.failure, self._lost = str(self.failure), self._lost, None, 0
+            self.record("events.lost", count=lost, why=why)
 
     async def seal(self, files: Mapping[str, str]) -> None:
         """Append the last event; return once the whole chain is on disk. `files`: path → SHA-256."""
@@ -61,6 +68,7 @@ class Recorder:
                 self.failure = error
                 if self._on_failure is not None:
                     self._on_failure(str(error))
+        self._lost += 1
         return Event(n=-1, t=t, kind=kind, data=dict(data), prev="", hash="")
 
     @contextmanager

@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Literal
 
 import uvloop
@@ -40,12 +41,16 @@ def main(source: Literal["load", "prober"], build: Build) -> int:
         with JournalWriter(task.journal) as journal:
             _run(task, build, journal)
     except ChaoskitError as error:
-        print(f"{source}: {error}", file=sys.stderr)
-        return error.exit_code
+        return _failed(f"{source}: {error}", error.exit_code)
     except OSError as error:
-        print(f"{source}: {error.filename or ''}: {error.strerror}", file=sys.stderr)
-        return 3
+        return _failed(f"{source}: {error.filename or ''}: {error.strerror}", 3)
     return 0
+
+
+def _failed(why: str, status: int) -> int:
+    with suppress(OSError):  # where the journal has no room, what it says may have none either
+        print(why, file=sys.stderr, flush=True)
+    return status
 
 
 def _read_task(source: str) -> MeasurerTask:

@@ -62,7 +62,8 @@ async def watch_measurers(stage: Stage, measurers: Measurers) -> None:
         if (ended := await measurers.ended()) is not None:
             source, status = ended
             stage.recorder.record("measurer.end", source=source, status=status)
-            stage.ending.set("broken", f"the {source} ended by itself with status {status}")
+            why = "".join(f": {line}" for line in measurers.last_words(source))
+            stage.ending.set("broken", f"the {source} ended by itself with status {status}{why}")
             return
         await asyncio.sleep(EXITS_EVERY_S)
 
@@ -76,7 +77,7 @@ async def watch_guard(stage: Stage) -> None:
     while True:
         now = stage.clock()
         reason = guard.reason(stage.observation.window(now - guard.span_ns, now))
-        if reason is not None:
+        if reason is not None and not stage.observation.silent(now):
             stage.recorder.record("abort", reason=reason)
             stage.ending.set("aborted", reason)
             return

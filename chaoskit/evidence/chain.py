@@ -11,6 +11,8 @@ event of a run that was closed properly is the seal: it names the SHA-256 of eve
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -48,7 +50,8 @@ def link_hash(fields: Mapping[str, Any]) -> str:
 class ChainWriter:
     """The only writer of one events.jsonl. Each event is one write(2) on an O_APPEND descriptor.
 
-    Raises EnvironmentBroken when the file cannot be written: a run that cannot be recorded has no answer.
+    Raises EnvironmentBroken when the file cannot be written: a run that cannot be recorded has no answer. What was
+    written of that event is cut off again, so that one may follow once there is space.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,6 +64,7 @@ class ChainWriter:
             raise EnvironmentBroken(f"cannot record events in {path}: {error.strerror}") from error
         self._n = 0
         self._prev = ""
+        self._size = 0
 
     def append(
         self, t: int, kind: str, data: Mapping[str, Any] | None = None, *, sync: bool = False
@@ -78,13 +82,14 @@ class ChainWriter:
         try:
             written = os.write(self._file, line)
             if written != len(line):
-                raise EnvironmentBroken(
-                    f"{self.path}: only {written} of {len(line)} bytes of an event were written"
-                )
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if sync:
                 os.fsync(self._file)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._size)
             raise EnvironmentBroken(f"cannot record events in {self.path}: {error.strerror}") from error
+        self._size += written
         self._n += 1
         self._prev = fields["hash"]
         # Through JSON, so that the caller sees exactly what a reader will.

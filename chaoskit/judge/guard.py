@@ -33,8 +33,8 @@ def why_it_ended(history: History) -> str:
 def void_reasons(history: History, measurements: Measurements) -> tuple[Reason, ...]:
     """Every reason for which this run says nothing about the system; empty for a run that can be judged."""
     return (
-        *(Reason(problem) for problem in measurements.problems),
         *_broken(history),
+        *(Reason(problem) for problem in measurements.problems),
         *_steady(history),
         *_links(history),
         *_faults(history, measurements),
@@ -53,6 +53,8 @@ def _of(history: History, kind: str, **data: Any) -> list[Event]:
 def _broken(history: History) -> Iterator[Reason]:
     for event in _of(history, "run.end", ended="broken"):
         yield Reason(f"the environment broke: {event.data.get('reason')}", (event.n,))
+    for event in _of(history, "events.lost"):
+        yield Reason(f"{event.data.get('count')} events are missing: {event.data.get('why')}", (event.n,))
 
 
 def _steady(history: History) -> Iterator[Reason]:

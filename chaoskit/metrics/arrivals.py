@@ -13,6 +13,9 @@ import msgspec
 
 from chaoskit.model.history import MEASURER_AT_FAULT, MISSED_LATE, Operation
 
+LATE_SHARE = 0.2
+"""Of the latency limit: a measurer that is late by less has not made an operation bad that was nearly so."""
+
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One scheduled operation. Times in CLOCK_MONOTONIC ns.
@@ -57,22 +60,29 @@ def arrival(operation: Operation, within_ns: int) -> Arrival:
     in_time = done is not None and done <= limit
     answered = limit if done is None or done > limit else done
     decided = intended if sent is None or answered < intended else answered
+    good = full and in_time
     return Arrival(
         intended,
         intended if sampled is None or sampled < intended else sampled,
         decided,
-        full and in_time,
+        good,
         full,
         sent is None,
-        (not ok or sent is None) and _asleep(operation),
+        not good and slept(operation, within_ns),
         in_time and not full and (ok or operation.outcome == "accepted"),
     )
 
 
-def _asleep(operation: Operation) -> bool:
+def slept(operation: Operation, within_ns: int) -> bool:
+    """Whether it is bad through the measurer: not sent, failed by it, or too late because it was sent late."""
     if operation.sent is None:
         return operation.error == MISSED_LATE
-    return operation.outcome != "ok" and MEASURER_AT_FAULT in (operation.error or "")
+    if not operation.full:
+        return MEASURER_AT_FAULT in (operation.error or "")
+    if operation.done is None or operation.woke is None or is_good(operation, within_ns):
+        return False
+    late = operation.woke - operation.intended
+    return late > LATE_SHARE * within_ns and operation.done - operation.woke <= within_ns
 
 
 def arrivals_of(

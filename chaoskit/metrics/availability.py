@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
+from chaoskit.metrics.arrivals import slept
 from chaoskit.metrics.latency import latency_ms
 from chaoskit.model.history import Operation
 
@@ -22,6 +23,7 @@ class Availability:
     unknown: int
     missed: int
     accepted: int
+    slept: int
     latency_ms: dict[str, float]
 
     @property
@@ -45,13 +47,15 @@ def availability_of(
     ]
     sent = [o for o in own if o.sent is not None]
     outcomes = Counter(map(attrgetter("outcome"), sent))
+    good = sum(o.done - o.intended <= within_ns for o in sent if o.full and o.done is not None)
     return Availability(
         scheduled=len(own),
-        good=sum(o.done - o.intended <= within_ns for o in sent if o.full and o.done is not None),
+        good=good,
         ok=outcomes["ok"],
         failed=outcomes["fail"],
         unknown=outcomes["unknown"],
         missed=len(own) - len(sent),
         accepted=outcomes["accepted"],
+        slept=sum(slept(o, within_ns) for o in own) if good < len(own) else 0,
         latency_ms=latency_ms(own),
     )

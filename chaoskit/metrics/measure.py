@@ -145,6 +145,7 @@ def _journey(
         unknown=seen.unknown,
         accepted=seen.accepted,
         missed=seen.missed,
+        slept=seen.slept,
         good_ratio=seen.good_ratio,
         latency_ms=seen.latency_ms,
         outages=recovery.outages,

@@ -56,6 +56,9 @@ class JourneyMeasure(Frozen):
     unknown: int
     accepted: Annotated[int, Field(description="promised, to be done later; bad for full service")] = 0
     missed: Annotated[int, Field(description="scheduled and never sent; counted in `scheduled`, bad")] = 0
+    slept: Annotated[
+        int, Field(description="bad through the load itself, which was held up; counted in `scheduled`, bad")
+    ] = 0
     good_ratio: float
     latency_ms: Annotated[
         dict[str, float],

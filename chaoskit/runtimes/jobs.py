@@ -25,7 +25,8 @@ Refs = list[list[int]]
 class Running:
     """A job. `status` is as wait() gives it, once its main process has ended; `gone`: nothing of its tree is left.
 
-    `waiting` are the requests to be answered at a moment.
+    `unkept`: somebody killed its keeper, and it with it, which is nothing of its own doing. `waiting` are the requests
+    to be answered at a moment.
     """
 
     job: keeper.Job
@@ -36,6 +37,7 @@ class Running:
     start: int | None = None
     status: int | None = None
     gone: bool = False
+    unkept: bool = False
     buffer: bytes = b""
     waiting: list[tuple[Moment, int]] = field(default_factory=list)
 
@@ -181,6 +183,7 @@ class Jobs:
         if running.pid is None and running.status is None:
             self._failed(running, "its keeper was killed")
         if running.status is None:
+            running.unkept = True
             self._ended(running, int(signal.SIGKILL))
         self._push("gone", running)
         self._answer(running, "gone")
@@ -198,7 +201,8 @@ class Jobs:
 
     def _push(self, event: str, running: Running) -> None:
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        about = {"name": running.job.name, "role": running.job.role, "asked": running.asked}
+        job = running.job
+        about = {"name": job.name, "role": job.role, "asked": running.asked, "unkept": running.unkept}
         self._send({"event": event, "t": now, **about, **running.facts()})
 
     def _answer(self, running: Running, moment: Moment) -> None:

@@ -8,7 +8,7 @@
 Single-threaded, standard library only, in a session of its own; SIGINT, SIGTERM and SIGHUP of the terminal do not
 reach it or are ignored. One JSON object a line each way: `{"id", "do", …}` → `{"id", "ok": …}` or
 `{"id", "error": …}`; pushes are
-`{"event": "exit" | "gone", "name", "role", "status", "asked", "t"}`.
+`{"event": "exit" | "gone", "name", "role", "status", "asked", "unkept", "t"}`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class Supervisor:
                 if self.ending:
                     break
             self._fire_timers()
-        print(f"closing: {self.ending}", flush=True)
+        with contextlib.suppress(OSError):  # the disk of its log may be full
+            print(f"closing: {self.ending}", flush=True)
         left = self.destruction.destroy()
         if self.close_request is not None:
             self._send({"id": self.close_request, "ok": left})
@@ -218,8 +219,8 @@ def main(argv: list[str]) -> int:
     try:
         supervisor.run()
     except BaseException:  # noqa: BLE001 - whatever happens, the run is destroyed
-        traceback.print_exc()
         supervisor.destruction.destroy()
+        traceback.print_exc()
         return 1
     return 0
 

@@ -35,6 +35,7 @@ class World:
     bypassed: dict[str, int] = field(default_factory=dict)
     close_error: str = ""
     measurer_dies_at: dict[str, float] = field(default_factory=dict)
+    load_stops: tuple[float, float] = (0.0, 0.0)
 
     def note(self, what: str) -> None:
         self.done.append(what)
@@ -78,6 +79,10 @@ class FakeHelper:
             if dies is not None and loop.now >= dies:
                 self._status = -9
                 return
+            stop, go_on = self._world.load_stops
+            if task.source == "load" and stop <= loop.now < go_on:
+                await asyncio.sleep(go_on - loop.now)
+            self._journal.write({"r": "beat", "t": loop.clock()})
             await self._operate(journey, round(due[journey] * 1e9))
             due[journey] += periods[journey]
         await asyncio.sleep(self._world.latency_s)  # drain

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from chaoskit.clock import Clock, suspended_ns
 from chaoskit.conductor.conductor import Conductor
 from chaoskit.conductor.stage import Controls
 from chaoskit.evidence.chain import verify
@@ -227,6 +228,7 @@ def play(
     cancel_s: float | None = None,
     queued: AbstractAsyncContextManager[Any] | None = None,
     asker: Any = None,
+    suspended: Clock = suspended_ns,
 ) -> Played:
     """Conduct `plan` in virtual time; `meddle(world, stop)` runs beside it."""
 
@@ -262,6 +264,7 @@ def play(
             queued or slot(),
             heard.append,
             asker=asker,
+            suspended=suspended,
             clock=loop.clock,
             controls=controls or Controls(),
         )

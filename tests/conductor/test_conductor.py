@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from chaoskit.conductor.leases import read
 from chaoskit.conductor.stage import Controls
 from chaoskit.errors import EnvironmentBroken
+from chaoskit.evidence import room
+from chaoskit.evidence.chain import verify
 from chaoskit.evidence.seal import seal_problems
 from chaoskit.model.estate import Exit, ProxyRestart
 from tests.conductor.fake_estate import World
@@ -292,6 +295,53 @@ def test_events_that_can_no_longer_be_written_end_the_run_and_everything_is_undo
         play(tmp_path, plan_of(slow, deadline=seconds(100)), fill)
     assert "undo toxic.remove" in worlds[0].done
     assert worlds[0].done[-1] == "close"
+
+
+def test_a_disk_that_is_full_until_room_is_given_back_is_why_the_run_broke(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    folder = tmp_path / "run"
+
+    async def fill(world: World, stop: asyncio.Event) -> None:
+        room.keep(folder)
+        while "apply gateway -> db" not in world.done:  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0.01)
+
+        def full(file: int, line: bytes) -> int:
+            return write(file, line[:7] if list(folder.glob(".room*")) else line)
+
+        monkeypatch.setattr("chaoskit.evidence.chain.os.write", full)
+
+    slow = fault("slow", "gateway -> db", name="fake.latency", for_=seconds(60))
+    played = play(tmp_path, plan_of(slow, deadline=seconds(100)), fill)
+    assert played.one("run.end")["ended"] == "broken"
+    assert "No space left on device" in played.one("run.end")["reason"]
+    chain = verify(folder / "events.jsonl")
+    assert chain.problems == ()
+    (lost,) = [event.data for event in chain.events if event.kind == "events.lost"]
+    assert lost["count"] == len(played.heard) - len(chain.events)
+    assert lost["count"] > 3
+    assert "No space left on device" in lost["why"]
+    assert chain.sealed
+    assert "undo toxic.remove" in played.world.done
+    assert not list(folder.glob(".room*"))
+
+
+def test_a_load_that_is_stopped_does_not_accuse_the_system(tmp_path: Path) -> None:
+    async def stop_load(world: World, stop: asyncio.Event) -> None:
+        world.load_stops = (world.loop.now + 5, world.loop.now + 12)
+
+    played = play(tmp_path, plan_of(fault(), response(when=down()), abort=ABORT), stop_load)
+    assert played.of("abort") == []
+    assert played.one("run.end")["ended"] == "complete"
+
+
+def test_what_the_clock_of_suspends_says_is_recorded_at_both_ends(tmp_path: Path) -> None:
+    slept = iter((5, 7_000_000_005))
+    played = play(tmp_path, plan_of(fault(), response(when=down())), suspended=lambda: next(slept))
+    assert played.one("run.begin")["suspended_ns"] == 5
+    assert played.one("run.end")["suspended_ns"] == 7_000_000_005
 
 
 def test_for_whom_one_waits_is_recorded(tmp_path: Path) -> None:

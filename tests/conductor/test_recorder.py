@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from chaoskit.conductor.recorder import Recorder
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.evidence.chain import verify
 from chaoskit.model.history import Event
+
+_WRITE = os.write
 
 
 def clock() -> int:
@@ -78,6 +81,27 @@ def test_a_full_disk_is_told_once_and_nothing_follows_the_torn_line(
     assert len(told) == 1
     assert isinstance(recorder.failure, EnvironmentBroken)
     assert "No space left" in told[0]
+
+
+def test_once_there_is_room_it_says_what_is_missing_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(tmp_path / "events.jsonl", clock)
+    recorder.resume()
+    recorder.record("a")
+    with monkeypatch.context() as patch:
+        patch.setattr("chaoskit.evidence.chain.os.write", lambda file, line: _WRITE(file, line[:9]))
+        recorder.record("b")
+    recorder.record("c")
+    recorder.resume()
+    recorder.record("d")
+    recorder.close()
+    chain = verify(tmp_path / "events.jsonl")
+    assert chain.problems == ()
+    assert [event.kind for event in chain.events] == ["a", "events.lost", "d"]
+    assert chain.events[1].data["count"] == 2
+    assert "No space left" in chain.events[1].data["why"]
+    assert recorder.failure is None
 
 
 def test_the_chain_is_not_written_twice(tmp_path: Path) -> None:

@@ -79,6 +79,10 @@ def test_the_guard_looks_at_the_share_of_good_arrivals() -> None:
     assert guard.reason([*bad, operation(99)]) is None
     assert guard.reason([*bad, *bad, operation(99)]) == "success < 1% for 3s: 1 of 199 operations were good"
     assert guard.reason([]) is not None
+    slept = operation(7, "unknown", None, sent=None, error="measurer late")
+    assert guard.reason([slept]) is None, "a load that slept says nothing about the system"
+    assert guard.reason([slept] * 500 + [operation(99)]) is None
+    assert guard.reason([slept, *bad]) is not None
 
 
 def test_a_condition_the_guard_does_not_know_is_refused() -> None:

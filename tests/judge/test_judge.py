@@ -99,6 +99,25 @@ class TestComposition:
         assert found["transfer.rpo"] == "pass"
         assert found["balance.success"] == "fail"
 
+    def test_a_share_that_was_missed_only_because_the_load_slept_is_unknown(self, tmp_path: Path) -> None:
+        builder = built(objectives={"balance": {"success": "99%"}})
+        load = builder.records["load"]
+        bad = {one["id"] for one in load if one["r"] == "done" and one["outcome"] != "ok"}
+        slept = [
+            one for one in load if one["r"] == "intent" and one["id"] in bad and one["journey"] == "balance"
+        ]
+        for one in slept:
+            load[load.index(one)] = {
+                **{name: one[name] for name in ("id", "key", "journey", "attempt", "tap", "intended")},
+                **{"r": "missed", "error": "measurer late"},
+            }
+        gone = {one["id"] for one in slept}
+        builder.records["load"] = [one for one in load if one["r"] != "done" or one["id"] not in gone]
+        result = result_of(builder, tmp_path)
+        assert outcomes(result)["balance.success"] == "unknown"
+        assert "the load slept through" in reason_of(result, "balance.success")
+        assert result.outcome == "unknown"
+
     def test_a_check_that_raises_is_unknown_and_named(self, tmp_path: Path) -> None:
         class Broken:
             def judge(self, history: object, measurements: object) -> None:
@@ -265,6 +284,10 @@ VOID: list[tuple[Callable[[RunBuilder], object], str]] = [
     (lambda b: b.without("timeline.zero"), "the timeline never began"),
     (suspended, "the machine was suspended for 7.0 s"),
     (broken, "the environment broke: the load ended by itself"),
+    (
+        lambda b: b.event(END, "events.lost", count=4, why="the disk is full"),
+        "4 events are missing: the disk is full",
+    ),
 ]
 
 

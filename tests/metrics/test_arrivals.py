@@ -58,6 +58,25 @@ def test_a_promise_and_an_old_answer_are_served_and_not_good(
     assert (found.good, found.ok, found.served) == (good, good, served)
 
 
+@pytest.mark.parametrize(
+    ("changes", "slept"),
+    [
+        ({"woke": 10 * S + 300 * MS, "done": 10 * S + 1_100 * MS}, True),  # in time, had it been sent in time
+        ({"woke": 10 * S + 300 * MS, "done": 10 * S + 1_400 * MS}, False),  # too slow of its own
+        ({"woke": 10 * S + 100 * MS, "done": 10 * S + 1_050 * MS}, False),  # nearly too slow of its own
+        ({"woke": 10 * S + 300 * MS, "done": 10 * S + 900 * MS}, False),  # good all the same
+        ({"woke": None, "sent": None, "done": None, "outcome": "unknown", "error": "measurer late"}, True),
+        (
+            {"woke": None, "sent": None, "done": None, "outcome": "unknown", "error": "too many outstanding"},
+            False,
+        ),
+    ],
+)
+def test_a_load_that_could_not_keep_its_schedule_slept(changes: dict[str, Any], slept: bool) -> None:
+    assert arrival(operation(**changes), S).asleep is slept
+    assert availability_of([operation(), operation(**changes)], "transfer", S, 0).slept == slept
+
+
 def test_a_slow_connection_is_not_a_late_probe() -> None:
     assert arrival(operation(sent=10 * S + 300 * MS, done=10 * S + 310 * MS), S).sampled == 10 * S
     assert arrival(operation(woke=10 * S + 7 * MS), S).sampled == 10 * S + 7 * MS

@@ -137,8 +137,8 @@ class LocalEstate:
     async def exits(self) -> tuple[Exit, ...]:
         """Service processes that have ended unasked so far.
 
-        Raises EnvironmentBroken when the proxy or the supervisor has: what is seen from then on is not the
-        system's doing.
+        Raises EnvironmentBroken when the proxy, the supervisor or a keeper has: what is seen from then on is not
+        the system's doing.
         """
         if self._broken is not None:
             raise EnvironmentBroken(self._broken)
@@ -209,10 +209,12 @@ class LocalEstate:
 
     def _on_push(self, message: dict[str, Any]) -> None:
         name, role = message["name"], message["role"]
+        if message["unkept"] and not self._closing:
+            self._broken = self._broken or f"the keeper of {name} was killed, and {name} with it"
         if role == "measurer" and message["event"] == "exit":
             self._jobs.ended(name, message["status"])
         elif role == "proxy" and message["event"] == "exit" and not self._closing:
-            self._broken = readiness.with_tail(
+            self._broken = self._broken or readiness.with_tail(
                 f"the proxy of the links has ended ({in_words(message['status'])})",
                 self.folder / "logs" / "toxiproxy.log",
             )

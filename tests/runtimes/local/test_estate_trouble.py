@@ -68,7 +68,9 @@ def test_a_dead_proxy_is_not_taken_for_the_systems_doing(tmp_path: Path, provisi
     asyncio.run(main())
 
 
-def test_a_killed_keeper_takes_its_service_along(tmp_path: Path, provision: Provision) -> None:
+def test_a_killed_keeper_takes_its_service_along_and_that_is_not_the_systems_doing(
+    tmp_path: Path, provision: Provision
+) -> None:
     plan = tiny.plan(tiny.system(tmp_path, [tiny.web("shop", tiny.WEB + " --tree"), tiny.web("other")]))
 
     async def main() -> None:
@@ -78,8 +80,8 @@ def test_a_killed_keeper_takes_its_service_along(tmp_path: Path, provision: Prov
             assert server is not None
             os.kill(server.parent, signal.SIGKILL)
             await eventually(lambda: all(estate.processes.state(each) == "gone" for each in tree))
-            exits = await estate.exits()
-            assert [(each.service, each.status) for each in exits] == [("shop", "killed by SIGKILL")]
+            with pytest.raises(EnvironmentBroken, match="the keeper of shop was killed, and shop with it"):
+                await eventually(lambda: says_so(estate))
             assert await estate.processes.tree("other")
 
     asyncio.run(main())
