@@ -68,6 +68,13 @@ async def kept(service: str, role: DatabaseRole, estate: Estate, name: str) -> s
 
 
 async def change(service: str, role: DatabaseRole, estate: Estate, name: str, value: str | None) -> None:
+    """`keep`, and return when a new session is told the value. Raises EngineError."""
+    await keep(service, role, estate, name, value)
+    if value is not None:
+        await _until_told(service, role, estate, name, value)
+
+
+async def keep(service: str, role: DatabaseRole, estate: Estate, name: str, value: str | None) -> None:
     """Set, or with None forget, a setting in postgresql.auto.conf and have it heeded; harmless to repeat.
 
     Raises CannotSet where something that outranks the file (the command line) keeps another value, else EngineError.
@@ -85,8 +92,6 @@ async def change(service: str, role: DatabaseRole, estate: Estate, name: str, va
             raise CannotSet(f"{name} of {service} comes from its command line, which outranks its files")
 
     await as_superuser(service, role, estate, work)
-    if value is not None:
-        await _until_told(service, role, estate, name, value)
 
 
 async def _until_told(service: str, role: DatabaseRole, estate: Estate, name: str, value: str) -> None:

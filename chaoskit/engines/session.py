@@ -13,6 +13,7 @@ EngineError
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -30,6 +31,8 @@ from chaoskit.model.system import DatabaseRole
 
 Connection = AsyncConnection[TupleRow]
 T = TypeVar("T")
+MISSING_LIBRARY = "could not access file"
+"""What a server says of a library whose file it has not."""
 _AGAIN_S = 0.05
 _FULL = re.compile(r"too many clients|too many connections|slots are reserved|starting up|not yet accepting")
 _PREAMBLE = re.compile(r"^connection failed: (?:connection to server at .*?, port \d+ failed: )?")
@@ -92,16 +95,30 @@ def sever(connection: Connection) -> None:
 
 
 async def connect(address: Address, keys: dict[str, str], within_s: float) -> Connection:
-    """A logged-in connection in autocommit mode. Raises EngineError."""
+    """A logged-in connection in autocommit mode. Raises EngineError.
+
+    Where every session is told to load a library that the host has not, a superuser, and nobody else, does without it.
+    """
     try:
         async with asyncio.timeout(within_s):
-            return await AsyncConnection.connect(
-                make_conninfo("", **keys), autocommit=True, prepare_threshold=None
-            )
+            try:
+                return await _log_in(keys)
+            except psycopg.OperationalError as error:
+                if MISSING_LIBRARY not in str(error):
+                    raise
+                with contextlib.suppress(psycopg.OperationalError):
+                    return await _log_in(
+                        {**keys, "options": f"{keys['options']} -c session_preload_libraries="}
+                    )
+                raise
     except TimeoutError:
         raise DeadlinePassed(f"{address}: no log-in within {within_s:g} s") from None
     except psycopg.Error as error:
         raise _translated(address, error) from error
+
+
+async def _log_in(keys: dict[str, str]) -> Connection:
+    return await AsyncConnection.connect(make_conninfo("", **keys), autocommit=True, prepare_threshold=None)
 
 
 async def connect_patiently(address: Address, keys: dict[str, str], within_s: float) -> Connection:

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from chaoskit.engines import member_settings as settings
+from chaoskit.engines import standby_access as access
 from chaoskit.engines.replication import Pair
-from chaoskit.engines.session import Connection, EngineError
+from chaoskit.engines.session import MISSING_LIBRARY, Connection, EngineError
 from chaoskit.model.estate import Estate
-from chaoskit.model.lease import HostRulesUndo, SettingUndo, Undo
+from chaoskit.model.lease import HostRulesUndo, SettingUndo, ToxicUndo, Undo
 
-Kind = Literal["host-rules", "read-only", "synchronous"]
+Kind = Literal["host-rules", "read-only", "synchronous", "library", "address"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-NAMES = {"read-only": "default_transaction_read_only", "synchronous": "synchronous_standby_names"}
+NAMES = {
+    "read-only": "default_transaction_read_only",
+    "synchronous": "synchronous_standby_names",
+    "library": access.PRELOADED,
+}
 GHOST = "chaoskit_copied_standby"
 VALUES = {"read-only": "on", "synchronous": GHOST}
 _TAKEN_OUT = "# taken out, it turned the application away: "
@@ -37,6 +42,9 @@ async def undo_of(kind: Kind, pair: Pair, estate: Estate) -> Undo:
     if kind == "host-rules":
         text = await settings.host_rules(*member)
         return Undo(steps=(HostRulesUndo(service=pair.standby, text=text),))
+    if kind == "address":
+        links = access.application_links(pair, estate.plan.system)
+        return Undo(steps=tuple(ToxicUndo(link=link, toxic=access.STALE) for link in links))
     name = NAMES[kind]
     return Undo(
         steps=(SettingUndo(service=pair.standby, name=name, value=await settings.kept(*member, name)),)
@@ -51,6 +59,10 @@ async def lay(kind: Kind, pair: Pair, estate: Estate) -> None:
         rule = f"host all {user} all reject\n"
         text = await settings.host_rules(*member)
         await settings.write_host_rules(*member, rule + text.removeprefix(rule))
+    elif kind == "address":
+        await access.mislead(pair, estate)
+    elif kind == "library":
+        await access.preload(pair, estate, access.MISSING)
     else:
         await settings.change(*member, NAMES[kind], VALUES[kind])
 
@@ -59,8 +71,18 @@ async def found(pair: Pair, estate: Estate) -> tuple[Drift, ...]:
     """What the standby says of itself that would cost time, its primary not asked. Raises EngineError."""
     member = (pair.standby, pair.role, estate)
     drifts = []
+    missing, all_missing = await access.missing_libraries(pair, estate)
+    if missing:
+        names = ", ".join(missing)
+        what = (
+            f"{pair.standby} loads {names} into every new session and has no such library: it lets nobody in"
+        )
+        drifts.append(Drift("library", what, mendable=all_missing))
+    for link, why in await access.strays(pair, estate):
+        what = f"the address that {link.split(' ')[0]} has for {pair.standby} does not lead there: {why}"
+        drifts.append(Drift("address", what, mendable=True))
     refused = await settings.refusal(*member)
-    if refused is not None:
+    if refused is not None and MISSING_LIBRARY not in refused:
         lines = await settings.rules_that_refuse(*member)
         at = f" (pg_hba.conf, line {', '.join(map(str, lines))})" if lines else ""
         what = f"{pair.standby} lets the application {pair.role.user!r} not in{at}: {refused}"
@@ -98,6 +120,12 @@ async def mend(drift: Drift, pair: Pair, estate: Estate) -> str:
                 lines[number - 1] = _TAKEN_OUT + lines[number - 1]
             await settings.write_host_rules(*member, "\n".join(lines))
             done = f"line {', '.join(map(str, numbers))} of pg_hba.conf taken out"
+        case "library":
+            await access.preload(pair, estate, None)
+            done = f"{access.PRELOADED} taken out"
+        case "address":
+            links = await access.lead_back(pair, estate)
+            done = f"the address that stands for {pair.standby} put right: {', '.join(links)}"
         case _:
             name, value = NAMES[drift.kind], "off" if drift.kind == "read-only" else ""
             await settings.change(*member, name, value)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from chaoskit.clock import monotonic_ns
-from chaoskit.engines import replication, standby_drift
+from chaoskit.engines import replication, standby_access, standby_drift
 from chaoskit.engines.session import EngineError
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import Undo
@@ -32,15 +32,18 @@ class StandbyDrift:
     `host-rules`, pg_hba.conf turns the application away; connections that are open stay;
     `read-only`, default_transaction_read_only is on: promoted, it refuses every payment;
     `synchronous`, a synchronous_standby_names copied from the primary: promoted, every commit waits for a standby that
-    is not there, unless the runbook clears it, as `promote-standby` does.
+    is not there, unless the runbook clears it, as `promote-standby` does;
+    `library`, session_preload_libraries names a library that was never installed on this host: it lets nobody in;
+    `address`, the application has an address for the standby at which somebody else is, who hangs up.
     `probe: standby-ready` finds each of them beforehand, and `respond: mend-standby` mends them.
 
-    Witness: a new session on the standby, by SQL: the application's log-in is refused, or the application is told the
-    changed setting, neither of which was so before.
+    Witness: a new session on the standby, by SQL: the application's log-in is refused, there or by its own way, the
+    library does not load, or the application is told the changed setting, none of which was so before.
     Undo: pg_hba.conf word for word, or the setting as postgresql.auto.conf had it; a standby that is down keeps it,
-    and that is told.
+    and that is told. The address is right again.
     Fidelity on `local`: (and `docker`) the real server's real files, written by the server itself and reloaded. A
-    setting given on the server's command line cannot drift, and the fault says so.
+    setting given on the server's command line cannot drift, and the fault says so. The stale address is the proxy of
+    the application's declared link, which resets every connection; the application's own files stay as they are.
 
         timeline:
           - at: 0s
@@ -50,12 +53,16 @@ class StandbyDrift:
     """
 
     kind: Annotated[standby_drift.Kind, Field(description="what has drifted")]
-    requires: ClassVar[frozenset[str]] = frozenset({"processes"})
+    requires: ClassVar[frozenset[str]] = frozenset({"processes", "links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
 
     def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
-        """Nothing; refuses, while planning, a target that is no standby."""
-        replication.pair_of(target, system)
+        """Nothing; refuses, while planning, a target that is no standby, or that no application has an address for."""
+        pair = replication.pair_of(target, system)
+        if self.kind == "address" and not standby_access.application_links(pair, system):
+            raise ValueError(
+                f"no declared link of an application leads to {target}: there is no address to be stale"
+            )
         return ()
 
     async def baseline(self, target: str, estate: Estate) -> tuple[str, ...]:

@@ -20,9 +20,10 @@ class MendStandby:
     """Takes out host rules that turn the application away, and settings that a new primary must not have.
 
     It looks at the standby alone, so that it works before and after its promotion, whether the primary lives or not:
-    a log-in as the application does it, default_transaction_read_only, and on a standby a synchronous_standby_names of
-    its own. What it has mended it looks at again; what a reload cannot mend fails the response. Where nothing has
-    drifted it does nothing, and says so.
+    a log-in as the application does it, there and over its own links, the libraries that a session is to load,
+    default_transaction_read_only, and on a standby a synchronous_standby_names of its own. A stale address is put
+    right, a fault of the network is not mended by that. What it has mended it looks at again; what a reload cannot mend
+    fails the response. Where nothing has drifted it does nothing, and says so.
 
     Fidelity on `local`: (and `docker`) the server writes its own files and reloads them.
 
@@ -32,7 +33,7 @@ class MendStandby:
             on: ledger-db-standby
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"processes"})
+    requires: ClassVar[frozenset[str]] = frozenset({"processes", "links"})
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, for anything but one standby."""

@@ -10,17 +10,25 @@ from types import SimpleNamespace
 from typing import Any
 
 from chaoskit import registry
-from chaoskit.model.estate import Address
+from chaoskit.model.estate import Address, Toxic
 from chaoskit.model.lease import Lease
 from chaoskit.model.parameters import build
 from chaoskit.model.system import System
+from chaoskit.toxiproxy.client import Toxiproxy
 
 
 async def main(order: dict[str, Any]) -> None:
-    """`order`: system, addresses, fault, target, params and the file that the lease goes to."""
+    """`order`: system, addresses, the proxies' API, fault, target, params and the file that the lease goes to."""
+    proxies = Toxiproxy(*order["proxies"])
+
+    async def add_toxic(link: str, toxic: Toxic) -> None:
+        told = (toxic.type, toxic.stream, toxic.attributes, toxic.toxicity, toxic.name)
+        await asyncio.to_thread(proxies.add_toxic, link, *told)
+
     estate: Any = SimpleNamespace(
         plan=SimpleNamespace(system=System.model_validate_json(order["system"])),
         direct=lambda service: Address(*order["addresses"][service]),
+        links=SimpleNamespace(add_toxic=add_toxic),
     )
     fault = build(registry.member("faults", order["fault"]), order["params"])
     undo = await fault.undo(order["target"], estate)

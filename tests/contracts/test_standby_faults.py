@@ -21,17 +21,21 @@ from chaoskit.engines.member_settings import CannotSet
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.lease import Lease
+from chaoskit.model.member import ResponseFailed
 from chaoskit.model.parameters import build
 from tests.contracts.bench_estate import LINKS, Bench, system
 from tests.contracts.postgresql_pair import Member, await_detached, role
+from tests.contracts.responding import Context
 from tests.contracts.test_faults import Case, inflict, named, not_seen, proven, there_and_back, undo_from_disk
 
 STANDBY = "db-standby"
 RECEIVE: Case = ("standby.receive-lag", STANDBY, {"lag": "600ms"})
 REPLAY: Case = ("standby.replay-lag", STANDBY, {})
 DRIFTS: list[Case] = [
-    ("standby.drift", STANDBY, {"kind": kind}) for kind in ("host-rules", "read-only", "synchronous")
+    ("standby.drift", STANDBY, {"kind": kind})
+    for kind in ("host-rules", "read-only", "synchronous", "library", "address")
 ]
+ADDRESS = DRIFTS[-1]
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -167,6 +171,7 @@ def killed_after_applying(case: Case, bank: Bench, folder: Path) -> Lease:
     order = {
         "system": bank.plan.system.model_dump_json(),
         "addresses": {name: [one.host, one.port] for name, one in bank.addresses.items()},
+        "proxies": [bank.proxy.host, bank.proxy.port],
         "fault": case[0],
         "target": case[1],
         "params": case[2],
@@ -184,22 +189,24 @@ def killed_after_applying(case: Case, bank: Bench, folder: Path) -> Lease:
 def test_a_drift_outlives_its_conductor_and_the_lease_on_disk_gives_every_byte_back(
     case: Case, whole_bank: Bench, tmp_path: Path
 ) -> None:
-    before = files(whole_bank)
+    before = state(whole_bank)
     lease = killed_after_applying(case, whole_bank, tmp_path)
-    assert files(whole_bank) != before
+    assert state(whole_bank) != before
     for _ in range(2):
         run(undo_from_disk(lease, whole_bank))
-        assert files(whole_bank) == before
+        assert state(whole_bank) == before
     run(not_seen(case, whole_bank))
 
 
-def files(bank: Bench) -> tuple[str, list[str]]:
-    """The standby's own files: host rules word for word, settings without the server's remarks."""
+def state(bank: Bench) -> tuple[str, list[str], list[str]]:
+    """The standby's own files: host rules word for word, settings without the server's remarks; and what lies on the
+    way to it.
+    """
     data = bank.members[STANDBY].data
     text = (data / "postgresql.auto.conf").read_text()
-    return (data / "pg_hba.conf").read_text(), [
-        line for line in text.splitlines() if not line.startswith("#")
-    ]
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    toxics = [toxic.name for toxic in bank.proxy.api.proxy("web -> db-standby").toxics]
+    return (data / "pg_hba.conf").read_text(), lines, toxics
 
 
 def test_a_setting_of_the_command_line_cannot_drift(bank: Bench) -> None:
@@ -255,6 +262,26 @@ def test_only_a_standby_can_lag_or_drift(case: Case) -> None:
     with pytest.raises(ValueError, match="web is no standby of a database role \\(standbys: db-standby\\)"):
         fault.prepare("web", system(LINKS))
     assert fault.prepare(STANDBY, system(LINKS)) == ()
+
+
+def test_an_address_that_nobody_has_cannot_be_stale() -> None:
+    fault = build(registry.member("faults", "standby.drift"), ADDRESS[2])
+    with pytest.raises(ValueError, match="no declared link of an application leads to db-standby"):
+        fault.prepare(STANDBY, system(["web -> db", "db-standby -> db"]))
+    assert fault.prepare(STANDBY, system(LINKS)) == ()
+
+
+def test_a_line_that_is_cut_is_no_stale_address_to_be_put_right(whole_bank: Bench) -> None:
+    mend = build(registry.member("responses", "mend-standby"), {})
+
+    async def main() -> None:
+        await whole_bank.enable("web -> db-standby", False)
+        with pytest.raises(ResponseFailed, match="still drifts after the address"):
+            await mend.run([STANDBY], Context(whole_bank))
+        await whole_bank.enable("web -> db-standby", True)
+        await not_seen(ADDRESS, whole_bank)
+
+    run(main())
 
 
 def test_a_log_that_comes_over_no_declared_link_cannot_be_late() -> None:

@@ -56,6 +56,8 @@ def test_each_drift_is_named_and_mended(case: Case, whole: Bench) -> None:
         "host-rules": "lets the application 'app' not in (pg_hba.conf, line 1)",
         "read-only": "it would refuse every payment",
         "synchronous": "it would wait for it",
+        "library": "loads chaoskit_library_of_the_primary into every new session and has no such library",
+        "address": "the address that web has for db-standby does not lead there",
     }[case[2]["kind"]]
 
     async def main() -> None:
