@@ -150,8 +150,9 @@ def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
 
     With `drill`, its objectives are used instead of the plan's, and the result names both.
     """
-    room.give_back(folder)  # a killed run has it still
     history = evidence.load_history(folder)
+    with contextlib.suppress(OSError):  # a killed run has it still
+        room.give_back(folder)
     measurements = metrics.measure(history)
     result = judge(history, measurements, registry, drill)
     target = folder / "result.json"

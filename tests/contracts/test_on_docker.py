@@ -42,6 +42,7 @@ from tests.contracts.test_faults import (
     undo_from_disk,
     undoable,
 )
+from tests.contracts.test_standby_faults import DRIFTS, NOT_SEEN_S, STANDBY
 
 pytestmark = pytest.mark.docker
 
@@ -189,6 +190,23 @@ def test_on_a_database(case: Case, whole: Stage) -> None:
         await there_and_back(case, whole.estate)
         server = PostgreSQL(whole.estate.direct("db"), whole.estate.plan.system.roles["database"])
         await server.committed_write(10)
+
+    whole.run(main())
+
+
+@pytest.mark.parametrize("case", [*DRIFTS[:1], *DRIFTS[-2:]], ids=named)
+def test_on_a_standby(case: Case, whole: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
+
+    async def main() -> None:
+        await there_and_back(case, whole.estate)
+        lease, witness, _ = await inflict(case, whole.estate)
+        assert witness.seen, witness.how
+        context = Context(whole.estate)
+        await build(registry.member("responses", "mend-standby"), {}).run([STANDBY], context)
+        assert [kind for kind, _ in context.facts] == ["mended"]
+        await not_seen(case, whole.estate)
+        await undo_from_disk(lease, whole.estate)
 
     whole.run(main())
 

@@ -36,6 +36,8 @@ DRIFTS: list[Case] = [
     for kind in ("host-rules", "read-only", "synchronous", "library", "address")
 ]
 ADDRESS = DRIFTS[-1]
+NOT_SEEN_S = 1.0
+"""How long a witness looks in vain here, where nothing was done."""
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -77,6 +79,7 @@ def written(bank: Bench) -> Iterator[Bench]:
 def whole(whole_bank: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """The module's pair, written to, for tests that leave it whole."""
     monkeypatch.setattr("chaoskit.faults.standby_replay_lag._WITHIN_S", 5.0)
+    monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
     with writing(whole_bank):
         yield whole_bank
 
@@ -187,8 +190,9 @@ def killed_after_applying(case: Case, bank: Bench, folder: Path) -> Lease:
 
 @pytest.mark.parametrize("case", DRIFTS, ids=named)
 def test_a_drift_outlives_its_conductor_and_the_lease_on_disk_gives_every_byte_back(
-    case: Case, whole_bank: Bench, tmp_path: Path
+    case: Case, whole_bank: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
     before = state(whole_bank)
     lease = killed_after_applying(case, whole_bank, tmp_path)
     assert state(whole_bank) != before
