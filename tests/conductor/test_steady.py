@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chaoskit.conductor.guard import Guard
@@ -17,11 +19,11 @@ LIMITS = {"pay": S, "look": S}
 
 
 def operation(at: int, outcome: str = "ok", took: int | None = 5 * MS, **more: object) -> Operation:
-    fields = {
+    fields: dict[str, Any] = {
         **{"key": str(at), "journey": "pay", "source": "load", "attempt": 1, "intended": at, "sent": at},
         **{"done": None if took is None else at + took, "outcome": outcome},
     }
-    return Operation.model_validate(fields | more)
+    return Operation(**fields | more)
 
 
 def test_states_count_arrivals_of_the_window_only() -> None:
