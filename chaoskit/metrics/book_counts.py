@@ -8,10 +8,13 @@ import duckdb
 
 from chaoskit.metrics.reconciliation import COLUMNS, scalar
 
+_CYCLES = """SELECT count(*) FROM (SELECT 1 FROM cycles GROUP BY cycle, currency HAVING count(DISTINCT system) > 1)"""
+
 
 def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows that were judged. resent: keys of which a retry or a double tap was sent; unknown: keys in doubt; misused:
-    used keys that were sent with another payload, and answered."""
+    used keys that were sent with another payload, and answered. Of what a snapshot need not have there is a count
+    only if there is something: paper slips, cycles that two systems or more tell of, entries from before the fault."""
     tables = {name: scalar(base, f"SELECT count(*) FROM {name}") for name in COLUMNS}
     marks = {
         "keys": "true",
@@ -29,4 +32,10 @@ def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
         "SELECT count(*) FROM operations WHERE other AND sent IS NOT NULL AND outcome IN ('ok', 'accepted', 'fail') "
         "AND NOT starts_with(coalesce(error, ''), 'connect:')",
     )
+    added = {
+        "paper": scalar(base, "SELECT count(*) FROM paper"),
+        "cycles": scalar(base, _CYCLES),
+        "before": scalar(base, "SELECT count(*) FROM before"),
+    }
+    tables |= {name: count for name, count in added.items() if count}
     return tables | dict(zip(marks, map(int, row), strict=True)) | {"misused": misused}

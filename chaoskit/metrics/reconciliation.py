@@ -41,6 +41,10 @@ RULES = (
     "another-payload",
     "dangling-hold",
     "hold-and-posting",
+    "paper-serials",
+    "paper-postings",
+    "cycle-totals",
+    "entries-before",
 )
 COLUMNS: dict[str, dict[str, str]] = {
     "entries": {
@@ -70,6 +74,13 @@ COLUMNS: dict[str, dict[str, str]] = {
         "payload_hash": "VARCHAR",
     },
 }
+ADDED: dict[str, dict[str, str]] = {
+    "paper": {"pad": "VARCHAR", "serial": "BIGINT", "key": "VARCHAR"},
+    "cycles": {"cycle": "VARCHAR", "system": "VARCHAR", "currency": "VARCHAR", "total": "HUGEINT"},
+    "before": COLUMNS["entries"],
+}
+"""Files that a snapshot may have besides: slips that were written on paper and keyed in, what each system turned over
+in a cycle, and the entries as they were before the fault."""
 _MAY_LACK = {"source", "from_account", "to_account", "payload_hash"}
 KEYS = {
     "key": "VARCHAR",
@@ -210,7 +221,7 @@ def prepared(
     base.execute(f"CREATE OR REPLACE VIEW all_operations AS SELECT key, sent FROM {asked}")
     only_keys = (books / "keys.parquet").exists()
     base.execute(f"CREATE OR REPLACE TABLE books_are AS SELECT {not only_keys} AS ledger")
-    for table, columns in COLUMNS.items():
+    for table, columns in (COLUMNS | ADDED).items():
         _view(base, books, table, columns, only_keys)
     for step in STEPS:
         if step == "own_hashes":
@@ -241,7 +252,7 @@ def _view(
             f"FROM ({keys})"
         )
         return
-    if not path.exists() and (table == "holds" or only_keys):
+    if not path.exists() and (table == "holds" or table in ADDED or only_keys):
         listed = ", ".join(f"NULL::{kind or 'BIGINT'} AS {name}" for name, kind in columns.items())
         base.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT {listed} WHERE false")
         return

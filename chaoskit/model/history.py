@@ -7,7 +7,7 @@ Run folder:
     ops/load.jsonl      journal of the load: `intent`, `done`, `missed`, `late`, `begin`, `end` records
     ops/prober.jsonl    journal of the prober, same records
     books/<books>/<member>/{meta.json,entries.parquet,balances.parquet,holds.parquet,transactions.parquet,
-                        keys.parquet}
+                        keys.parquet; and, where there is such a thing, paper, cycles, before}
     leases.json         the leases as they ended
     logs/<service>.log
     measurements.json   Measurements

@@ -114,6 +114,14 @@ def plan_for(asked: Drill, system: dict[str, Any] = SYSTEM) -> Plan:
     )
 
 
+ADDED = {
+    "paper": "pad VARCHAR, serial BIGINT, key VARCHAR",
+    "cycles": "cycle VARCHAR, system VARCHAR, currency VARCHAR, total BIGINT",
+    "before": "entry_id BIGINT, transaction_id BIGINT, key VARCHAR, account VARCHAR, amount BIGINT, currency VARCHAR",
+}
+"""Files that a snapshot may have besides."""
+
+
 @dataclass
 class Posting:
     """A transaction with its two legs, in the ledger of every member that is written."""
@@ -138,6 +146,8 @@ class RunBuilder:
     entries: list[dict[str, Any]] | None = None
     balances: list[dict[str, Any]] | None = None
     holds: list[dict[str, Any]] = field(default_factory=list)
+    added: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Rows of ADDED, for every member."""
     members: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"standby": {"writable": True, "in_recovery": False, "identical": True}}
     )
@@ -360,6 +370,7 @@ class RunBuilder:
                 ],
             ),
         }
+        tables |= {name: (ADDED[name], rows) for name, rows in self.added.items()}
         with duckdb.connect() as base:
             for name, (columns, rows) in tables.items():
                 lines = folder / f".{name}.jsonl"

@@ -7,12 +7,13 @@ returns, for each rule, the subjects that break it.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
 TABLES = ("entries", "transactions", "balances", "holds")
+ADDED = ("paper", "cycles", "before")
 DONE = ("posted", "voided", "expired")
 
 
@@ -23,6 +24,7 @@ def judge(
     balances: Sequence[Row],
     holds: Sequence[Row],
     parties: Mapping[str, tuple[str, str]] | None = None,
+    added: Mapping[str, Sequence[Row]] | None = None,
 ) -> dict[str, set[str]]:
     """Rule → subjects, for rules that something breaks; `lost` and `in-doubt` (key=resolution) are told likewise."""
     sent = [o for o in operations if o["sent"] is not None]
@@ -34,6 +36,13 @@ def judge(
         **_of_transactions(entries, transactions),
         **_of_accounts(entries, balances),
         **_of_holds(holds, posted),
+    }
+    more = {"paper": (), "cycles": (), "before": (), **(added or {})}
+    found |= {
+        "paper-serials": _serials(more["paper"]),
+        "paper-postings": _slips(more["paper"], posted),
+        "cycle-totals": _cycles(more["cycles"]),
+        "entries-before": _changed(more["before"], entries),
     }
     found["another-payload"] = {
         o["key"]
@@ -144,6 +153,50 @@ def _of_holds(holds: Sequence[Row], posted: Mapping[str, Sequence[Row]]) -> dict
             wrong.add(key)
     dangling = {str(h["hold_id"]) for h in holds if h["state"] not in DONE}
     return {"hold-and-posting": wrong, "dangling-hold": dangling}
+
+
+def _serials(paper: Sequence[Row]) -> set[str]:
+    """Serials that were used twice, and the first of each row of missing ones."""
+    wrong = set()
+    for pad, slips in _by("pad", paper).items():
+        serials = [slip["serial"] for slip in slips]
+        for serial in set(serials):
+            if serial is None or serials.count(serial) > 1:
+                wrong.add(f"{pad or '-'}/{'-' if serial is None else serial}")
+        known = {serial for serial in serials if serial is not None}
+        wrong |= {f"{pad or '-'}/{s + 1}" for s in known if s + 1 not in known and s != max(known)}
+    return wrong
+
+
+def _slips(paper: Sequence[Row], posted: Mapping[str, Sequence[Row]]) -> set[str]:
+    wrong = set()
+    for slip in paper:
+        rows = posted.get(slip["key"], [])
+        if len(rows) != 1 or rows[0]["source"] == "client":
+            wrong.add(f"{slip['pad'] or '-'}/{'-' if slip['serial'] is None else slip['serial']}")
+    return wrong
+
+
+def _cycles(cycles: Sequence[Row]) -> set[str]:
+    usual = {c["currency"]: {o["system"] for o in cycles if o["currency"] == c["currency"]} for c in cycles}
+    wrong = set()
+    for cycle in {(c["cycle"], c["currency"]) for c in cycles}:
+        own = [c for c in cycles if (c["cycle"], c["currency"]) == cycle]
+        once = sorted(c["system"] for c in own) == sorted(usual[cycle[1]])
+        if not once or None in [c["total"] for c in own] or len({c["total"] for c in own}) != 1:
+            wrong.add(f"{cycle[0]} {cycle[1]}")
+    return wrong
+
+
+def _changed(before: Sequence[Row], entries: Sequence[Row]) -> set[str]:
+    names = ("transaction_id", "key", "account", "amount", "currency")
+    now = _by("entry_id", entries)
+    wrong = set()
+    for number, rows in _by("entry_id", before).items():
+        there = Counter(tuple(row[name] for name in names) for row in now.get(number, []))
+        if there != Counter(tuple(row[name] for name in names) for row in rows):
+            wrong.add(str(number))
+    return wrong
 
 
 def _told(rows: Sequence[Row]) -> Row:

@@ -75,7 +75,36 @@ def plant(folder: Path, n: int) -> dict[str, int]:
                CASE WHEN i < 9 THEN 'reserved' ELSE 'posted' END AS state, 100::BIGINT AS amount, 'CNY' AS currency
                FROM range(20) t(i)"""
         )
-        for table in ("entries", "balances", "holds"):
+        # 40 slips of two pads, keyed in: one row of serials and one serial missing, one used twice; one slip without a
+        # transaction, two whose key has several or was posted online
+        base.execute("UPDATE tx SET source = 'manual' WHERE transaction_id BETWEEN 10 AND 49")
+        base.execute(
+            """CREATE TABLE paper AS SELECT 'P' || (i % 2) AS pad, (i // 2)::BIGINT AS serial, 'k' || i AS key
+               FROM range(10, 50) t(i) WHERE i NOT IN (20, 22, 31)"""
+        )
+        base.execute("INSERT INTO paper VALUES ('P0', 6, 'k200'), ('P0', 25, 'k60'), ('P1', 25, 'nobody')")
+        # 24 cycles of four systems: 3 in which one says otherwise, 2 of which one says nothing
+        base.execute(
+            """CREATE TABLE cycles AS SELECT 'cycle-' || c AS cycle, system, 'CNY' AS currency,
+               (c * 1000)::BIGINT AS total
+               FROM range(24) t(c), unnest(['core', 'payments', 'atm', 'clearing']) u(system)"""
+        )
+        base.execute(
+            "UPDATE cycles SET total = total + 1 WHERE system = 'atm' AND total BETWEEN 3000 AND 5000"
+        )
+        base.execute("DELETE FROM cycles WHERE system = 'clearing' AND total IN (8000, 9000)")
+        # the entries of the first tenth, as they were before the fault: since then 3 were changed and 2 are gone
+        base.execute(
+            f"CREATE TABLE before AS SELECT * FROM entries WHERE transaction_id < {n // 10} ORDER BY entry_id"
+        )
+        base.execute(
+            "UPDATE before SET amount = amount + 1 WHERE transaction_id BETWEEN 50 AND 52 AND amount > 0"
+        )
+        base.execute(
+            "INSERT INTO before SELECT * REPLACE (entry_id + 300000000 AS entry_id) FROM before "
+            "WHERE transaction_id = 53"
+        )
+        for table in ("entries", "balances", "holds", "paper", "cycles", "before"):
             base.execute(f"COPY {table} TO '{books}/{table}.parquet' (FORMAT parquet)")
         base.execute(f"COPY tx TO '{books}/transactions.parquet' (FORMAT parquet)")
         base.execute(f"COPY operations TO '{folder}/operations.parquet' (FORMAT parquet)")
@@ -94,4 +123,8 @@ def plant(folder: Path, n: int) -> dict[str, int]:
         "another-payload": 4,
         "dangling-hold": 9,
         "hold-and-posting": 9,
+        "paper-serials": 3,
+        "paper-postings": 3,
+        "cycle-totals": 5,
+        "entries-before": 5,
     }

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from chaoskit.metrics.reconciliation import RULES, ledger, scalar, sql
+from tests.histories.builder import ADDED
 from tests.metrics import books_oracle
 
 ACCOUNTS = ["A", "B", "C", 'Q"t']
@@ -27,6 +28,7 @@ TABLES = {
     "holds": "hold_id BIGINT, key VARCHAR, state VARCHAR, amount BIGINT, currency VARCHAR",
     "operations": "key VARCHAR, journey VARCHAR, tap BOOLEAN, other BOOLEAN, sent BIGINT, done BIGINT, "
     'outcome VARCHAR, payload_hash VARCHAR, amount BIGINT, currency VARCHAR, "values" JSON',
+    **ADDED,
 }
 Books = dict[str, list[dict[str, Any]]]
 
@@ -62,7 +64,14 @@ def books(draw: st.DrawFn) -> Books:
             )
             row = {"account": account, "currency": currency, "opening": 100, "balance": 100 + moved}
             made["balances"].append(row)
-    for _ in range(draw(st.integers(0, 4))):
+    made["before"] = [dict(row) for row in made["entries"][: draw(st.integers(0, len(made["entries"])))]]
+    for number, row in enumerate(draw(st.permutations(made["transactions"]))[: draw(st.integers(0, 3))]):
+        row["source"] = "manual"
+        made["paper"].append({"pad": draw(st.sampled_from(["P", "Q"])), "serial": number, "key": row["key"]})
+    for cycle in ("c1", "c2")[: draw(st.integers(0, 2))]:
+        systems = ("core", "payments", "clearing")
+        made["cycles"] += [{"cycle": cycle, "system": one, "currency": "CNY", "total": 7} for one in systems]
+    for _ in range(draw(st.integers(0, 5))):
         _change(draw, made)
     return made
 
@@ -94,6 +103,9 @@ CHANGES: dict[str, dict[str, Sequence[Any]]] = {
     },
     "holds": {"state": ["posted", "reserved", "voided", None], "key": ["k1", "k2", None]},
     "balances": {"balance": [99, 100, 105]},
+    "paper": {"serial": [0, 1, 4, None], "key": ["k1", "k2", "nobody", None], "pad": ["P", "Q", None]},
+    "cycles": {"total": [6, None], "system": ["core", "atm"], "cycle": ["c3"], "currency": CURRENCIES},
+    "before": {"amount": [-3, 1], "key": ["k1", None], "entry_id": [0, 1, 99], "account": ACCOUNTS},
 }
 
 
@@ -154,7 +166,9 @@ PARTIES = st.sampled_from([{}, {"transfer": ("payer", "payee")}])
 
 def agrees(made: Books, parties: dict[str, tuple[str, str]]) -> None:
     tables = [made[name] for name in ("operations", "entries", "transactions", "balances", "holds")]
-    assert reconciled(made, parties) == books_oracle.judge(*tables, parties)
+    assert reconciled(made, parties) == books_oracle.judge(
+        *tables, parties, {name: made[name] for name in ADDED}
+    )
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,0 +1,143 @@
+"""Paper slips, totals of cycles and entries from before the fault: what each check rejects, its twin, and nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.checks.test_checks import verdict_of
+from tests.histories.builder import Posting, RunBuilder
+
+CHECKS = ("paper-keyed-in", "cycles-agree", "entries-unchanged")
+
+
+def bank() -> RunBuilder:
+    """A run in which three slips were keyed in, two cycles closed, and the entries from before were kept."""
+    builder = RunBuilder().crash()
+    builder.added["before"] = builder.legs()[:40]
+    for number in range(3):
+        key = f"slip-{number}"
+        builder.postings.append(Posting(900_000 + number, key, "A1", "B1", 100, source="manual"))
+    builder.added["paper"] = [{"pad": "north", "serial": 41 + n, "key": f"slip-{n}"} for n in range(3)]
+    builder.added["cycles"] = [
+        {"cycle": cycle, "system": system, "currency": "CNY", "total": 300}
+        for cycle in ("morning", "noon")
+        for system in ("core", "payments", "atm", "clearing")
+    ]
+    return builder
+
+
+def slip_missing(builder: RunBuilder) -> None:
+    builder.added["paper"].pop(1)
+
+
+def serial_twice(builder: RunBuilder) -> None:
+    builder.added["paper"][2]["serial"] = 42
+
+
+def never_keyed_in(builder: RunBuilder) -> None:
+    builder.postings = [p for p in builder.postings if p.key != "slip-1"]
+
+
+def keyed_in_twice(builder: RunBuilder) -> None:
+    builder.postings.append(Posting(900_009, "slip-1", "A1", "B1", 100, source="manual"))
+
+
+def posted_online_too(builder: RunBuilder) -> None:
+    builder.added["paper"][1]["key"] = builder.postings[0].key
+
+
+def total_differs(builder: RunBuilder) -> None:
+    builder.added["cycles"][6]["total"] = 299
+
+
+def system_silent(builder: RunBuilder) -> None:
+    builder.added["cycles"].pop(7)
+
+
+def told_twice(builder: RunBuilder) -> None:
+    builder.added["cycles"].append(dict(builder.added["cycles"][7]))
+
+
+def entry_changed(builder: RunBuilder) -> None:
+    builder.entries = builder.legs()
+    builder.entries[6]["account"], builder.entries[8]["account"] = "A9", "B9"
+
+
+def entry_gone(builder: RunBuilder) -> None:
+    builder.entries = builder.legs()[2:]
+
+
+def entry_twice(builder: RunBuilder) -> None:
+    builder.entries = builder.legs()
+    builder.entries.append(dict(builder.entries[7]))
+
+
+REJECTED: list[tuple[str, Callable[[RunBuilder], None], str, str]] = [
+    ("paper-keyed-in", slip_missing, "1 × paper-serials", "pad north lacks the serials 42 to 42"),
+    ("paper-keyed-in", serial_twice, "1 × paper-serials", "serial 42 of pad north was used 2 times"),
+    ("paper-keyed-in", never_keyed_in, "1 × paper-postings", "(key slip-1) has 0 transactions, 0 of them"),
+    ("paper-keyed-in", keyed_in_twice, "1 × paper-postings", "(key slip-1) has 2 transactions, 0 of them"),
+    (
+        "paper-keyed-in",
+        posted_online_too,
+        "1 × paper-postings",
+        "has 1 transactions, 1 of them posted online",
+    ),
+    (
+        "cycles-agree",
+        total_differs,
+        "1 × cycle-totals",
+        "cycle noon in CNY: atm 299, clearing 300, core 300, payments 300",
+    ),
+    (
+        "cycles-agree",
+        system_silent,
+        "1 × cycle-totals",
+        "cycle noon in CNY: atm 300, core 300, payments 300, and nothing of 1 more",
+    ),
+    ("cycles-agree", told_twice, "1 × cycle-totals", "clearing 300, clearing 300"),
+    ("entries-unchanged", entry_changed, "2 × entries-before", "entry 7 was -100 CNY on A"),
+    ("entries-unchanged", entry_gone, "2 × entries-before", "before the fault, and is gone"),
+    ("entries-unchanged", entry_twice, "1 × entries-before", "entry 8 was 100 CNY on B"),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "plant", "words", "case"), REJECTED, ids=lambda v: getattr(v, "__name__", "")
+)
+def test_rejected(
+    check: str, plant: Callable[[RunBuilder], None], words: str, case: str, tmp_path: Path
+) -> None:
+    builder = bank()
+    plant(builder)
+    verdict = verdict_of(check, builder, tmp_path)
+    assert (verdict.outcome, verdict.reason) == ("fail", words)
+    assert case in verdict.details[0]
+    assert verdict.events
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_green_twin_and_nothing_to_judge(check: str, tmp_path: Path) -> None:
+    green = verdict_of(check, bank(), tmp_path / "green")
+    assert (green.outcome, green.exercised) == ("pass", True)
+    nothing = verdict_of(check, RunBuilder().crash(), tmp_path / "nothing")
+    assert (nothing.outcome, nothing.exercised) == ("unknown", False)
+    assert nothing.reason.startswith("not exercised: ")
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_without_a_survivor_it_is_unknown(check: str, tmp_path: Path) -> None:
+    builder = bank()
+    builder.members["db"] = {"writable": True, "in_recovery": False, "identical": True}
+    verdict = verdict_of(check, builder, tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", True)
+
+
+def test_one_system_alone_agrees_with_nobody(tmp_path: Path) -> None:
+    builder = bank()
+    builder.added["cycles"] = [one for one in builder.added["cycles"] if one["system"] == "core"]
+    verdict = verdict_of("cycles-agree", builder, tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
