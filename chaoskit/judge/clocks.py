@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaoskit.judge import decisions, minimum, redundancy, stand_in
+from chaoskit.judge import attacks, decisions, minimum, redundancy, stand_in
 from chaoskit.judge.wording import NOTHING, bounds, share, span
 from chaoskit.model.measurement import Interval, Measurements, NoticeMeasure, RollOutMeasure
 
@@ -25,6 +25,8 @@ def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
         yield _row("identified", bounds(suspect.after), f"{suspect.suspect}: {said} ({shown})")
     for notice in measurements.notices:
         yield _row(f"told: {notice.channel}", bounds(notice.after), _told(notice))
+    for attack in measurements.attacks:
+        yield from attacks.rows(attack)
     if measurements.minimum_service is not None:
         yield minimum.row(measurements.minimum_service)
     yield from redundancy.rows(measurements)

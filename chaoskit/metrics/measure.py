@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from chaoskit.metrics.arrivals import arrivals_of, by_journey
+from chaoskit.metrics.attacks import measure_attacks
 from chaoskit.metrics.availability import availability_of
 from chaoskit.metrics.backlog import backlog_drained
 from chaoskit.metrics.decisions import measure_decisions
@@ -82,6 +83,7 @@ def measure(history: History) -> Measurements:
         roll_outs=measure_roll_outs(
             timeline.faults, history.events, history.operations, history.plan, clocks.started
         ),
+        attacks=measure_attacks(history, timeline, books),
         load_lateness_ms=_lateness(history, "load"),
         prober_lateness_ms=_lateness(history, "prober"),
         crashes=tuple(_crash(event) for event in history.events if event.kind == "service.exit"),

@@ -108,3 +108,36 @@ class NoticeMeasure(Frozen):
         ),
     ] = None
     event: int
+
+
+class AttackMeasure(Frozen):
+    """An attack from outside as the attacked service's own feed, its customers and the books tell of it."""
+
+    step: str
+    target: str
+    alerted: Annotated[
+        Interval | None,
+        Field(description="the first alert, or block, ns after the attack; None: none was read"),
+    ] = None
+    alert: Annotated[str, Field(description="its words")] = ""
+    blocked: Annotated[
+        Interval | None,
+        Field(description="the first of the attack's sources, or log-ins it tried, turned away"),
+    ] = None
+    block: Annotated[str, Field(description="its words")] = ""
+    asked: Annotated[
+        int, Field(description="requests from the attack's addresses, as the service counted them")
+    ] = 0
+    refused: Annotated[int, Field(description="of them turned away by a limit or a lock")] = 0
+    failed: Annotated[int, Field(description="of them log-ins that failed")] = 0
+    let_in: Annotated[int, Field(description="of them log-ins that worked")] = 0
+    read: Annotated[bool, Field(description="the feed was read until after the attack began")] = False
+    wrongly_blocked: Annotated[
+        tuple[str, ...], Field(description="customers who were turned away as attackers would be")
+    ] = ()
+    operations: Annotated[int, Field(description="their operations that were turned away")] = 0
+    moved: Annotated[
+        tuple[str, ...], Field(description="transactions in the books that no customer of the run asked for")
+    ] = ()
+    books: Annotated[bool, Field(description="there are books, and they could be read")] = False
+    events: tuple[int, ...] = ()

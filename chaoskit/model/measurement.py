@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from chaoskit.model.base import Frozen
+from chaoskit.model.handling import AttackMeasure as AttackMeasure
 from chaoskit.model.handling import DecisionMeasure as DecisionMeasure
 from chaoskit.model.handling import MinimumMeasure as MinimumMeasure
 from chaoskit.model.handling import NoticeMeasure as NoticeMeasure
@@ -254,6 +255,7 @@ class Measurements(Frozen):
     roll_outs: Annotated[
         tuple[RollOutMeasure, ...], Field(description="roll-outs that were stopped, and whom they hit")
     ] = ()
+    attacks: tuple[AttackMeasure, ...] = ()
     load_lateness_ms: dict[str, float] = {}
     prober_lateness_ms: dict[str, float] = {}
     crashes: tuple[str, ...] = ()

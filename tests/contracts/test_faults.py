@@ -74,6 +74,8 @@ MEANS = {"limits", "disks", "networks", "clocks"}
 IN_PLACE = {"attack.ransomware"}
 # Held to it by tests/contracts/test_tampering.py: they need a table.
 ON_ROWS = {"attack.rogue-admin", "mistake.wrong-command"}
+# Held to it by tests/runtimes/local/test_outsiders.py, and on Docker by test_on_docker.py.
+FROM_OUTSIDE = {"attack.flood", "attack.credential-stuffing", "attack.injection"}
 
 
 def undoable(cases: list[Case]) -> list[Case]:
@@ -113,6 +115,7 @@ def proven(witness: Witness, begun_ns: int) -> None:
 
 def test_every_registered_fault_is_held_to_the_contract() -> None:
     listed = {case[0] for case in ON_WEB} | IN_CONTAINERS | ON_STANDBY | IN_PLACE | ON_ROWS | UPGRADES
+    listed |= FROM_OUTSIDE
     assert listed == set(registry.members("faults"))
     assert {case[0] for case in ON_DATABASE} == {case[0] for case in ON_WEB}
     needed = {name: one.requires for name, one in registry.members("faults").items() if one.requires & MEANS}
@@ -311,5 +314,7 @@ def test_the_manual_page_tells_what_a_reader_needs(name: str) -> None:
         assert part in page
     assert dataclasses.is_dataclass(member)
     assert member.__dataclass_params__.frozen
-    assert member.requires <= {"processes", "links", "lifecycle", "positions", "releases"} | MEANS
+    assert (
+        member.requires <= {"processes", "links", "lifecycle", "positions", "outsiders", "releases"} | MEANS
+    )
     assert member.requires

@@ -27,6 +27,8 @@ from chaoskit.model.parameters import build
 from chaoskit.runtimes.docker.estate import DockerEstate
 from chaoskit.runtimes.docker.runtime import DockerRuntime
 from chaoskit.spec import load
+from tests.contracts.besetting import ATTACKS
+from tests.contracts.besetting import there_and_back as from_outside
 from tests.contracts.responding import Context
 from tests.contracts.test_faults import (
     ON_DATABASE,
@@ -46,6 +48,7 @@ from tests.contracts.test_standby_faults import DRIFTS, NOT_SEEN_S, STANDBY
 
 pytestmark = pytest.mark.docker
 
+HERE = Path(__file__).parent
 ROLES = """
 CREATE ROLE app LOGIN PASSWORD 'app-test-only';
 CREATE ROLE replicator LOGIN REPLICATION PASSWORD 'replicator-test-only';
@@ -90,17 +93,15 @@ def system() -> dict[str, Any]:
             }
         },
         "links": [WEB, "web -> db", "web -> db-standby", "db-standby -> db"],
+        "population": {"pools": {"account": {"count": 20, "format": "ACC-{n:02d}"}}},
         "journeys": {"look": {"get": "web/ready", "good": {"status": 200, "within": "1s"}}},
     }
 
 
 def compose(restart: str) -> dict[str, Any]:
-    serve = (
-        "import http.server as h; h.test(h.SimpleHTTPRequestHandler, h.ThreadingHTTPServer, 'HTTP/1.1', 8000)"
-    )
     web = {
         "image": "bank:1.0",
-        "command": ["python3", "-u", "-c", serve],
+        "command": ["python3", "-u", "watched_web.py", "0.0.0.0", "8000"],
         "working_dir": "/srv/site",
         "volumes": ["./site:/srv/site:ro"],
         "expose": ["8000"],
@@ -127,8 +128,12 @@ class Stage:
 def stages(folder: Path, patch: pytest.MonkeyPatch, restart: str = "no") -> Iterator[Stage]:
     """`restart`: the policy of the primary."""
     patch.setenv("CHAOSKIT_STATE_DIR", str(folder / "state"))
-    for name, text in (("roles/roles.sql", ROLES), ("site/ready", "ready " * 20)):
-        (folder / name).parent.mkdir()
+    for name, text in (
+        ("roles/roles.sql", ROLES),
+        ("site/ready", "ready " * 20),
+        ("site/watched_web.py", (HERE / "watched_web.py").read_text(encoding="utf-8")),
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     drill = {
         "drill": "pair",
@@ -182,6 +187,11 @@ def test_on_an_http_service(case: Case, whole: Stage) -> None:
         await until_answered(whole.estate)
 
     whole.run(main())
+
+
+@pytest.mark.parametrize("case", ATTACKS, ids=lambda case: str(case[0]))
+def test_an_attack_from_outside(case: tuple[str, dict[str, Any]], whole: Stage) -> None:
+    whole.run(from_outside(whole.estate, "web", *case))
 
 
 @pytest.mark.parametrize("case", undoable(ON_DATABASE), ids=named)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chaoskit import pipeline, registry, spec
+from chaoskit.model.measurement import AttackMeasure
 from chaoskit.runtimes.local.runtime import LocalRuntime
 from chaoskit.spec import Loaded
 
@@ -85,3 +86,33 @@ def test_an_administrator_who_changes_a_balance_is_seen_by_the_books_alone(
     made, found = run(spec.load(DRILLS / "rogue-admin.yaml", registry), tmp_path, monkeypatch)
     assert [one.never_bad for one in made.measurements.journeys.values()] == [True, True]
     assert "1 × stored-balance" in found["books-balance"].reason
+
+
+def repelled(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AttackMeasure:
+    made, found = run(spec.load(DRILLS / f"{name}.yaml", registry), folder, monkeypatch)
+    assert found["attack-repelled"].outcome == "pass"
+    (attack,) = made.measurements.attacks
+    assert attack.alerted is not None
+    assert attack.blocked is not None
+    assert (attack.let_in, attack.moved) == (0, ())
+    return attack
+
+
+@pytest.mark.timeout(240)
+def test_whoever_tries_passwords_is_locked_out_before_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attack = repelled("credential-stuffing", tmp_path, monkeypatch)
+    # Four failures for each of eight customers, then nothing more; the customers it cost are those, and no other.
+    assert (attack.asked, attack.failed, attack.refused) == (48, 32, 16)
+    assert set(attack.wrongly_blocked) <= {f"ACC-{number:05d}" for number in range(393, 401)}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("name", "asked"), [("flood", 1200), ("injection", 10)])
+def test_whoever_asks_too_much_or_in_sql_is_turned_away_and_nobody_else(
+    name: str, asked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attack = repelled(name, tmp_path, monkeypatch)
+    assert (attack.asked, attack.wrongly_blocked) == (asked, ())

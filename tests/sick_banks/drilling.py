@@ -32,8 +32,14 @@ _WORDS = {
     "another-payload": "acknowledged again for another payload",
     "second-writer": " is in the books of ",
     "over-limit": "over the limit: ",
+    "no-alert": ": no alert",
+    "not-blocked": ": no block",
+    "let-in": " log-ins from its addresses worked",
+    "money-moved": ": money moved: ",
 }
 """How each kind of case reads in a verdict's details."""
+_OF_ATTACKERS = frozenset({"no-alert", "not-blocked", "let-in", "money-moved"})
+"""Kinds of cases about somebody who is no customer, so that no key of a customer stands in them."""
 
 Answer = Literal["caught", "missed", "unknown"]
 
@@ -105,6 +111,8 @@ def read(path: Path, caught: Caught | None) -> Ran:
     keys = [found[0] for case in cases if (found := _KEY.search(case))]
     sent = _sent(path.parent)
     known = [key for key in keys if key in sent]
+    if caught.by in _OF_ATTACKERS:
+        known = ["an attacker's" for _ in cases]
     answer: Answer = "caught" if known and ran.outcome == "fail" else "missed"
     if answer == "missed" and ran.outcome not in ("pass", "fail"):
         answer = "unknown"

@@ -53,6 +53,21 @@ def test_anything_else_is_not(
     assert read(result(tmp_path, outcome, verdict), LOST).answer == answer
 
 
+def test_what_an_attacker_was_not_kept_from_has_no_customers_key(tmp_path: Path) -> None:
+    moved, repelled = Caught("attack-repelled", "money-moved"), "attack-repelled"
+    case = f"flood: money moved: transaction 7 (1.00 CNY) has key {STRANGER}, which nobody sent"
+    ran = read(result(tmp_path / "moved", "fail", (repelled, "fail", case)), moved)
+    assert (ran.answer, ran.cases) == ("caught", 1)
+    for number, (outcome, verdict) in enumerate(
+        (
+            ("fail", (repelled, "fail", "flood: no alert")),
+            ("fail", (repelled, "unknown", case)),
+            ("fail", ("books-balance", "fail", case)),
+        )
+    ):
+        assert read(result(tmp_path / str(number), outcome, verdict), moved).answer == "missed"
+
+
 @pytest.mark.parametrize(
     ("outcome", "verdict", "healthy"),
     [("pass", "pass", True), ("unknown", "unknown", False), ("fail", "fail", False)],

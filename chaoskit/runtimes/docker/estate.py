@@ -40,8 +40,9 @@ from chaoskit.runtimes.docker.processes import Container, DockerProcesses
 from chaoskit.runtimes.docker.services import Replica
 from chaoskit.runtimes.docker.watch import Watch
 from chaoskit.runtimes.measurer_jobs import SpawnedMeasurer
+from chaoskit.runtimes.outsiders import OutsideProcesses
 
-CAPABILITIES = frozenset({"processes", "lifecycle", "links"}) | MEANS
+CAPABILITIES = frozenset({"processes", "lifecycle", "links", "outsiders"}) | MEANS
 
 
 class DockerEstate:
@@ -88,6 +89,7 @@ class DockerEstate:
             ground.engine, self.replicas, ports, tasks, jobs, links, ground.logs, self._means.started
         )
         self._events = Events(ground.engine, ground.owner.selector, self._watch.hear)
+        self.outsiders = OutsideProcesses(ground.supervision, ground.folder / "logs")
         self._closing = False
         self._killed: tuple[Exit, ...] = ()
 
@@ -185,8 +187,10 @@ class DockerEstate:
                     alive = await self.processes.tree(step.service)
                     if alive and any(one.listening.is_set() for one in self.replicas[step.service]):
                         await self.links.listens(step.service)
-                case NothingToUndo() | IntruderUndo():  # nobody can be put in a container's place here
+                case NothingToUndo():
                     pass
+                case IntruderUndo():  # one from outside: nobody can be put in a container's place here
+                    await self.outsiders.end(step.name)
                 case ReportUndo() | HostRulesUndo() | SettingUndo():
                     await undo_database(step, self)
                 case ReleaseUndo() | SchemaUndo():

@@ -40,12 +40,23 @@ from chaoskit.runtimes.local.releases import LocalReleases
 from chaoskit.runtimes.local.secrets import LocalSecrets
 from chaoskit.runtimes.local.topology import Topology, lay_out
 from chaoskit.runtimes.measurer_jobs import MeasurerJobs, SpawnedMeasurer
+from chaoskit.runtimes.outsiders import OutsideProcesses
 from chaoskit.runtimes.record import processes
 from chaoskit.runtimes.residue import residue
 from chaoskit.runtimes.supervision import Supervision, Task
 
 CAPABILITIES = frozenset(
-    {"processes", "lifecycle", "links", "positions", "backups", "secrets", "releases", "followers"}
+    {
+        "processes",
+        "lifecycle",
+        "links",
+        "positions",
+        "outsiders",
+        "backups",
+        "secrets",
+        "releases",
+        "followers",
+    }
 )
 _PROXY = "proxy:toxiproxy"
 
@@ -58,6 +69,7 @@ class LocalEstate:
     lifecycle: LocalLifecycle
     links: LocalLinks
     positions: LocalPositions
+    outsiders: OutsideProcesses
     backups: LocalBackups
     secrets: LocalSecrets
     releases: LocalReleases
@@ -92,6 +104,7 @@ class LocalEstate:
         self.lifecycle = LocalLifecycle(plan, self.topology, self.supervision, self.links)
         store = Path(self.supervision.record.scratch) / BACKUPS
         self.positions = LocalPositions(self.supervision, self.lifecycle, store)
+        self.outsiders = OutsideProcesses(self.supervision, self.folder / "logs")
         self.backups = LocalBackups(plan, self.topology, self.supervision, self.lifecycle.clusters, store)
         self.followers = LocalFollowers(plan, self.topology, self.supervision, self.lifecycle)
         self.secrets = self.lifecycle.secrets
@@ -164,6 +177,7 @@ class LocalEstate:
                         await self.links.listens(step.service)
                 case IntruderUndo():
                     await self.positions.leave(step.name)
+                    await self.outsiders.end(step.name)
                 case SchemaUndo():
                     await roll_out.halt(self.run)
                     await self.releases.migrate(step.release, "down")

@@ -1,0 +1,81 @@
+"""attack-repelled: the service noticed an attack from outside, turned it away in time, and gave it nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from chaoskit.model.history import History
+from chaoskit.model.measurement import AttackMeasure, Interval, Measurements
+from chaoskit.model.verdict import Verdict
+from chaoskit.quantity import Duration
+from chaoskit.registry import register
+
+_LIMIT = Duration.parse("5s")
+
+
+@register("checks", "attack-repelled")
+@dataclass(frozen=True)
+class AttackRepelled:
+    """Did the service raise an alert, turn the attack away, let none of its log-ins in, and move no money for it?
+
+    Of every attack from outside: by the service's own feed (`respond: read-alerts`) the first alert about its
+    addresses is at most `alert` after it, and the first block at most `block`; no log-in from them worked; and the
+    books hold no transaction that no customer of the run asked for. The attacker's own word counts nowhere. Customers
+    who were turned away as attackers would be are measured, and not judged here.
+
+    fail: one of these is broken; each is listed. unknown: an instant lies across its limit, or the feed or the books
+    could not be read. Not exercised: there was no such attack, or it was not seen to take effect.
+    """
+
+    alert: Annotated[Duration, Field(description="time until the first alert")] = _LIMIT
+    block: Annotated[Duration, Field(description="time until the first block")] = _LIMIT
+
+    def judge(self, history: History, measurements: Measurements) -> Verdict:
+        """One verdict over all attacks from outside."""
+        name, attacks = "attack-repelled", measurements.attacks
+        seen = {fault.step for fault in measurements.faults if fault.hi is not None}
+        if not attacks or any(one.step not in seen for one in attacks):
+            why = "no attack from outside" if not attacks else "an attack was not seen to take effect"
+            return Verdict(name=name, outcome="unknown", exercised=False, reason=f"not exercised: {why}")
+        events = tuple(sorted({number for one in attacks for number in one.events}))
+        wrong = [said for one in attacks for said in self._wrong(one)]
+        if wrong:
+            reason = f"{len(wrong)} things an attacker was not kept from"
+            return Verdict(name=name, outcome="fail", reason=reason, events=events, details=tuple(wrong))
+        doubt = [said for one in attacks for said in self._doubt(one)]
+        if doubt:
+            return Verdict(name=name, outcome="unknown", reason=doubt[0], events=events, details=tuple(doubt))
+        refused = sum(one.refused + one.failed for one in attacks)
+        asked = sum(one.asked for one in attacks)
+        reason = (
+            f"{refused} of {asked} requests of the attack were turned away, none let it in, no money moved"
+        )
+        return Verdict(name=name, outcome="pass", reason=reason, events=events)
+
+    def _wrong(self, one: AttackMeasure) -> Iterator[str]:
+        if one.read:
+            yield from _late(one.step, "alert", one.alerted, self.alert)
+            yield from _late(one.step, "block", one.blocked, self.block)
+        if one.let_in:
+            yield f"{one.step}: {one.let_in} log-ins from its addresses worked"
+        yield from (f"{one.step}: money moved: {case}" for case in one.moved)
+
+    def _doubt(self, one: AttackMeasure) -> Iterator[str]:
+        if not one.read:
+            yield f"{one.step}: the feed of {one.target} was not read to the end"
+        if not one.books:
+            yield f"{one.step}: whether money moved is not known: no books could be read"
+        for word, found, limit in (("alert", one.alerted, self.alert), ("block", one.blocked, self.block)):
+            if found is not None and found.hi is not None and found.hi > limit.ns:
+                yield f"{one.step}: whether the first {word} came within {limit} is not known"
+
+
+def _late(step: str, word: str, found: Interval | None, limit: Duration) -> Iterator[str]:
+    if found is None:
+        yield f"{step}: no {word}"
+    elif found.lo > limit.ns:
+        yield f"{step}: the first {word} came later than {limit}"

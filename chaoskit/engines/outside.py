@@ -1,0 +1,127 @@
+"""What attacks from outside have in common: their orders, their bounds, and the attacked service's own counts.
+
+fault ── orders ──► the attacker's process ── customers -> service ──► the service
+  └── witness: what the service itself counts by source (`watch`), read past every proxy
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from chaoskit.clock import monotonic_ns
+from chaoskit.engines.http_exchange import document
+from chaoskit.model.estate import Address, Estate
+from chaoskit.model.lease import IntruderUndo, Undo
+from chaoskit.model.member import Witness
+from chaoskit.model.outsiders import ADDRESSES, SOURCES_MAX, outsiders, sources
+from chaoskit.model.system import CUSTOMERS, Link, System
+
+
+class Then(TypedDict):
+    """What a session that was got is used for, once: a POST."""
+
+    path: str
+    json: dict[str, Any]
+
+
+RATE_MAX = 500
+COUNT_MAX = 10_000
+SECONDS_MAX = 60
+_LOOK_S = 0.05
+_ASK_S = 1.0
+_WITHIN_S = 10.0
+
+
+def bounded(*, rate: int, count: int, seconds: float, comes_from: int) -> None:
+    """Raises ValueError for an attack that is larger than any drill needs, while planning."""
+    for word, value, most in (
+        ("rate", rate, RATE_MAX),
+        ("requests", count, COUNT_MAX),
+        ("seconds", seconds, SECONDS_MAX),
+        ("sources", comes_from, SOURCES_MAX),
+    ):
+        if not 1 <= value <= most:
+            raise ValueError(f"{value:g} {word}: an attack has from 1 to {most}, so that it stays a drill")
+
+
+def customers_link(target: str, system: System) -> str:
+    """The link that customers have to the target. Raises ValueError where they have none, while planning."""
+    link = Link(caller=CUSTOMERS, callee=target)
+    if link not in system.links:
+        raise ValueError(f"customers have no link to {target}: add `- {CUSTOMERS} -> {target}` to `links:`")
+    return link.name
+
+
+def pool(name: str, count: int, system: System) -> list[str]:
+    """The last members of a pool of the population. Raises ValueError, while planning."""
+    pools = system.population.pools if system.population is not None else {}
+    if name not in pools:
+        raise ValueError(f"no pool is called {name!r}; known: {', '.join(pools) or 'none'}")
+    if count > pools[name].count:
+        raise ValueError(f"the pool {name} has {pools[name].count} members, not {count}")
+    last = pools[name].count
+    return [pools[name].format.format(n=number) for number in range(last - count + 1, last + 1)]
+
+
+def job(fault: str, target: str) -> str:
+    """The name of the attacker's process, and of its log."""
+    return f"{fault.removeprefix('attack.')}-{target}"
+
+
+def undo(fault: str, target: str) -> Undo:
+    """End the attacker's process."""
+    return Undo(steps=(IntruderUndo(name=job(fault, target)),))
+
+
+async def begin(fault: str, target: str, estate: Estate, orders: Mapping[str, Any]) -> None:
+    """Start the attacker; he goes where the target's customers go, and nowhere else."""
+    address = estate.links.address(customers_link(target, estate.plan.system))
+    whole = {"host": address.host, "port": address.port, "name": target, **orders}
+    argv = (sys.executable, "-m", "chaoskit.intruder.outside")
+    await outsiders(estate).begin(job(fault, target), argv, json.dumps(whole).encode())
+
+
+async def counted(address: Address, path: str, host: str) -> dict[str, int] | None:
+    """What the service has counted from each of an attack's addresses; None when it does not say."""
+    shown = await document(address, path, host, _ASK_S)
+    found = shown.get("sources") if isinstance(shown, dict) else None
+    if not isinstance(found, dict):
+        return None
+    return {
+        source: counts["asked"]
+        for source, counts in found.items()
+        if source.startswith(ADDRESSES) and isinstance(counts, dict) and isinstance(counts.get("asked"), int)
+    }
+
+
+async def witness(
+    target: str, estate: Estate, watch: str, before: Mapping[str, int] | None, wanted: int
+) -> Witness:
+    """Whether the service itself has counted so many more requests from the attack's addresses."""
+    if before is None:
+        return Witness(
+            False, None, f"{target} did not say at {watch} what it counts by source, before the attack"
+        )
+    deadline = monotonic_ns() + int(_WITHIN_S * 1e9)
+    more = 0
+    while monotonic_ns() < deadline:
+        now = await counted(estate.direct(target), watch, target)
+        if now is not None:
+            more = sum(now.values()) - sum(before.values())
+            if more >= wanted:
+                how = f"{target} itself has counted {more} requests from {ADDRESSES}0/24"
+                return Witness(True, monotonic_ns(), how)
+        await asyncio.sleep(_LOOK_S)  # nobody tells when a service has counted one more
+    return Witness(False, None, f"{target} has counted {more} requests, not {wanted}, after {_WITHIN_S:g} s")
+
+
+def spread(bodies: Sequence[tuple[Mapping[str, str], Any]], count: int) -> list[Any]:
+    """Attempts in their order, one source after the other."""
+    of = sources(count)
+    return [[of[number % count], dict(known), body] for number, (known, body) in enumerate(bodies)]

@@ -1,0 +1,86 @@
+"""Attacks from outside: when the service said so and turned them away, whom else, and whether money moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from chaoskit.metrics.timeline import FaultSpan, Timeline
+from chaoskit.model.history import Event, History, Operation
+from chaoskit.model.measurement import AttackMeasure, BooksMeasure, Interval
+from chaoskit.model.outsiders import ADDRESSES, BLOCKED, BLOCKED_STATUS
+
+_CAPABILITY = "outsiders"
+_COUNTS = ("asked", "refused", "failed", "let_in")
+
+
+def measure_attacks(
+    history: History, timeline: Timeline, books: Mapping[str, BooksMeasure]
+) -> tuple[AttackMeasure, ...]:
+    """One for each attack from outside; the attacker's own word counts nowhere.
+
+    Whom the service turned away, and what the books hold that nobody asked for, is of the whole run: with several
+    attacks each has all of it.
+    """
+    outside = {step.id for step in history.plan.steps if _CAPABILITY in step.requires}
+    moved = tuple(case for one in books.values() for broken in one.broken("unasked") for case in broken.cases)
+    sound = bool(books) and not any(one.problems for one in books.values())
+    return tuple(_measure(fault, history, moved, sound) for fault in timeline.faults if fault.step in outside)
+
+
+def _measure(fault: FaultSpan, history: History, moved: tuple[str, ...], sound: bool) -> AttackMeasure:
+    told = [(event, event.data) for event in _facts(history.events, "attack-alert") if _after(fault, event)]
+    about = [(event, data) for event, data in told if str(data.get("source")).startswith(ADDRESSES)]
+    first = min(about, key=_at, default=None)
+    block = min(((e, d) for e, d in about if d.get("says") == "block"), key=_at, default=None)
+    counts = [event for event in _facts(history.events, "attack-counts") if event.t >= fault.lo]
+    last: Mapping[str, Any] = counts[-1].data if counts else {}
+    turned = [one for one in history.operations if _blocked(one) and one.intended >= fault.lo]
+    return AttackMeasure(
+        step=fault.step,
+        target=fault.target,
+        alerted=_since(fault, first),
+        alert=str(first[1].get("what")) if first else "",
+        blocked=_since(fault, block),
+        block=str(block[1].get("what")) if block else "",
+        **{name: int(last.get(name) or 0) for name in _COUNTS},
+        read=bool(counts),
+        wrongly_blocked=tuple(sorted({_customer(one) for one in turned})),
+        operations=len(turned),
+        moved=moved,
+        books=sound,
+        events=tuple(sorted({told[0].n for told in (first, block) if told is not None})),
+    )
+
+
+def _facts(events: Iterable[Event], fact: str) -> Iterator[Event]:
+    return (event for event in events if event.kind == "response.fact" and event.data.get("fact") == fact)
+
+
+def _at(told: tuple[Event, Mapping[str, Any]]) -> int:
+    """When the service said it; its own word where it can be true, else when it was read."""
+    event, data = told
+    at = data.get("at")
+    return at if isinstance(at, int) and at <= event.t else event.t
+
+
+def _after(fault: FaultSpan, event: Event) -> bool:
+    return _at((event, event.data)) >= fault.lo
+
+
+def _since(fault: FaultSpan, told: tuple[Event, Mapping[str, Any]] | None) -> Interval | None:
+    """From the attack's first effect, somewhere between its start and its witness, to the service's word."""
+    if told is None:
+        return None
+    at = _at(told)
+    latest = at if fault.hi is None else min(fault.hi, at)
+    return Interval(lo=at - latest, hi=at - fault.lo)
+
+
+def _blocked(one: Operation) -> bool:
+    return one.status in BLOCKED_STATUS or (one.error or "").startswith(f"{BLOCKED}:")
+
+
+def _customer(one: Operation) -> str:
+    """Who it was: the first value that was drawn, the one who pays or asks."""
+    return next(iter(one.values.values()), one.journey)

@@ -1,0 +1,104 @@
+"""read-alerts: somebody reads the alert feed of a service, and writes down when it said what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from chaoskit.clock import monotonic_ns
+from chaoskit.engines.http_exchange import document
+from chaoskit.model.member import ResponseContext, ResponseFailed
+from chaoskit.model.outsiders import ADDRESSES
+from chaoskit.model.system import System
+from chaoskit.quantity import Duration
+from chaoskit.registry import register
+
+_LASTS = Duration.parse("6s")
+_ASK_S = 1.0
+_LOOK_S = 0.05
+_KINDS = ("alert", "block")
+_COUNTS = ("asked", "refused", "failed", "let_in")
+
+
+@register("responses", "read-alerts")
+@dataclass(frozen=True)
+class ReadAlerts:
+    """Reads the feed of the service named by `on:` again and again for `lasts`, and records each new entry once.
+
+    `GET <watch>` answers `{alerts: [{kind, what, source, customer, at_ns}], sources: {address: {asked, refused, failed,
+    let_in}}}`: `kind` is `alert` (something looks wrong) or `block` (it is turned away from now on), `at_ns` the
+    machine's CLOCK_MONOTONIC, and `sources` what it has counted by source. At the end the counts of the attack's
+    addresses (198.51.100.0/24) are recorded as well. It does nothing about what it reads: the service defends itself,
+    or does not.
+
+    A feed that could not be read at the end fails the response.
+    Fidelity on `local`: (and `docker`) the reference bank's own feed, of its variant `guarded`.
+
+        timeline:
+          - {at: 1s, fault: attack.flood, on: gateway, path: /log-in}
+          - {at: 1s, respond: read-alerts, on: gateway, lasts: 6s}
+    """
+
+    lasts: Annotated[Duration, Field(description="for how long, up to 5m")] = _LASTS
+    watch: Annotated[str, Field(description="path of the feed")] = "/watch"
+    requires: ClassVar[frozenset[str]] = frozenset()
+    recovers: ClassVar[bool] = False
+
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError for what cannot work in this system, while planning."""
+        if len(on) != 1 or on[0] not in system.services:
+            raise ValueError("`read-alerts` needs `on:` with the one service that has the feed")
+        if not 0 < self.lasts.s <= 300:
+            raise ValueError(f"`lasts` is {self.lasts}; more than 0 and up to 5m")
+
+    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
+        service, until = on[0], monotonic_ns() + self.lasts.ns
+        told: list[dict[str, Any]] = []
+        shown: Any = None
+        while True:
+            last = monotonic_ns() >= until
+            shown = await document(context.estate.direct(service), self.watch, service, _ASK_S)
+            seen = monotonic_ns()
+            for entry in _entries(shown):
+                if entry not in told:
+                    told.append(entry)
+                    self._tell(entry, seen, context)
+            if last:
+                break
+            await asyncio.sleep(_LOOK_S)  # the feed of somebody else's service tells nobody that it has grown
+        counts = _counts(shown)
+        if counts is None:
+            raise ResponseFailed(f"{service} does not say at {self.watch} what it saw")
+        context.record("attack-counts", service=service, **counts)
+
+    def _tell(self, entry: dict[str, Any], seen: int, context: ResponseContext) -> None:
+        at = entry.get("at_ns")
+        context.record(
+            "attack-alert",
+            says=entry["kind"],
+            what=str(entry.get("what") or ""),
+            source=str(entry.get("source") or ""),
+            customer=None if entry.get("customer") is None else str(entry["customer"]),
+            at=at if isinstance(at, int) and at <= seen else seen,
+            seen=seen,
+        )
+
+
+def _entries(shown: Any) -> list[dict[str, Any]]:
+    found = shown.get("alerts") if isinstance(shown, dict) else None
+    if not isinstance(found, list):
+        return []
+    return [one for one in found if isinstance(one, dict) and one.get("kind") in _KINDS]
+
+
+def _counts(shown: Any) -> dict[str, int] | None:
+    """The counts of the attack's addresses together; None where the service does not say."""
+    found = shown.get("sources") if isinstance(shown, dict) else None
+    if not isinstance(found, dict):
+        return None
+    theirs = [one for name, one in found.items() if name.startswith(ADDRESSES) and isinstance(one, dict)]
+    return {name: sum(one[name] for one in theirs if isinstance(one.get(name), int)) for name in _COUNTS}

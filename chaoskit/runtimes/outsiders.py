@@ -1,0 +1,38 @@
+"""Attackers from outside: processes of this machine that reach a system as its customers do, on every runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chaoskit.runtimes.residue import RUN_MARK
+from chaoskit.runtimes.supervision import Supervision, own_environment
+
+JOB = "outsider"
+
+
+class OutsideProcesses:
+    """Capability `outsiders`. The supervisor is the parent of each, so that none outlives the run."""
+
+    def __init__(self, supervision: Supervision, logs: Path) -> None:
+        self._supervision = supervision
+        self._logs = logs
+        self._begun: set[str] = set()
+
+    async def begin(self, name: str, argv: tuple[str, ...], stdin: bytes) -> None:
+        """As the protocol says; its output goes to logs/<name>.log of the run folder."""
+        scratch = self._supervision.record.scratch
+        self._begun.add(name)
+        await self._supervision.run(
+            f"{JOB}:{name}",
+            JOB,
+            argv,
+            env={**own_environment(), RUN_MARK: scratch},
+            cwd=Path(scratch),
+            log=self._logs / f"{name}.log",
+            stdin=stdin,
+        )
+
+    async def end(self, name: str) -> None:
+        """As the protocol says."""
+        if name in self._begun:
+            await self._supervision.call("kill", name=f"{JOB}:{name}")

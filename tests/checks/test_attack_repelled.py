@@ -1,0 +1,153 @@
+"""Attacks from outside in a history: when they were noticed and turned away, whom it cost, and what is rejected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoskit import evidence, registry
+from chaoskit.judge import judge
+from chaoskit.metrics import measure
+from chaoskit.model.measurement import AttackMeasure
+from chaoskit.model.verdict import Result, Verdict
+from tests.histories.builder import KILL_HI, KILL_LO, MS, ZERO, Posting, RunBuilder, S, drill, plan_for
+
+ALERT = {"says": "alert", "what": "too many", "source": "198.51.100.1", "customer": None}
+BLOCK = {**ALERT, "says": "block", "what": "far too many"}
+COUNTS = {"service": "db", "asked": 100, "refused": 80, "failed": 20, "let_in": 0}
+SOON, LATER = KILL_LO + 500 * MS, KILL_LO + 900 * MS
+
+
+def attacked(*told: dict[str, Any], counts: dict[str, Any] | None = COUNTS) -> RunBuilder:
+    """The usual run, its fault an attack from outside."""
+    plan = plan_for(drill(checks=["attack-repelled"]))
+    first = plan.steps[0].model_copy(update={"requires": ("outsiders",), "name": "attack.flood"})
+    run = RunBuilder(plan=plan.model_copy(update={"steps": (first, *plan.steps[1:])})).crash()
+    for number, one in enumerate(told):
+        at = one.get("at", SOON)
+        facts = {"seen": at + MS, **one, "at": at}
+        run.event(at + 2 * MS + number, "response.fact", step="read", fact="attack-alert", **facts)
+    if counts is not None:
+        run.event(ZERO + 8 * S, "response.fact", step="read", fact="attack-counts", **counts)
+    return run
+
+
+def judged(folder: Path, run: RunBuilder) -> tuple[Verdict, AttackMeasure, Result]:
+    history = evidence.load_history(run.write(folder / "run"))
+    measurements = measure(history)
+    result = judge(history, measurements, registry)
+    verdict = next(v for v in result.verdicts if v.name == "attack-repelled")
+    (attack,) = measurements.attacks
+    return verdict, attack, result
+
+
+def test_noticed_turned_away_and_nothing_moved(tmp_path: Path) -> None:
+    run = attacked({**BLOCK, "at": LATER}, {**ALERT, "at": SOON}, {**ALERT, "at": LATER + S})
+    for outcome in ("blocked: 423 locked", "blocked: 429 too-many", "409 conflict", "unblocked: yes"):
+        key = run.operation(
+            "load", "transfer", LATER, outcome="fail", posted=False, values={"payer": outcome}
+        )
+        record = next(r for r in run.records["load"] if r["r"] == "intent" and r["key"] == key)
+        done = next(r for r in run.records["load"] if r["r"] == "done" and r["id"] == record["id"])
+        done["error"] = outcome
+    verdict, attack, result = judged(tmp_path, run)
+    assert (verdict.outcome, verdict.details) == ("pass", ())
+    assert "100 of 100 requests" in verdict.reason
+    assert attack.alerted is not None
+    assert attack.blocked is not None
+    # From somewhere between the command and the witness, to the feed's own instant.
+    assert (attack.alerted.lo, attack.alerted.hi) == (SOON - KILL_HI, SOON - KILL_LO)
+    assert (attack.blocked.lo, attack.blocked.hi) == (LATER - KILL_HI, LATER - KILL_LO)
+    assert attack.wrongly_blocked == ("blocked: 423 locked", "blocked: 429 too-many")
+    assert attack.operations == 2
+    rows = {row["clock"]: row for row in result.clocks}
+    assert rows["alert: crash"]["after the fault"] == "0.49 – 0.50 s"
+    assert rows["alert: crash"]["what"] == "too many"
+    assert rows["blocked: crash"]["what"] == (
+        "far too many; 80 of 100 requests turned away, 20 log-ins failed, 0 worked"
+    )
+    assert rows["wrongly blocked"]["what"].startswith("2 customers, 2 operations: ")
+    assert rows["money moved"]["what"] == "nothing that no customer asked for"
+
+
+def test_statuses_of_http_say_that_a_customer_was_turned_away(tmp_path: Path) -> None:
+    run = attacked(ALERT, BLOCK)
+    for at, status in ((LATER, 429), (LATER, 423), (LATER, 403), (ZERO - S, 429)):
+        run.operation(
+            "load", "transfer", at, outcome="fail", posted=False, values={"payer": f"{at}/{status}"}
+        )
+        run.records["load"][-1]["status"] = status
+    _, attack, _ = judged(tmp_path, run)
+    assert attack.wrongly_blocked == (f"{LATER}/423", f"{LATER}/429")
+
+
+def test_an_alert_before_the_witness_begins_at_nothing(tmp_path: Path) -> None:
+    _, attack, _ = judged(tmp_path, attacked({**ALERT, "at": KILL_LO + MS}, BLOCK))
+    assert attack.alerted is not None
+    assert (attack.alerted.lo, attack.alerted.hi) == (0, MS)
+
+
+@pytest.mark.parametrize(
+    ("told", "counts", "detail"),
+    [
+        ((), COUNTS, "crash: no alert"),
+        ((ALERT,), COUNTS, "crash: no block"),
+        (({**ALERT, "at": KILL_LO + 6 * S}, BLOCK), COUNTS, None),
+        (({**ALERT, "at": KILL_LO + 6 * S}, {**BLOCK, "at": KILL_LO + 6 * S}), COUNTS, "later than 5s"),
+        (({**ALERT, "at": ZERO - S}, {**BLOCK, "at": ZERO - S}), COUNTS, "crash: no alert"),
+        # Alerts about customers are none about the attacker.
+        (({**ALERT, "source": "10.0.0.7"}, {**BLOCK, "source": "10.0.0.7"}), COUNTS, "crash: no block"),
+        ((ALERT, BLOCK), {**COUNTS, "let_in": 2}, "crash: 2 log-ins from its addresses worked"),
+    ],
+)
+def test_rejected(
+    told: tuple[dict[str, Any], ...], counts: dict[str, Any], detail: str | None, tmp_path: Path
+) -> None:
+    verdict, _, _ = judged(tmp_path, attacked(*told, counts=counts))
+    if detail is None:  # a block is an alert as well
+        assert verdict.outcome == "pass", verdict.details
+    else:
+        assert verdict.outcome == "fail"
+        assert any(detail in one for one in verdict.details), verdict.details
+
+
+def test_money_that_nobody_asked_for_is_rejected(tmp_path: Path) -> None:
+    run = attacked(ALERT, BLOCK)
+    run.postings.append(Posting(900_001, "the-attackers-own", "A1", "B1", 10_000))
+    verdict, attack, result = judged(tmp_path, run)
+    assert verdict.outcome == "fail"
+    assert len(attack.moved) == 1
+    assert "the-attackers-own" in verdict.details[0]
+    rows = {row["clock"]: row["what"] for row in result.clocks}
+    assert rows["money moved"] == "1 transactions that no customer asked for"
+
+
+def test_what_nobody_knows_is_unknown(tmp_path: Path) -> None:
+    verdict, attack, _ = judged(tmp_path / "unread", attacked(ALERT, BLOCK, counts=None))
+    assert (verdict.outcome, attack.read) == ("unknown", False)
+    assert "was not read to the end" in verdict.reason
+    edge = {"at": KILL_LO + 5 * S + MS}  # within the limit from the witness on, not from the command on
+    verdict, _, _ = judged(tmp_path / "edge", attacked({**ALERT, **edge}, {**BLOCK, **edge}))
+    assert verdict.outcome == "unknown"
+    assert verdict.details == (
+        "crash: whether the first alert came within 5s is not known",
+        "crash: whether the first block came within 5s is not known",
+    )
+    run = attacked(ALERT, BLOCK)
+    run.members = {}
+    verdict, attack, _ = judged(tmp_path / "no-books", run)
+    assert (verdict.outcome, attack.books) == ("unknown", False)
+    run = attacked(ALERT, BLOCK).without("fault.witnessed")
+    verdict, _, _ = judged(tmp_path / "unseen", run)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+
+
+def test_without_an_attack_there_is_nothing_to_judge(tmp_path: Path) -> None:
+    run = RunBuilder(plan=plan_for(drill(checks=["attack-repelled"]))).crash()
+    history = evidence.load_history(run.write(tmp_path / "run"))
+    measurements = measure(history)
+    assert measurements.attacks == ()
+    verdict = registry.member("checks", "attack-repelled")().judge(history, measurements)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
