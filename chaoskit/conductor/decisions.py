@@ -13,29 +13,7 @@ from typing import Any
 
 from chaoskit.conductor.stage import Stage
 from chaoskit.model.people import Answer, NobodyAsked, Question
-from chaoskit.model.plan import Plan, PlannedStep
-
-
-def lived_ns(plan: Plan, step: PlannedStep) -> int:
-    """How long the run itself may wait for a step's decision: not at all, its pace, its limit, or in full."""
-    decision, decider = step.decision, step.decider
-    if decision is None:
-        return 0
-    reached = decider.reached.ns if decider is not None and plan.pace == "real" else 0
-    if decider is not None and decider.role is None:
-        return reached
-    if decision.within is not None:
-        return reached + decision.within.ns
-    return reached + _slept_ns(plan, step)
-
-
-def _slept_ns(plan: Plan, step: PlannedStep) -> int:
-    decision = step.decision
-    if decision is None or decision.takes is None:
-        return 0
-    if plan.pace == "real":
-        return decision.takes.ns
-    return decision.pace.ns if decision.pace else 0
+from chaoskit.model.plan import PlannedStep
 
 
 async def decide(stage: Stage, step: PlannedStep) -> str | None:
@@ -60,7 +38,7 @@ async def decide(stage: Stage, step: PlannedStep) -> str | None:
         )
     if decision.asked:
         return await _ask(stage, step, about, begun)
-    slept = _slept_ns(stage.plan, step)
+    slept = step.waits_ns(stage.plan.pace)
     await stage.sleep_until(stage.clock() + slept)
     lived = stage.clock() - begun if slept or (reached and stage.plan.pace == "real") else 0
     stage.recorder.record("decision.end", slept_ns=lived, **about)

@@ -173,7 +173,7 @@ class Timeline:
             self._stage.recorder.record("step.left_out", step=step.id)
             self._progress[step.id].lose("it was left out")
             return
-        self._moves(self._stage.clock() + decisions.lived_ns(self._stage.plan, step))
+        self._moves(self._stage.clock() + step.lived_ns(self._stage.plan.pace))
         if (why_not := await decisions.decide(self._stage, step)) is not None:
             self._progress[step.id].lose(why_not)
             return

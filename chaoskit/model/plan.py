@@ -52,6 +52,19 @@ class PlannedStep(Frozen):
     requires: tuple[str, ...] = ()
     recovers: Annotated[bool, Field(description="False: nothing comes back by this response alone")] = True
 
+    def waits_ns(self, pace: str) -> int:
+        """How long the run may wait for whoever decides: not at all, its pace, its limit, or in full."""
+        decision, decider = self.decision, self.decider
+        if decision is None or (decider is not None and decider.role is None):
+            return 0
+        waited = decision.within or (decision.takes if pace == "real" else decision.pace)
+        return waited.ns if waited is not None else 0
+
+    def lived_ns(self, pace: str) -> int:
+        """`waits_ns`, and at the real pace what it takes until a substitute is reached."""
+        reached = 0 if self.decision is None or self.decider is None else self.decider.reached.ns
+        return self.waits_ns(pace) + (reached if pace == "real" else 0)
+
 
 class Wiring(Frozen):
     """One environment variable of a caller whose host tokens are pointed at a link.

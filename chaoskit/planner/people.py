@@ -23,15 +23,8 @@ def people_ns(steps: Sequence[PlannedStep], pace: str) -> tuple[int, int]:
         reached = decider.reached.ns if decider is not None else 0
         there = decider is None or decider.role is not None
         takes = decision.takes.ns if decision.takes is not None and there else 0
-        waits = decision.pace.ns if decision.pace is not None and there else 0
-        if pace == "real":
-            waits, reached_lived = takes, reached
-        else:
-            reached_lived = 0
-        if decision.within is not None and there:
-            waits = decision.within.ns
-        lived += waits + reached_lived
-        modelled += max(0, takes - waits) + reached - reached_lived
+        lived += step.lived_ns(pace)
+        modelled += reached + max(takes, step.waits_ns(pace)) - step.lived_ns(pace)
     return modelled, lived
 
 
