@@ -14,6 +14,11 @@ def monotonic_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
+def elapsed_ms(since_ns: int) -> float:
+    """How long ago that instant of CLOCK_MONOTONIC was, in ms to a tenth, as facts of a run give it."""
+    return round((monotonic_ns() - since_ns) / 1e6, 1)
+
+
 def suspended_ns() -> int:
     """How long this host has been suspended since boot, ns; a growth during a run makes it unknown."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -48,6 +48,11 @@ def log_ins(environment: Mapping[str, str]) -> tuple[LogIn, ...]:
                 LogIn(variable, value, unquote(user), unquote(password), tuple(hosts), unquote(database))
             )
     return tuple(found)
+
+
+def links_of(services: Sequence[str], system: System) -> list[str]:
+    """Every declared link from or to one of them."""
+    return [link.name for link in system.links if link.caller in services or link.callee in services]
 
 
 def members_behind(system: System, service: str) -> tuple[tuple[str, DatabaseRole], ...]:

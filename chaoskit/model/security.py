@@ -5,9 +5,9 @@ Each protocol is a capability of its name; a step that requires one is refused w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from chaoskit.model.estate import Estate
 from chaoskit.model.system import Backup, System
@@ -43,6 +43,10 @@ class Kept:
     bytes: int
     age_s: float
     generation: int
+
+    def facts(self) -> dict[str, Any]:
+        """For an event."""
+        return {**asdict(self), "age_s": round(self.age_s, 3)}
 
 
 class Backups(Protocol):

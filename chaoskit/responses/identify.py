@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from chaoskit import registry
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines.dialect import Dialect
 from chaoskit.engines.line import NoLine
 from chaoskit.model.estate import Estate
@@ -75,7 +75,7 @@ class Identify:
             zip(names, await asyncio.gather(*(self._watch(name, estate) for name in names)), strict=True)
         )
         suspects = suspects_of(system, seen)
-        after_ms = round((monotonic_ns() - begun) / 1e6, 1)
+        after_ms = elapsed_ms(begun)
         if not suspects:
             raise ResponseFailed(f"nothing is out: all {len(names)} services and links answered")
         context.record(

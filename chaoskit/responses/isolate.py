@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines.damage import in_words, marked_rows
 from chaoskit.engines.dialect import refused_by
-from chaoskit.engines.grip import log_ins, members_behind, members_of
+from chaoskit.engines.grip import links_of, log_ins, members_behind, members_of
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
 from chaoskit.model.estate import Estate
@@ -68,7 +68,7 @@ class Isolate:
         links = links_of(on, estate.plan.system)
         await asyncio.gather(*(estate.links.enable(link, False) for link in links))
         await asyncio.gather(*(_prove(link, estate) for link in links))
-        cut_ms = _ms(begun)
+        cut_ms = elapsed_ms(begun)
         ended = 0
         for service in on:
             ended += await _hang_up(service, estate)
@@ -79,7 +79,7 @@ class Isolate:
             links=links,
             sessions=ended,
             cut_ms=cut_ms,
-            after_ms=_ms(begun),
+            after_ms=elapsed_ms(begun),
             damage=damage,
             words={member: in_words(rows) for member, rows in damage.items()},
         )
@@ -104,11 +104,6 @@ class Isolate:
             await asyncio.sleep(0.05)  # rows change without an event for those outside
 
 
-def links_of(services: Sequence[str], system: System) -> list[str]:
-    """Every declared link from or to one of them."""
-    return [link.name for link in system.links if link.caller in services or link.callee in services]
-
-
 async def _prove(link: str, estate: Estate) -> None:
     answer = await refused_by(estate.links.address(link), _REFUSED_S)
     if answer.kind != "refused":
@@ -125,7 +120,3 @@ async def _hang_up(service: str, estate: Estate) -> int:
         except EngineError as error:
             raise ResponseFailed(f"the sessions on {member} could not be ended: {error}") from error
     return ended
-
-
-def _ms(since_ns: int) -> float:
-    return round((monotonic_ns() - since_ns) / 1e6, 1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines import replication, standby_drift
 from chaoskit.engines.session import EngineError
 from chaoskit.model.member import ResponseContext, ResponseFailed
@@ -48,7 +48,7 @@ class MendStandby:
             drifts = await standby_drift.found(pair, context.estate)
             for drift in drifts:
                 done = await standby_drift.mend(drift, pair, context.estate)
-                after_ms = round((monotonic_ns() - begun) / 1e6, 1)
+                after_ms = elapsed_ms(begun)
                 context.record("mended", service=on[0], drift=drift.what, how=done, after_ms=after_ms)
         except (EngineError, ValueError) as error:
             raise ResponseFailed(f"{on[0]} is not mended: {error}") from error

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines.fence import Fence, NotFenced, fence_links, prove_dead
 from chaoskit.engines.postgresql import CommittedWrite, PostgreSQL, Promotion
 from chaoskit.engines.session import EngineError, QueryRefused
@@ -189,5 +189,5 @@ def _waited_for(behind: int, promotion: Promotion) -> dict[str, int]:
 
 
 def _record(context: ResponseContext, fact: str, since_ns: int, **facts: object) -> None:
-    after_ms = round((monotonic_ns() - since_ns) / _MS, 1)
+    after_ms = elapsed_ms(since_ns)
     context.record(fact, after_ms=after_ms, **facts)

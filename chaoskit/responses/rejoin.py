@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines import redundancy, tree
 from chaoskit.engines.dialect import knock
 from chaoskit.engines.fence import prove_dead
@@ -92,7 +92,7 @@ class Rejoin:
                 if await _writes(source, role, estate):
                     raise ResponseFailed(f"{mine} does not follow {source}: {error}") from error
                 why = str(error).splitlines()[0]
-                context.record("interrupted", service=mine, by=source, why=why, after_ms=_ms(begun))
+                context.record("interrupted", service=mine, by=source, why=why, after_ms=elapsed_ms(begun))
             else:
                 return
             while not await _writes(source, role, estate):
@@ -127,7 +127,7 @@ class Rejoin:
             **({"fell_back": why} if why else {}),
             over=over,
             position=seen.at,
-            after_ms=_ms(begun),
+            after_ms=elapsed_ms(begun),
         )
 
     async def _made(
@@ -140,7 +140,9 @@ class Rejoin:
                 return "rewind", await offered.rewind(mine, source), ""
             except NotRewound as reason:
                 why = str(reason)
-                context.record("fell-back", service=mine, to="base-backup", why=why, after_ms=_ms(begun))
+                context.record(
+                    "fell-back", service=mine, to="base-backup", why=why, after_ms=elapsed_ms(begun)
+                )
         rate = None if self.rate is None else self.rate.bytes
         return "base-backup", await offered.copy(mine, source, rate), why
 
@@ -201,7 +203,3 @@ async def _reached_by(service: str, estate: Estate) -> list[str]:
             if answer.kind != "refused":
                 found.append(link.name)
     return found
-
-
-def _ms(since_ns: int) -> float:
-    return round((monotonic_ns() - since_ns) / 1e6, 1)

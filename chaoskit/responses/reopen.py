@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines.damage import in_words, marked_rows
-from chaoskit.engines.grip import log_ins, members_behind
+from chaoskit.engines.grip import links_of, log_ins, members_behind
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken
@@ -65,13 +65,13 @@ class Reopen:
             users = await _rotate(on, estate) if self.rotate else []
             for service in on:
                 await estate.lifecycle.stop(service)
-            links = [link.name for link in system.links if link.caller in on or link.callee in on]
+            links = links_of(on, system)
             await asyncio.gather(*(estate.links.enable(link, True) for link in links))
             for service in on:
                 await estate.lifecycle.start(service)
         except (EngineError, EnvironmentBroken) as error:
             raise ResponseFailed(f"{', '.join(on)} could not be opened again: {error}") from error
-        context.record("opened", services=list(on), links=links, rotated=users, after_ms=_ms(begun))
+        context.record("opened", services=list(on), links=links, rotated=users, after_ms=elapsed_ms(begun))
         await self._watch(on, context, before)
         for name, backup in system.backups.items():
             if any(system.roles[backup.of] is role for _, role in _writers(on, estate)):
@@ -132,7 +132,3 @@ async def _refusals(estate: Estate, member: str) -> int:
         return path.read_text(encoding="utf-8", errors="replace").count(_REFUSED) if path.exists() else 0
 
     return await asyncio.to_thread(count)
-
-
-def _ms(since_ns: int) -> float:
-    return round((monotonic_ns() - since_ns) / 1e6, 1)

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines.http_exchange import NoAnswer, ask_json
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.system import Accepted, System
@@ -60,7 +60,7 @@ class ReplayStandIn:
         context.record(
             "stand-in-replayed",
             journey=journey,
-            after_ms=round((monotonic_ns() - begun) / 1e6, 1),
+            after_ms=elapsed_ms(begun),
             **lists,
         )
         if lists["unknown"]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines.fence import prove_dead
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
@@ -58,7 +58,7 @@ class RestartService:
             raise ResponseFailed(f"{service} did not start: {error}") from error
         if role is not None:
             await _stop_second_writer(service, role, context)
-        after_ms = round((monotonic_ns() - begun) / 1e6, 1)
+        after_ms = elapsed_ms(begun)
         context.record("started", service=service, after_ms=after_ms)
 
 

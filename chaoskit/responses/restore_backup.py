@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines import tree
 from chaoskit.engines.damage import in_words, marked_rows
 from chaoskit.engines.http_exchange import NoAnswer, ask_json
@@ -22,7 +22,7 @@ from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.security import Kept, backup_named, security
+from chaoskit.model.security import backup_named, security
 from chaoskit.model.system import Backup, DatabaseRole, System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -84,11 +84,11 @@ class RestoreBackup:
         estate, begun = context.estate, monotonic_ns()
         role = estate.plan.system.roles[backup.of]
         kept = await security(estate).backups.look(name)
-        context.record("verified", **_kept(name, kept), after_ms=_ms(begun))
+        context.record("verified", backup=name, **kept.facts(), after_ms=elapsed_ms(begun))
         if not kept.sound:
             raise ResponseFailed(f"the backup {name} cannot be used, and nothing was touched: {kept.why}")
         point = await _point(backup, estate)
-        context.record("point", lsn=point.lsn, at=point.at, at_ns=point.at_ns, after_ms=_ms(begun))
+        context.record("point", lsn=point.lsn, at=point.at, at_ns=point.at_ns, after_ms=elapsed_ms(begun))
         try:
             await self._restore(name, role, point, context, begun)
             found = await _prove(backup, role, point, estate)
@@ -105,7 +105,7 @@ class RestoreBackup:
             proof=found,
             expected=point.proof,
             redundant=role.standby is not None,
-            after_ms=_ms(begun),
+            after_ms=elapsed_ms(begun),
         )
 
     async def _restore(
@@ -120,11 +120,11 @@ class RestoreBackup:
                     raise ResponseFailed(f"{member} was killed and is still there after {_DEAD_S:g} s")
                 await estate.links.mirror(member, "refused")
         await backups.lay(name, point.lsn, point.at)
-        context.record("laid", service=role.primary, after_ms=_ms(begun))
+        context.record("laid", service=role.primary, after_ms=elapsed_ms(begun))
         await estate.lifecycle.start(role.primary)
         await self._until_open(PostgreSQL(estate.direct(role.primary), role))
         await backups.settle(name)
-        context.record("recovered", service=role.primary, lsn=point.lsn, after_ms=_ms(begun))
+        context.record("recovered", service=role.primary, lsn=point.lsn, after_ms=elapsed_ms(begun))
 
     async def _until_open(self, server: PostgreSQL) -> None:
         deadline = monotonic_ns() + self.within.ns
@@ -175,19 +175,3 @@ async def _prove(backup: Backup, role: DatabaseRole, point: Point, estate: Estat
     if damage:
         raise ResponseFailed(f"restored to {point.lsn}, and the damage is in it: {in_words(damage)}")
     return found
-
-
-def _kept(name: str, kept: Kept) -> dict[str, Any]:
-    return {
-        "backup": name,
-        "sound": kept.sound,
-        "why": kept.why,
-        "files": kept.files,
-        "bytes": kept.bytes,
-        "age_s": round(kept.age_s, 3),
-        "generation": kept.generation,
-    }
-
-
-def _ms(since_ns: int) -> float:
-    return round((monotonic_ns() - since_ns) / 1e6, 1)

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines.http_exchange import NoAnswer, ask_json
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.security import backup_named, security
@@ -62,7 +62,7 @@ class Resubmit:
         except NoAnswer as error:
             raise ResponseFailed(f"nothing is known to have been sent again: {error}") from error
         lists = {word: [str(key) for key in told.get(word, ())] for word in _LISTS}
-        context.record("resubmitted", since=since, after_ms=round((monotonic_ns() - begun) / 1e6, 1), **lists)
+        context.record("resubmitted", since=since, after_ms=elapsed_ms(begun), **lists)
         if lists["unknown"]:
             raise ResponseFailed(
                 f"{len(lists['unknown'])} operations are in doubt again: send them once more"

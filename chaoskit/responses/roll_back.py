@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines import roll_out
 from chaoskit.engines.roll_out import RollOut
 from chaoskit.errors import EnvironmentBroken
@@ -85,4 +85,4 @@ async def _back(service: str, rolling: RollOut, context: ResponseContext, begun:
 
 
 def _record(context: ResponseContext, fact: str, since_ns: int, **facts: object) -> None:
-    context.record(fact, after_ms=round((monotonic_ns() - since_ns) / 1e6, 1), **facts)
+    context.record(fact, after_ms=elapsed_ms(since_ns), **facts)

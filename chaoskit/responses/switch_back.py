@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines import redundancy
 from chaoskit.engines.fence import prove_dead
 from chaoskit.engines.postgresql import PostgreSQL
@@ -67,14 +67,14 @@ class SwitchBack:
             await redundancy.checkpoint(estate.direct(old), role, _CHECKPOINT_S)
         except EngineError as error:
             raise ResponseFailed(f"{old} stays the primary, and nothing was stopped: {error}") from error
-        context.record("caught-up", service=new, follows=old, after_ms=_ms(begun))
+        context.record("caught-up", service=new, follows=old, after_ms=elapsed_ms(begun))
         paused = monotonic_ns()
         server = PostgreSQL(estate.direct(new), role)
         await self._hand_over(new, old, role, context)
-        context.record("stopped", service=old, after_ms=_ms(begun), paused_ms=_ms(paused))
+        context.record("stopped", service=old, after_ms=elapsed_ms(begun), paused_ms=elapsed_ms(paused))
         try:
             promotion = await server.promote(self.within.s, clear=False)
-            context.record("promoted", service=new, timeline=promotion.timeline, after_ms=_ms(begun))
+            context.record("promoted", service=new, timeline=promotion.timeline, after_ms=elapsed_ms(begun))
             proof = asyncio.ensure_future(server.committed_write(self.within.s))
             try:
                 over = await self._follow(old, new, context)
@@ -96,7 +96,7 @@ class SwitchBack:
             paused_ms=round((written.at_ns - paused) / 1e6, 1),
             over=over,
             lsn=written.lsn,
-            after_ms=_ms(begun),
+            after_ms=elapsed_ms(begun),
         )
 
     async def _ready(self, new: str, old: str, role: DatabaseRole, context: ResponseContext) -> None:
@@ -136,7 +136,3 @@ class SwitchBack:
         over = await followers(context.estate).follow(old, new)
         await context.estate.lifecycle.start(old)
         return over
-
-
-def _ms(since_ns: int) -> float:
-    return round((monotonic_ns() - since_ns) / 1e6, 1)

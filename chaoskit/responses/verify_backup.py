@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chaoskit.clock import monotonic_ns
+from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.security import backup_named, security
 from chaoskit.model.system import System
@@ -48,17 +48,7 @@ class VerifyBackup:
         begun = monotonic_ns()
         name, _ = backup_named(self.backup, context.estate.plan.system)
         kept = await security(context.estate).backups.look(name)
-        context.record(
-            "backup-verified",
-            backup=name,
-            sound=kept.sound,
-            why=kept.why,
-            files=kept.files,
-            bytes=kept.bytes,
-            age_s=round(kept.age_s, 3),
-            generation=kept.generation,
-            after_ms=round((monotonic_ns() - begun) / 1e6, 1),
-        )
+        context.record("backup-verified", backup=name, **kept.facts(), after_ms=elapsed_ms(begun))
         if not kept.sound:
             raise ResponseFailed(f"the backup {name} could not be restored from: {kept.why}")
         if kept.age_s > self.max_age.s:
