@@ -76,6 +76,7 @@ def test_minimum_service_is_back_long_before_full_service(
     assert outcomes(made)["minimum-service.rto"] == "pass"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_small_payments_are_promised_at_once_and_booked_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
