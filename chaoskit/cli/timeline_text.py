@@ -88,6 +88,8 @@ class Narrator:
             case "lease.superseded":
                 step, _, _ = str(data["id"]).rpartition(".")
                 return f"{data['by']} fences: the fault {step} stays, nobody undoes it"
+            case "member.readmitted":
+                return f"{data['by']} takes the fence of {data['service']} back: it follows"
         return _said_of_the_run(kind, data) or _said_of_a_step(kind, data)
 
     def _first_miss(self, data: Mapping[str, Any]) -> str:

@@ -26,15 +26,21 @@ class RedundancyWatch:
         self._pairs = {name: role for name, role in roles if role.standby is not None}
         self._targets: dict[str, int] = {}
         self._since: dict[str, int] = {}
+        self._through_ns = 0
 
     def restored(self) -> bool:
-        """Whether, since the last change of any kind, every pair was seen to have a standby that has caught up."""
+        """Whether every pair was seen to have a standby that has caught up, by a look after this was asked first.
+
+        Whoever asks is through with everything else, and an earlier look may not count for the clock.
+        """
+        self._through_ns = self._through_ns or self._stage.clock()
         return not self.missing()
 
     def missing(self) -> list[str]:
         """Roles that have none."""
-        changed = max(self._stage.changed_ns, self._stage.last_fault_ns)
-        return [f"the standby of {name}" for name in self._pairs if self._since.get(name, 0) <= changed]
+        return [
+            f"the standby of {name}" for name in self._pairs if self._since.get(name, 0) <= self._through_ns
+        ]
 
     async def follow(self) -> None:
         """Look until cancelled."""
@@ -64,6 +70,5 @@ class RedundancyWatch:
         if not seen.seen or seen.replayed is None:
             self._targets.pop(name, None)
             return
-        # It has to be asked after everything was done: what streams may be about to be stopped.
         if seen.replayed >= self._targets.setdefault(name, seen.at):
             self._since[name] = seen.asked

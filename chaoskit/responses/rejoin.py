@@ -15,7 +15,7 @@ from chaoskit.engines.dialect import knock
 from chaoskit.engines.fence import prove_dead
 from chaoskit.engines.session import EngineError
 from chaoskit.engines.toxic_plan import give_network_back
-from chaoskit.errors import EnvironmentBroken
+from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Estate
 from chaoskit.model.followers import Copied, NotRewound, followers
 from chaoskit.model.member import ResponseContext, ResponseFailed
@@ -27,6 +27,7 @@ _ANSWER_S = 5.0
 _DEAD_S = 10.0
 _RATE_MIN, _RATE_MAX = 32 * 1024, 1024 * 1024 * 1024
 _LOOK_S = 0.1
+_STREAMS_S = 10.0
 _WITHIN = Duration.parse("60s")
 
 
@@ -39,15 +40,17 @@ class Rejoin:
        follow, or be out of everybody's reach by a fence; it is ended then. Where it may be the only writer, or a
        second one that customers reach, nothing is touched.
     2. Its data. `rewind` takes back what it wrote after the new primary had left its history, and fetches what differs
-       (pg_rewind). Where that is not possible the reason is told, and a base backup of the new primary is made as with
-       `base-backup`. What was there is kept beside it until the run ends; when the work fails it is back in its place.
+       (pg_rewind). Where that is not possible, or it does not stream afterwards because the new primary no longer has
+       the log from there on, the reason is told, and a base backup is made as with `base-backup`. What was there is
+       kept beside it until the run ends; when the work fails it is back in its place.
     3. It is started, and has to stream from the new primary. Then its fence is taken back.
 
     Should the new primary die meanwhile, that is told, and the work begins anew once it accepts writes again.
 
     Which way it went, how much was copied, how long it took and why are recorded, with the primary's position when it
     ended: the clock `redundancy-restored` runs until the standby has replayed as far as that.
-    Fidelity on `local`: PostgreSQL's own tools. Without a declared link the log flows over a direct connection.
+    Fidelity on `local`: (and `docker`) PostgreSQL's own tools, there in a container beside the stopped one. Without a
+    declared link the log flows over a direct connection.
 
         timeline:
           - when: {done: promote-standby}
@@ -99,7 +102,7 @@ class Rejoin:
                 if monotonic_ns() > deadline:
                     raise ResponseFailed(
                         f"{mine} does not follow {source}, which died meanwhile and accepts no writes {self.within} "
-                        f"after the beginning; the data of {mine} is what it was"
+                        f"after the beginning"
                     )
                 await asyncio.sleep(_LOOK_S)  # somebody else mends it, and there is no event to wait for
 
@@ -109,42 +112,76 @@ class Rejoin:
         estate = context.estate
         await context.supersede(mine)
         await give_network_back(mine, estate)
-        method, copied, why = await self._made(mine, source, context, begun)
-        over = await followers(estate).follow(mine, source)
-        await estate.lifecycle.start(mine)
-        left_s = max(0.0, (begun + self.within.ns - monotonic_ns()) / 1e9)
-        seen = await redundancy.until_follows(role, estate, 0, left_s)
-        if seen is None:
+        made = await self._rewound(mine, source, role, context, begun) if self.method == "rewind" else None
+        why = ""
+        if isinstance(made, str):
+            why, made = made, None
+            context.record("fell-back", service=mine, to="base-backup", why=why, after_ms=elapsed_ms(begun))
+        if made is None:
+            rate = None if self.rate is None else self.rate.bytes
+            copied = await followers(estate).copy(mine, source, rate)
+            left_s = max(0.0, (begun + self.within.ns - monotonic_ns()) / 1e9)
+            made = await _started("base-backup", copied, mine, source, role, estate, left_s)
+        if made is None:
             raise ResponseFailed(f"{mine} was started and did not stream from {source} within {self.within}")
         await context.readmit(mine)
         context.record(
             "rejoined",
             service=mine,
             follows=source,
-            method=method,
-            bytes=copied.bytes,
-            seconds=round(copied.took_ns / 1e9, 3),
+            method=made.method,
+            bytes=made.copied.bytes,
+            seconds=round(made.copied.took_ns / 1e9, 3),
             **({"fell_back": why} if why else {}),
-            over=over,
-            position=seen.at,
+            over=made.over,
+            position=made.position,
             after_ms=elapsed_ms(begun),
         )
 
-    async def _made(
-        self, mine: str, source: str, context: ResponseContext, begun: int
-    ) -> tuple[str, Copied, str]:
-        """(the method that was used, what was copied, why it was not the one asked for)."""
-        offered, why = followers(context.estate), ""
-        if self.method == "rewind":
-            try:
-                return "rewind", await offered.rewind(mine, source), ""
-            except NotRewound as reason:
-                why = str(reason)
-                context.record(
-                    "fell-back", service=mine, to="base-backup", why=why, after_ms=elapsed_ms(begun)
-                )
-        rate = None if self.rate is None else self.rate.bytes
-        return "base-backup", await offered.copy(mine, source, rate), why
+    async def _rewound(
+        self, mine: str, source: str, role: DatabaseRole, context: ResponseContext, begun: int
+    ) -> _Made | str:
+        """It follows, rewound; or why it cannot, and then nothing of it is left."""
+        estate = context.estate
+        try:
+            copied = await followers(estate).rewind(mine, source)
+        except NotRewound as reason:
+            return str(reason)
+        try:
+            made = await _started("rewind", copied, mine, source, role, estate, _STREAMS_S)
+        except EnvironmentBroken as error:
+            # It was rewound to where both had been one, and the source may have thrown away its log since then.
+            if not await _writes(source, role, estate):
+                raise
+            why = next(
+                (line for line in str(error).splitlines() if "FATAL" in line), str(error).splitlines()[0]
+            )
+        else:
+            if made is not None:
+                return made
+            why = f"rewound, it did not stream within {_STREAMS_S:g} s"
+        await _end(mine, estate)
+        return why.strip()
+
+
+@dataclass(frozen=True)
+class _Made:
+    """How it came to follow; `position` is the primary's when it was seen to."""
+
+    method: str
+    copied: Copied
+    over: str
+    position: int
+
+
+async def _started(
+    method: str, copied: Copied, mine: str, source: str, role: DatabaseRole, estate: Estate, within_s: float
+) -> _Made | None:
+    """Start it on its new data; None where it does not stream. Raises EnvironmentBroken where it does not start."""
+    over = await followers(estate).follow(mine, source)
+    await estate.lifecycle.start(mine)
+    seen = await redundancy.until_follows(role, estate, 0, within_s)
+    return None if seen is None else _Made(method, copied, over, seen.at)
 
 
 async def _follows(mine: str, source: str, role: DatabaseRole, context: ResponseContext) -> bool:
@@ -153,7 +190,7 @@ async def _follows(mine: str, source: str, role: DatabaseRole, context: Response
     estate = context.estate
     try:
         other = await redundancy.ask(estate.direct(source), role, _ANSWER_S)
-    except EngineError as error:
+    except (EngineError, ServiceDown) as error:
         raise ResponseFailed(
             f"{source} does not say that it accepts writes, so {mine} may be the only writer and is not touched: "
             f"{error}"
@@ -173,10 +210,14 @@ async def _follows(mine: str, source: str, role: DatabaseRole, context: Response
             f"{mine} lives, and {', '.join(open_links)} leads to it: it may accept writes as {source} does. Fence it "
             "first; it is not touched"
         )
-    killed = await estate.processes.kill(mine, revive=False)
-    if await tree.until(estate.processes, killed, frozenset({"gone"}), _DEAD_S) is None:
-        raise ResponseFailed(f"{mine} was killed and is still there after {_DEAD_S:g} s")
+    await _end(mine, estate)
     return False
+
+
+async def _end(service: str, estate: Estate) -> None:
+    killed = await estate.processes.kill(service, revive=False)
+    if await tree.until(estate.processes, killed, frozenset({"gone"}), _DEAD_S) is None:
+        raise ResponseFailed(f"{service} was killed and is still there after {_DEAD_S:g} s")
 
 
 async def _writes(service: str, role: DatabaseRole, estate: Estate) -> bool:

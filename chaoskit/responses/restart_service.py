@@ -12,7 +12,7 @@ from chaoskit.engines.fence import prove_dead
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
 from chaoskit.engines.toxic_plan import give_network_back
-from chaoskit.errors import EnvironmentBroken
+from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.system import DatabaseRole
 from chaoskit.registry import register
@@ -95,5 +95,5 @@ async def _in_recovery(service: str, role: DatabaseRole, context: ResponseContex
     """Whether it is a standby now; None when it does not say."""
     try:
         return await PostgreSQL(context.estate.direct(service), role).in_recovery()
-    except EngineError:
+    except (EngineError, ServiceDown):
         return None

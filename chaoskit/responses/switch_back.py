@@ -41,7 +41,7 @@ class SwitchBack:
        paused until here, and how long is recorded; under synchronous replication that includes the new standby's start.
 
     Without `on:` it is the primary of the system's only pair. It is no answer to a failure: nothing comes back by it.
-    Fidelity on `local`: PostgreSQL's own fast shutdown, `pg_controldata` and `pg_promote`.
+    Fidelity on `local`: (and `docker`) PostgreSQL's own fast shutdown, `pg_controldata` and `pg_promote`.
 
         timeline:
           - when: {recovered: transfer}

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from chaoskit import pipeline, registry
+from chaoskit.engines import redundancy
 from chaoskit.engines.dialect import knock
 from chaoskit.engines.line import RawLine
 from chaoskit.engines.postgresql import PostgreSQL
@@ -274,8 +275,11 @@ def test_probes_look_at_containers(whole: Stage) -> None:
     whole.run(main())
 
 
-@pytest.mark.parametrize("how", ["process.kill", "process.freeze"])
-def test_the_standby_is_promoted_and_the_old_primary_fenced(how: str, fresh: Stage) -> None:
+@pytest.mark.parametrize(("how", "method"), [("process.kill", "rewind"), ("process.freeze", "base-backup")])
+def test_the_standby_is_promoted_and_the_old_primary_fenced_until_it_rejoins(
+    how: str, method: str, fresh: Stage
+) -> None:
+    """A frozen one wakes and believes that it is the primary: `rejoin` ends it, because nobody reaches it any more."""
     estate = fresh.estate
 
     async def main() -> None:
@@ -291,6 +295,18 @@ def test_the_standby_is_promoted_and_the_old_primary_fenced(how: str, fresh: Sta
         assert (await line.ending(2)).kind in ("closed", "reset")
         assert (await knock(estate.links.address("web -> db"), 1)).kind == "refused"
         assert await PostgreSQL(estate.direct("db-standby"), role).writable(5)
+        context = Context(estate)
+        await build(registry.member("responses", "rejoin"), {"method": method}).run(["db"], context)
+        facts = dict(context.facts)["rejoined"]
+        assert (facts["method"], facts["follows"], facts.get("fell_back")) == (method, "db-standby", None)
+        assert facts["bytes"] > 0
+        assert context.readmitted == ["db"]
+        assert (await knock(estate.links.address("web -> db"), 1)).kind != "refused"
+        context = Context(estate)
+        await build(registry.member("responses", "switch-back"), {}).run(["db"], context)
+        assert dict(context.facts)["switched"]["paused_ms"] > 0
+        seen = await redundancy.look(role, estate, 2.0)
+        assert (seen.writer, seen.replayed is not None) == ("db", True)
 
     fresh.run(main())
 

@@ -17,6 +17,7 @@ from chaoskit.engines.dialect import knock
 from chaoskit.engines.session import parameters
 from chaoskit.model.member import ResponseFailed
 from chaoskit.model.parameters import build
+from chaoskit.quantity import Duration
 from chaoskit.runtimes.local.estate import LocalEstate
 from tests.contracts.responding import Context
 from tests.runtimes.local import tiny
@@ -59,6 +60,14 @@ def data(estate: LocalEstate, member: str) -> Path:
     return Path(estate.supervision.record.scratch) / member / "data"
 
 
+def keep_log(estate: LocalEstate) -> None:
+    """However soon a checkpoint comes, what a rewound member needs is still there."""
+    for member in ("db", "db-standby"):
+        with connect(estate, member) as connection:
+            connection.execute("ALTER SYSTEM SET wal_keep_size = '256MB'")
+            connection.execute("SELECT pg_reload_conf()")
+
+
 async def failed_over(estate: LocalEstate) -> None:
     """The primary has died and the standby was promoted; what each wrote alone is in its table."""
     await estate.processes.kill("db")
@@ -72,6 +81,7 @@ def test_the_old_primary_is_rewound_and_the_roles_are_changed_back(
     async def main() -> None:
         async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
             insert(estate, "db", "before")
+            keep_log(estate)
             await failed_over(estate)
             assert (await seen(estate)).replayed is None
 
@@ -121,6 +131,31 @@ def test_where_it_cannot_be_rewound_a_base_backup_is_made_and_the_reason_told(
             assert facts["bytes"] > 2**20
             assert "after-promotion" in items(estate, "db")
             assert (await seen(estate)).replayed is not None
+
+    run(main())
+
+
+@pytest.mark.slow
+def test_where_the_log_since_they_parted_is_gone_it_is_copied_after_all(
+    tmp_path: Path, provision: Provision
+) -> None:
+    """Rewound, and then the new primary has no log from there on: the start waits in vain, and says for what."""
+
+    async def main() -> None:
+        system = tiny.shop(tmp_path, synchronous=False)
+        hasty = system.local["db"].model_copy(update={"start_within": Duration.parse("8s")})
+        plan = tiny.plan(system.model_copy(update={"local": {**system.local, "db": hasty}}))
+        async with provision(plan) as estate:
+            await failed_over(estate)
+            with connect(estate, "db-standby") as connection:
+                for _ in range(3):
+                    connection.execute("SELECT pg_switch_wal()")
+                    connection.execute("CHECKPOINT")
+            context = await respond(estate, "rejoin", "db")
+            facts = dict(context.facts)["rejoined"]
+            assert facts["method"] == "base-backup"
+            assert "has already been removed" in facts["fell_back"]
+            assert "after-promotion" in items(estate, "db")
 
     run(main())
 

@@ -14,7 +14,8 @@ from chaoskit.engines.dialect import Dialect, knock, silence
 from chaoskit.engines.line import NoLine
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.postgresql_line import PostgresLine
-from chaoskit.model.estate import Toxic
+from chaoskit.errors import ServiceDown
+from chaoskit.model.estate import Address, Toxic
 from chaoskit.model.lease import SignalUndo, Undo
 from chaoskit.model.member import ResponseFailed
 from chaoskit.model.parameters import build
@@ -197,6 +198,26 @@ def test_a_dead_service_is_started_again(web: Bench) -> None:
 
     assert [kind for kind, _ in run(drill()).facts] == ["started"]
     assert run(knock(web.address("customers -> web"), 1)).kind == "answered"
+
+
+def test_a_member_is_started_though_its_dead_partner_has_no_address(
+    bank: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that has ended: the engine gives its address to the next one."""
+    direct = bank.direct
+
+    def nowhere(service: str) -> Address:
+        if service == "db":
+            raise ServiceDown("db is down, so that it has no address")
+        return direct(service)
+
+    async def drill() -> Context:
+        await bank.kill("db")
+        await bank.kill("db-standby")
+        monkeypatch.setattr(bank, "direct", nowhere)
+        return await restart(bank, "db-standby")
+
+    assert [kind for kind, _ in run(drill()).facts] == ["started"]
 
 
 def test_a_service_that_lost_its_host_gets_its_own_links_back_before_it_starts(bank: Bench) -> None:

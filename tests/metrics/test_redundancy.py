@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chaoskit.judge.redundancy import judge_redundancy, second_failures
 from chaoskit.metrics.redundancy import Look, measure_role
 from chaoskit.metrics.timeline import FaultSpan, ResponseSpan, Timeline
-from chaoskit.model.measurement import Clocks, Measurements
+from chaoskit.model.measurement import Clocks, LossMeasure, LostOperation, Measurements
 from chaoskit.model.redundancy import RedundancyMeasure, RejoinMeasure
 from chaoskit.quantity import Duration
 from tests.metrics.test_recovery import FAULT, MS, ZERO, S, timeline
@@ -201,6 +201,18 @@ def test_a_second_failure_before_it_is_back_is_told_with_its_outage() -> None:
     [finding] = second_failures(told)
     assert "process.kill on db-standby" in finding.title
     assert "no standby was left to take over" in finding.detail
+
+
+def test_what_a_second_failure_cost_names_every_lost_operation() -> None:
+    found = measured(looks(5 * MS, 12 * S, 12 * S), at=second_at(4 * S))
+    lost = LostOperation(key="k-7", journey="transfer", amount=1250, currency="CNY", sent=1, done=2)
+    loss = LossMeasure(books="ledger", survivor="db", acknowledged=90, lost=(lost,), amount={"CNY": 1250})
+    about = {"run": "r", "faults": (), "journeys": {}, "clocks": Clocks(), "redundancy": (found,)}
+    [finding] = second_failures(Measurements.model_validate({**about, "losses": {"ledger": loss}}))
+    assert "1 of 90 acknowledged operations lost, 12.50 CNY: k-7" in finding.detail
+    blind = loss.model_copy(update={"lost": (), "problems": ("split brain: both accept writes",)})
+    [finding] = second_failures(Measurements.model_validate({**about, "losses": {"ledger": blind}}))
+    assert "What was lost of ledger is unknown: split brain" in finding.detail
 
 
 def test_a_failure_after_it_was_back_or_elsewhere_is_no_second_one() -> None:

@@ -29,6 +29,8 @@ from chaoskit.model.lease import (
 from chaoskit.model.plan import Plan
 from chaoskit.model.system import CUSTOMERS, Link, System
 from chaoskit.runtimes.docker.events import Events
+from chaoskit.runtimes.docker.followers import CAPABILITIES as FOLLOWERS
+from chaoskit.runtimes.docker.followers import DockerFollowers
 from chaoskit.runtimes.docker.ground import Ground
 from chaoskit.runtimes.docker.laps import Laps
 from chaoskit.runtimes.docker.lifecycle import DockerLifecycle, Prepared
@@ -42,7 +44,7 @@ from chaoskit.runtimes.docker.watch import Watch
 from chaoskit.runtimes.measurer_jobs import SpawnedMeasurer
 from chaoskit.runtimes.outsiders import OutsideProcesses
 
-CAPABILITIES = frozenset({"processes", "lifecycle", "links", "outsiders"}) | MEANS
+CAPABILITIES = frozenset({"processes", "lifecycle", "links", "outsiders"}) | MEANS | FOLLOWERS
 
 
 class DockerEstate:
@@ -82,6 +84,9 @@ class DockerEstate:
         self._means = DockerMeans(ground.engine, ground.hand, self.processes, around, ground.preparations)
         self.limits, self.disks = self._means.limits, self._means.disks
         self.networks, self.clocks = self._means.networks, self._means.clocks
+        self.followers = DockerFollowers(
+            plan, ground.engine, self.replicas, self.direct, ground.owner.labels, ground.folder
+        )
         tasks = frozenset(name for name, one in prepared.items() if one.task)
         jobs = frozenset(name for name, one in prepared.items() if one.may_end)
         ports = {name: one.ports for name, one in prepared.items()}

@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from chaoskit.clock import monotonic_ns
 from chaoskit.engines.session import parameters
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.followers import ControlFile, Copied, NotRewound
 from chaoskit.model.plan import Plan
-from chaoskit.model.system import DatabaseRole, Link
+from chaoskit.model.system import Link
+from chaoskit.runtimes import following
 from chaoskit.runtimes.local import pg_install
 from chaoskit.runtimes.local.lifecycle import LocalLifecycle
 from chaoskit.runtimes.local.topology import Topology
 from chaoskit.runtimes.supervision import Supervision
-
-_COPIED = re.compile(r"\b(\d+)/\d+ kB \(100%\) copied")
-_STATE = re.compile(r"^Database cluster state: +(.+)$", re.MULTILINE)
-_CHECKPOINT = re.compile(r"^Latest checkpoint location: +([0-9A-F]+)/([0-9A-F]+)$", re.MULTILINE)
-_TIMELINE = re.compile(r"^Latest checkpoint's TimeLineID: +(\d+)$", re.MULTILINE)
-_SAID = re.compile(r"^pg_rewind: (?:error|fatal): .+$", re.MULTILINE)
 
 
 class LocalFollowers:
@@ -48,11 +42,7 @@ class LocalFollowers:
     async def control(self, service: str) -> ControlFile:
         """As the protocol says."""
         text = await self._said("pg_controldata", "-D", str(self._data(service)), service=service)
-        state, at, timeline = _STATE.search(text), _CHECKPOINT.search(text), _TIMELINE.search(text)
-        if state is None or at is None or timeline is None:
-            raise EnvironmentBroken(f"the control file of {service} does not say what was expected: {text}")
-        where = (int(at[1], 16) << 32) + int(at[2], 16)
-        return ControlFile(state[1].strip(), where, int(timeline[1]))
+        return following.control_file(text, service)
 
     async def rewind(self, service: str, source: str) -> Copied:
         """As the protocol says."""
@@ -64,9 +54,8 @@ class LocalFollowers:
         await self._clusters.copy(data, kept, log=self._log(service))
         # What a killed postmaster left: nothing of it lives, and its pid may be anybody's by now.
         (data / "postmaster.pid").unlink(missing_ok=True)
-        # Its recovery from the crash must not throw away the log back to the last checkpoint that both have. The file
-        # is the source's own once it was rewound.
-        await asyncio.to_thread(_append, data / "postgresql.auto.conf", "wal_keep_size = '10GB'\n")
+        # The file is the source's own once it was rewound.
+        await asyncio.to_thread(_append, data / "postgresql.auto.conf", following.KEEP_LOG)
         login = make_conninfo("", **self._superuser(service, source))
         begin = self._written(service)
         try:
@@ -82,10 +71,9 @@ class LocalFollowers:
             await asyncio.to_thread(_put_back, data, kept)
             if not isinstance(error, EnvironmentBroken):
                 raise
-            said = _SAID.findall(self._text(service, begin))
-            raise NotRewound(said[-1].removeprefix("pg_rewind: ") if said else str(error)) from error
-        copied = _COPIED.findall(self._text(service, begin))
-        return Copied(1024 * int(copied[-1]) if copied else 0, monotonic_ns() - begun)
+            raise NotRewound(following.why_not_rewound(self._text(service, begin)) or str(error)) from error
+        size = following.rewound_bytes(self._text(service, begin))
+        return Copied(size, monotonic_ns() - begun)
 
     async def copy(self, service: str, source: str, rate: int | None) -> Copied:
         """As the protocol says."""
@@ -116,9 +104,7 @@ class LocalFollowers:
     async def follow(self, service: str, source: str) -> str:
         """As the protocol says."""
         keys, over = self._stream(service, source)
-        conninfo = make_conninfo("", **keys).replace("'", "''")
-        # Whom the primary waited for, if that is in a file: promoted, it would wait for ever.
-        lines = f"primary_conninfo = '{conninfo}'\nsynchronous_standby_names = ''\n"
+        lines = following.settings(make_conninfo("", **keys))
         data = self._data(service)
         await asyncio.to_thread(_append, data / "postgresql.auto.conf", lines)
         await asyncio.to_thread(_append, data / "standby.signal", "")
@@ -126,34 +112,23 @@ class LocalFollowers:
 
     # -- inside ---------------------------------------------------------------------------------------
 
-    def _role(self, service: str) -> DatabaseRole:
-        name = self._plan.system.role_of(service)
-        if name is None:
-            raise EnvironmentBroken(f"{service} is no member of a database role")
-        return self._plan.system.roles[name]
-
     def _superuser(self, service: str, source: str) -> dict[str, str]:
-        keys = parameters(self._topology.service(source), self._role(service), superuser=True)
+        role = following.role_of(service, self._plan.system)
+        keys = parameters(self._topology.service(source), role, superuser=True)
         return {name: value for name, value in keys.items() if name != "client_encoding"}
 
     def _stream(self, service: str, source: str) -> tuple[dict[str, str], str]:
         """How the log is received from the source, and over what: the declared link, or past every proxy."""
-        standby = self._role(service).standby
-        told = self._lifecycle.told.get(standby or "", {}).get("PRIMARY_CONNINFO")
-        if told is None:
-            raise EnvironmentBroken(
-                f"{standby} has no PRIMARY_CONNINFO: nothing says who may receive the log"
-            )
-        keys = {name: str(value) for name, value in conninfo_to_dict(told).items() if value is not None}
-        if service == standby:
-            return keys, Link(caller=service, callee=source).name
-        link = Link(caller=service, callee=source).name
+        role = following.role_of(service, self._plan.system)
+        told = self._lifecycle.told.get(role.standby or "", {}).get("PRIMARY_CONNINFO")
+        keys, link = following.receiver(service, told, role), Link(caller=service, callee=source).name
+        if service == role.standby:
+            return keys, link
         address = self._topology.service(source)
         host, over = address.host, "a direct connection"
         if link in self._topology.link_hosts:
             host, over = self._topology.link_hosts[link], link
-        name = service.replace("-", "_")
-        return {**keys, "host": host, "port": str(address.port), "application_name": name}, over
+        return {**keys, "host": host, "port": str(address.port)}, over
 
     async def _nothing_lives(self, service: str) -> None:
         if await self._supervision.call("tree", name=service):
@@ -179,9 +154,8 @@ class LocalFollowers:
         return log.stat().st_size if log.exists() else 0
 
     def _text(self, service: str, begin: int) -> str:
-        """What was logged from there on; progress is rewritten in place, so each of its states is a line."""
-        raw = self._log(service).read_bytes()[begin:]
-        return raw.decode("utf-8", "replace").replace("\r", "\n")
+        """What was logged from there on."""
+        return self._log(service).read_bytes()[begin:].decode("utf-8", "replace")
 
 
 def _put_back(data: Path, kept: Path) -> None:
