@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chaoskit.engines.http_exchange import document
-from chaoskit.errors import EnvironmentBroken
+from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Estate
 from chaoskit.model.release import Release, Strategy
 from chaoskit.model.releases import releases
@@ -83,35 +83,23 @@ class RollOut:
                 await asyncio.wait_for(self._halted.wait(), self.pause.s)
 
 
-_roll_outs: dict[str, list[RollOut]] = {}
-
-
 def begin(roll_out: RollOut) -> None:
-    """Start it, and keep it where a roll-back of the same run finds it."""
-    _roll_outs.setdefault(roll_out.estate.run, []).append(roll_out)
+    """Start it, and keep it where a roll-back finds it."""
+    releases(roll_out.estate).begun.append(roll_out)
     roll_out.start()
 
 
-def of_run(run: str) -> tuple[RollOut, ...]:
-    """Those begun in a run, in order."""
-    return tuple(_roll_outs.get(run, ()))
-
-
-async def halt(run: str) -> None:
-    """Halt every one of a run."""
-    for one in of_run(run):
-        await one.halt()
-
-
-async def drop(run: str) -> None:
-    """End every one of a run at once, in the middle of what it does: its estate is about to be destroyed."""
-    for one in _roll_outs.pop(run, []):
-        await one.drop()
+def begun(estate: Estate) -> tuple[RollOut, ...]:
+    """Those begun on an estate, in order."""
+    return tuple(one for one in releases(estate).begun if isinstance(one, RollOut))
 
 
 async def said_version(service: str, release: Release, estate: Estate) -> str | None:
     """What the service itself says it is, asked directly; None when it does not say."""
-    found = await document(estate.direct(service), release.says.path, service, _ASK_S)
+    try:
+        found = await document(estate.direct(service), release.says.path, service, _ASK_S)
+    except ServiceDown:
+        return None
     for step in release.says.key.split("."):
         found = found.get(step) if isinstance(found, dict) else None
     return found if isinstance(found, str) else None

@@ -13,6 +13,7 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.engines import roll_out, tree
 from chaoskit.engines.schema import catalogue
 from chaoskit.engines.session import EngineError
+from chaoskit.errors import ServiceDown
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import MirrorUndo, ProcessRef, ReleaseUndo, SchemaUndo, Undo
 from chaoskit.model.member import Witness
@@ -48,9 +49,11 @@ class UpgradeRollOut:
     said otherwise; for a migration the database's own catalogue has changed. The instant is that of the first change.
     A release that does not come up is told, and leaves the fault unwitnessed if nothing else had changed.
     Undo: the roll-out is halted, the migration taken back and every service started with the release it ran before.
-    Fidelity on `local`: the same command line in a tree of files in which the release's replace the others'; one
-    process a service, so that each change interrupts it for as long as it takes to start.
-    Fidelity on `docker`: refused: a release there would be another image.
+    Each change interrupts a service for as long as it takes to start; a replica is a service of its own.
+    Fidelity on `local`: the same command line in a tree of files in which the release's replace the others'.
+    Fidelity on `docker`: a new container of the same image and name, with the release's files laid over the image's
+    before it starts, and its settings; what the old one had written outside its volumes is gone, as with a new image.
+    A release that needs other packages, or removes files, cannot be had this way.
 
         timeline:
           - at: 0s
@@ -100,7 +103,7 @@ class UpgradeRollOut:
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
         before: _Before = baseline
         release = estate.plan.system.releases[target]
-        found = [one for one in roll_out.of_run(estate.run) if one.name == target]
+        found = [one for one in roll_out.begun(estate) if one.name == target]
         rolling = found[-1] if found else None
         looks = [asyncio.create_task(_gone(before.trees[name], estate)) for name in release.services]
         schema = asyncio.create_task(_schema_changed(before.schema, release, estate))
@@ -157,7 +160,7 @@ async def _schema(release: Release, estate: Estate) -> str | None:
     role = estate.plan.system.roles[release.migration.on]
     try:
         return await catalogue(estate.direct(role.primary), role, _ASK_S)
-    except EngineError:
+    except (EngineError, ServiceDown):
         return None
 
 

@@ -47,6 +47,14 @@ class Release(Frozen):
             "service's `path`"
         ),
     ] = None
+    image_path: Annotated[
+        str | None,
+        Field(
+            pattern=r"^/",
+            description="on docker: the folder of the services' images that `files` are laid over; default: the "
+            "working directory",
+        ),
+    ] = None
     environment: Annotated[
         dict[str, dict[str, str]],
         Field(description="settings by service, added to its own; hosts in them are not pointed at links"),

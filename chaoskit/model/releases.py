@@ -7,8 +7,25 @@ from typing import Literal, Protocol, cast
 from chaoskit.model.estate import Estate
 
 
+class UnderWay(Protocol):
+    """A roll-out that was begun."""
+
+    async def halt(self) -> None:
+        """Begin no further change, and wait until the one that has begun is over."""
+        ...
+
+    async def drop(self) -> None:
+        """End it in the middle of what it does."""
+        ...
+
+
 class Releases(Protocol):
     """What a roll-out and its undo use; every call may be repeated."""
+
+    @property
+    def begun(self) -> list[UnderWay]:
+        """The roll-outs of the run so far, in order; whoever begins one adds it."""
+        ...
 
     def running(self, service: str) -> str | None:
         """The release that the service was started with last; None: as the system's files have it."""

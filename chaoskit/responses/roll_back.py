@@ -31,7 +31,8 @@ class RollBack:
 
     A migration without `down` cannot be taken back: the code goes back all the same, and the response fails. Data that
     the release has written stay; whether the old version can read them is what the drill shows.
-    Fidelity on `local`: the files and settings of before, in a process of their own; the migration by real PostgreSQL.
+    Fidelity: on `local` the files and settings of before, in a process of their own; on `docker` a container made anew
+    as the Compose file says. The migration by real PostgreSQL.
 
         timeline:
           - when: {stop-rule: transfers-fail}
@@ -44,7 +45,7 @@ class RollBack:
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         begun = monotonic_ns()
-        found = roll_out.of_run(context.estate.run)
+        found = roll_out.begun(context.estate)
         if not found:
             raise ResponseFailed("no release was rolled out in this run")
         rolling = found[-1]

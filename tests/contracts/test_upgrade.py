@@ -202,7 +202,7 @@ def test_a_roll_back_halts_the_roll_out_between_two_changes(tmp_path: Path, prov
             member = fault(pause="1m")
             baseline = await member.baseline("next", estate)
             await member.apply("next", estate)
-            (rolling,) = roll_out.of_run(estate.run)
+            (rolling,) = roll_out.begun(estate)
             right = await estate.processes.tree("right")
             while await said_version("left", rolling.release, estate) != "2":  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.02)

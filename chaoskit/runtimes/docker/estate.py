@@ -39,12 +39,13 @@ from chaoskit.runtimes.docker.means import CAPABILITIES as MEANS
 from chaoskit.runtimes.docker.means import DockerMeans
 from chaoskit.runtimes.docker.partition import Surroundings
 from chaoskit.runtimes.docker.processes import Container, DockerProcesses
+from chaoskit.runtimes.docker.releases import DockerReleases
 from chaoskit.runtimes.docker.services import Replica
 from chaoskit.runtimes.docker.watch import Watch
 from chaoskit.runtimes.measurer_jobs import SpawnedMeasurer
 from chaoskit.runtimes.outsiders import OutsideProcesses
 
-CAPABILITIES = frozenset({"processes", "lifecycle", "links", "outsiders"}) | MEANS | FOLLOWERS
+CAPABILITIES = frozenset({"processes", "lifecycle", "links", "outsiders", "releases"}) | MEANS | FOLLOWERS
 
 
 class DockerEstate:
@@ -73,6 +74,7 @@ class DockerEstate:
         self.laps = laps
         links.find = lambda service: self.replicas[service]
         self.lifecycle = DockerLifecycle(ground.engine, prepared, self.replicas, links, ground.logs)
+        self.releases = DockerReleases(plan, self.lifecycle, self.direct)
         self.processes: DockerProcesses = _AskedProcesses(self)
         around = Surroundings(
             self._addresses,
@@ -199,7 +201,7 @@ class DockerEstate:
                 case ReportUndo() | HostRulesUndo() | SettingUndo():
                     await undo_database(step, self)
                 case ReleaseUndo() | SchemaUndo():
-                    raise EnvironmentBroken("releases are not rolled out on this runtime")
+                    await self.releases.undo(step)
                 case _:
                     await self._means.undo(step)
 
@@ -213,6 +215,7 @@ class DockerEstate:
             return
         self._closing = True
         self._watch.close()
+        await self.releases.drop()
         ground = self._ground
         left: list[str] = []
         try:

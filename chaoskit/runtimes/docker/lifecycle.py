@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,20 @@ class DockerLifecycle:
             running = [one for one in self._replicas[service] if one.id]
             await asyncio.gather(*(services.stop(self._engine, one, grace_s) for one in running))
         await self._links.mirror(service, "refused")
+
+    async def renew(self, service: str, change: Callable[[Recipe], Recipe]) -> None:
+        """Have its containers, which have been stopped, made anew at the next start: by changed recipes.
+
+        `change` gets what the Compose file makes of them, whatever they were made by last.
+        """
+        replicas = self._replicas[service]
+        async with self._locks[service]:
+            for replica, recipe in zip(replicas, self._prepared[service].recipes, strict=True):
+                if replica.id:
+                    await asyncio.wait_for(replica.ended.wait(), _GONE_S)
+                    await services.remove(self._engine, replica)
+                replica.recipe = change(recipe)
+                replica.ended.clear()
 
     async def give_up(self, service: str) -> None:
         """Set its restart policy aside until it is started again: what is dead stays dead."""

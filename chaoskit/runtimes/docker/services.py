@@ -49,6 +49,17 @@ class Attachment:
 
 
 @dataclass(frozen=True)
+class Files:
+    """A tar archive that is laid over a container's files before it starts.
+
+    `folder` is where; None: in the container's working directory.
+    """
+
+    folder: str | None
+    archive: bytes
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One container: `options` are the SDK's arguments for creating it, but for name, labels and networks.
 
@@ -60,6 +71,7 @@ class Recipe:
     labels: Mapping[str, str]
     networks: tuple[Attachment, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    files: Files | None = None
 
 
 class _Started(DockerContainer):
@@ -87,6 +99,9 @@ class _Started(DockerContainer):
         self._container = container
         for other in recipe.networks[1:]:
             api.connect_container_to_network(str(container.id), other.network, **other.settings)
+        if recipe.files is not None:
+            folder = recipe.files.folder or container.attrs["Config"]["WorkingDir"] or "/"
+            api.put_archive(str(container.id), folder, recipe.files.archive)
         docker.start(container)
         return self
 
@@ -158,6 +173,13 @@ async def stop(engine: Engine, replica: Replica, grace_s: float) -> None:
             client.close()
 
     await engine.do(f"stop {replica.service}", run, within_s + 5)
+
+
+async def remove(engine: Engine, replica: Replica) -> None:
+    """Remove an ended container; the next start makes a new one by the replica's recipe."""
+    await engine.do(f"remove {replica.service}", lambda: engine.client.api.remove_container(replica.id))
+    replica.id = ""
+    replica.addresses = {}
 
 
 async def look(engine: Engine, replica: Replica) -> Mapping[str, Any]:

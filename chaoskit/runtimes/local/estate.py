@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chaoskit.engines import roll_out
 from chaoskit.engines.database_undo import undo_database
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address, Exit
@@ -178,12 +177,8 @@ class LocalEstate:
                 case IntruderUndo():
                     await self.positions.leave(step.name)
                     await self.outsiders.end(step.name)
-                case SchemaUndo():
-                    await roll_out.halt(self.run)
-                    await self.releases.migrate(step.release, "down")
-                case ReleaseUndo():
-                    await roll_out.halt(self.run)
-                    await self.releases.change(step.service, step.release)
+                case ReleaseUndo() | SchemaUndo():
+                    await self.releases.undo(step)
                 case NothingToUndo():
                     pass
                 case ReportUndo() | HostRulesUndo() | SettingUndo():
@@ -205,7 +200,7 @@ class LocalEstate:
         self._closing = True
         for task in self._background:
             task.cancel()
-        await roll_out.drop(self.run)
+        await self.releases.drop()
         record = self.supervision.record
         known = processes(record)
         left = await self.supervision.close()

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
-from chaoskit.engines.schema import run_script
-from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.plan import Plan
@@ -16,62 +13,31 @@ from chaoskit.model.release import Release
 from chaoskit.runtimes.local.launch import Installed, folder_of
 from chaoskit.runtimes.local.lifecycle import LocalLifecycle
 from chaoskit.runtimes.local.release_tree import lay
+from chaoskit.runtimes.releases import KeptReleases
 
-_MIGRATE_S = 30.0
 
-
-class LocalReleases:
-    """Which release each service runs is known to this process alone: when it ends, the estate does."""
+class LocalReleases(KeptReleases):
+    """A release's tree lies below the run's scratch folder."""
 
     def __init__(
         self, plan: Plan, scratch: Path, lifecycle: LocalLifecycle, direct: Callable[[str], Address]
     ) -> None:
-        self._plan = plan
+        super().__init__(plan, direct)
         self._trees = scratch / "releases"
         self._lifecycle = lifecycle
-        self._direct = direct
-        self._migrated: set[str] = set()
-        self._migrating = asyncio.Lock()
-        self._changing = {name: asyncio.Lock() for name in plan.system.services}
 
     def running(self, service: str) -> str | None:
         """The release that it was started with last; None: as the system's files have it."""
         installed = self._lifecycle.installed.get(service)
         return installed.release if installed is not None else None
 
-    def migrated(self, release: str) -> bool:
-        """Whether its migration has been run, and not been taken back."""
-        return release in self._migrated
-
-    async def change(self, service: str, release: str | None) -> None:
-        """Stop it and start it with that release. Raises EnvironmentBroken when it does not come up."""
-        async with self._changing[service]:
-            if self.running(service) == release:
-                return
-            installed = None
-            if release is not None:
-                installed = await asyncio.to_thread(self._install, service, release)
-            await self._lifecycle.stop(service)
-            self._lifecycle.installed[service] = installed
-            await self._lifecycle.start(service)
-
-    async def migrate(self, release: str, way: Literal["up", "down"]) -> None:
-        """Run its migration, or take it back, once. Raises EnvironmentBroken when the database refuses."""
-        migration = self._plan.system.releases[release].migration
-        async with self._migrating:
-            if migration is None or (release in self._migrated) == (way == "up"):
-                return
-            name = migration.up if way == "up" else migration.down
-            if name is None:
-                raise EnvironmentBroken(f"the migration of {release} has no `down`")
-            role = self._plan.system.roles[migration.on]
-            path = Path(self._plan.system.folder) / name
-            try:
-                script = await asyncio.to_thread(path.read_text, encoding="utf-8")
-                await run_script(self._direct(role.primary), role, script, _MIGRATE_S)
-            except (EngineError, OSError, UnicodeDecodeError) as error:
-                raise EnvironmentBroken(f"{path} failed: {error}") from error
-            (self._migrated.add if way == "up" else self._migrated.discard)(release)
+    async def _replace(self, service: str, release: str | None) -> None:
+        installed = None
+        if release is not None:
+            installed = await asyncio.to_thread(self._install, service, release)
+        await self._lifecycle.stop(service)
+        self._lifecycle.installed[service] = installed
+        await self._lifecycle.start(service)
 
     def _install(self, service: str, release: str) -> Installed:
         found: Release = self._plan.system.releases[release]
