@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 Ending = Literal[
     "answered", "connect", "limit", "reset", "eof", "garbage", "too-big", "error", "raised", "blocked"
@@ -13,8 +14,7 @@ Ending = Literal[
 too-big: no answer of the protocol · error: the database refused, see `code` · raised, blocked: the user's own class."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """How an exchange ended. `sent_ns` None: not one byte of the request left.
 
     HTTP: `status` may be known without a whole answer; `body`. SQL: `code` is the SQLSTATE of an error, `read` the
@@ -28,7 +28,7 @@ class Answer:
     body: bytes = b""
     detail: str = ""
     code: str = ""
-    read: Mapping[str, Any] = field(default_factory=dict)
+    read: Mapping[str, Any] = {}
     outcome: Literal["ok", "fail", "unknown"] | None = None
 
 

@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from chaoskit.errors import InputError
 from chaoskit.model.system import Between, Draw, Pick, Pool, Population
 from chaoskit.quantity import Money
@@ -21,8 +23,7 @@ from chaoskit.quantity import Money
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(?:\.(minor|currency))?\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(msgspec.Struct, frozen=True, gc=False):
     """One drawn value as text; an amount also in minor units (two decimals) with its currency."""
 
     text: str
@@ -87,19 +88,29 @@ def _rule(name: str, draw: Draw, pools: Mapping[str, Pool]) -> _Rule:
 
 
 def _from_pool(pool: Pool) -> _Rule:
-    return lambda random, _: Drawn(pool.format.format(n=random.randint(1, pool.count)))
+    text, below, count = pool.format.format, _below, pool.count
+    return lambda random, _: Drawn(text(n=1 + below(random, count)))
 
 
 def _from_pool_except(pool: Pool, other: str) -> _Rule:
     def rule(random: Random, values: Values) -> Drawn:
-        first = random.randint(1, pool.count)
+        first = 1 + _below(random, pool.count)
         text = pool.format.format(n=first)
         if text == values[other].text:  # uniform over the rest: a second draw from count - 1, shifted past it
-            second = random.randint(1, pool.count - 1)
+            second = 1 + _below(random, pool.count - 1)
             text = pool.format.format(n=second + (second >= first))
         return Drawn(text)
 
     return rule
+
+
+def _below(random: Random, count: int) -> int:
+    """Uniform in [0, count): the number that `random.randrange(count)` gives, without its checks."""
+    bits = count.bit_length()
+    drawn = random.getrandbits(bits)
+    while drawn >= count:
+        drawn = random.getrandbits(bits)
+    return drawn
 
 
 def _between(name: str, rule: Between) -> _Rule:
@@ -109,7 +120,7 @@ def _between(name: str, rule: Between) -> _Rule:
         raise InputError(f"draw.{name}: `between` needs the smaller amount first, both in one currency")
 
     def draw(random: Random, _: Values) -> Drawn:
-        minor = random.randint(low, high)
+        minor = low + _below(random, high - low + 1)
         return Drawn(f"{minor // 100}.{minor % 100:02d}", minor, currency)
 
     return draw
@@ -120,6 +131,10 @@ def _minor(name: str, money: Money) -> int:
     if minor != minor.to_integral_value():
         raise InputError(f"draw.{name}: {money} has more than two decimals")
     return int(minor)
+
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
+"""What stands for itself in a URL; nearly every value is of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +156,8 @@ class Template:
 
     def fill(self, values: Values, escape: Callable[[str], str] = str) -> str:
         """The text; `escape` is applied to the values, not to the literals."""
+        if not self.names:
+            return self.literals[0]
         parts = [self.literals[0]]
         for (name, part), literal in zip(self.names, self.literals[1:], strict=True):
             parts.append(escape(values[name].part(part)))
@@ -150,7 +167,7 @@ class Template:
 
 def percent_encoded(text: str) -> str:
     """A value as one segment or query value of a URL (RFC 3986)."""
-    return quote(text, safe="")
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def compile_tree(tree: Any, known: frozenset[str], where: str) -> Callable[[Values], Any]:

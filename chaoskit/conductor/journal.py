@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import msgspec
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
@@ -47,6 +48,7 @@ from chaoskit.regular_file import open_regular
 MISSED_OUTSTANDING = "too many outstanding"
 """`error` of a missed operation for which no request was free, because the system held on to too many."""
 
+_ENCODER = msgspec.json.Encoder()
 PROBLEMS_MAX = 100
 """How many damaged lines of a journal are listed; one is enough for the run to be unknown."""
 
@@ -58,12 +60,12 @@ class JournalWriter:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, record: Intent | Done | dict[str, Any]) -> None:
         """Append one record; raises EnvironmentBroken if it did not reach the file whole."""
         try:
-            line = to_json(record)
-        except PydanticSerializationError:  # a lone surrogate, as in the text of an error that names a file
-            line = escaped(json.dumps(record, ensure_ascii=False)).encode()
+            line = to_json(record) if isinstance(record, dict) else _ENCODER.encode(record)
+        except (PydanticSerializationError, UnicodeEncodeError):  # a lone surrogate, as in the name of a file
+            line = escaped(json.dumps(msgspec.to_builtins(record), ensure_ascii=False)).encode()
         self.write_line(line + b"\n")
 
     def write_line(self, line: bytes) -> None:

@@ -34,7 +34,7 @@ DONE_MAX = 300
 """Bytes of a usual answer. What was read may be nested deeper than the long way reads; not in so few bytes."""
 
 
-class Intent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class Intent(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """What was about to be sent."""
 
     r: Literal["intent"]

@@ -18,8 +18,10 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from chaoskit.clock import Clock
 from chaoskit.conductor.answer import Answer, Target

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
+
+import msgspec
 
 from chaoskit.conductor.class_message import ClassMessages
 from chaoskit.conductor.draw import Deck, Drawn, Template, Values
@@ -18,8 +19,7 @@ _DRAWS_MAX = 20
 """So often a different payload is looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One operation's request; a retry and a double tap send the very same message."""
 
     journey: str
@@ -47,7 +47,13 @@ class Identity:
     def key(self, journey: str, number: int) -> str:
         """UUID (version 4 by form, made from the seed) of the journey's n-th operation."""
         text = f"{self.seed}/{self.salt}/{self.source}/{journey}/{number}"
-        return str(uuid.UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest(), version=4))
+        digest = bytearray(hashlib.blake2b(text.encode(), digest_size=16).digest())
+        digest[6] = (
+            digest[6] & 0x0F | 0x40
+        )  # version and variant (RFC 9562); uuid.UUID says the same three times slower
+        digest[8] = digest[8] & 0x3F | 0x80
+        made = digest.hex()
+        return f"{made[:8]}-{made[8:12]}-{made[12:16]}-{made[16:20]}-{made[20:]}"
 
 
 class Messages(Protocol):
