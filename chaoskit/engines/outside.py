@@ -10,8 +10,9 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from chaoskit.clock import monotonic_ns
@@ -26,8 +27,10 @@ from chaoskit.model.system import CUSTOMERS, Link, System
 class Then(TypedDict):
     """What a session that was got is used for, once: a POST."""
 
-    path: str
-    json: dict[str, Any]
+    path: Annotated[str, Field(pattern="^/", description="where it goes")]
+    json: Annotated[
+        dict[str, Any], Field(description="body; `{key}`, and what the log-in's answer names, are filled in")
+    ]
 
 
 RATE_MAX = 500
