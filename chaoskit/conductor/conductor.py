@@ -32,7 +32,7 @@ from chaoskit.conductor.redundancy_watch import RedundancyWatch
 from chaoskit.conductor.stage import Controls, Queued, Registry, Stage
 from chaoskit.conductor.timeline import Timeline
 from chaoskit.conductor.versions import record_versions
-from chaoskit.conductor.watchers import CrashWatch, watch_end, watch_guard, watch_measurers
+from chaoskit.conductor.watchers import CrashWatch, watch_end, watch_guard, watch_itself, watch_measurers
 from chaoskit.errors import ChaoskitError, EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.people import Asker
@@ -237,7 +237,9 @@ class _Run:
     ) -> None:
         stage.zero_ns = self._recorder.record("timeline.zero").t
         timeline.start()
-        watching.append(asyncio.create_task(self._watched(watch_guard(stage))))
+        watching += [
+            asyncio.create_task(self._watched(one)) for one in (watch_guard(stage), watch_itself(stage))
+        ]
         await watch_end(stage, timeline, timeline.recovery, redundancy)
 
     async def _watched(self, work: Coroutine[Any, Any, None]) -> None:

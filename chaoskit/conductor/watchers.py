@@ -16,6 +16,9 @@ from chaoskit.conductor.timeline import Timeline
 
 EXITS_EVERY_S = 0.25
 GUARD_EVERY_S = 1.0
+SELF_EVERY_S = 0.1
+HELD_UP_NS = 500_000_000
+"""With ten busy processes on two cores the conductor was at most 50 ms late."""
 OUR_DOING_NS = 2 * 10**9
 """An end this soon after our own kill is that kill, should a runtime report it; a later one is the service's own."""
 
@@ -66,6 +69,17 @@ async def watch_measurers(stage: Stage, measurers: Measurers) -> None:
             stage.ending.set("broken", f"the {source} ended by itself with status {status}{why}")
             return
         await asyncio.sleep(EXITS_EVERY_S)
+
+
+async def watch_itself(stage: Stage) -> None:
+    """Record when the conductor itself was held up: what it looks for and does came late by so much."""
+    before = stage.clock()
+    while True:
+        await asyncio.sleep(SELF_EVERY_S)
+        now = stage.clock()
+        if (late := now - before - int(SELF_EVERY_S * 1e9)) > HELD_UP_NS:
+            stage.recorder.record("conductor.late", since=before, late_ns=late)
+        before = now
 
 
 async def watch_guard(stage: Stage) -> None:

@@ -53,6 +53,12 @@ def _of(history: History, kind: str, **data: Any) -> list[Event]:
 def _broken(history: History) -> Iterator[Reason]:
     for event in _of(history, "run.end", ended="broken"):
         yield Reason(f"the environment broke: {event.data.get('reason')}", (event.n,))
+    for event in _of(history, "conductor.late"):
+        late = int(event.data.get("late_ns") or 0) / 1e9
+        yield Reason(
+            f"the conductor itself was held up for {late:.1f} s: what it looked for and did came late",
+            (event.n,),
+        )
     for event in _of(history, "events.lost"):
         yield Reason(f"{event.data.get('count')} events are missing: {event.data.get('why')}", (event.n,))
 

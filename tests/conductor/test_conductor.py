@@ -337,6 +337,19 @@ def test_a_load_that_is_stopped_does_not_accuse_the_system(tmp_path: Path) -> No
     assert played.one("run.end")["ended"] == "complete"
 
 
+@pytest.mark.parametrize(("held_up_s", "told"), [(0.3, False), (2.0, True)])
+def test_a_conductor_that_was_held_up_says_so(tmp_path: Path, held_up_s: float, told: bool) -> None:
+    async def hold_up(world: World, stop: asyncio.Event) -> None:
+        while "apply db" not in world.done:  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.55)
+        world.loop.now += held_up_s
+
+    played = play(tmp_path, plan_of(fault(), response(when=down())), hold_up)
+    late = [event["late_ns"] / 1e9 for event in played.of("conductor.late")]
+    assert late == ([pytest.approx(held_up_s, abs=0.1)] if told else [])
+
+
 def test_what_the_clock_of_suspends_says_is_recorded_at_both_ends(tmp_path: Path) -> None:
     slept = iter((5, 7_000_000_005))
     played = play(tmp_path, plan_of(fault(), response(when=down())), suspended=lambda: next(slept))

@@ -166,6 +166,19 @@ def test_a_measurer_that_was_held_up(
 
 
 @pytest.mark.slow
+def test_a_conductor_that_was_held_up(workplace: Workplace) -> None:
+    """It would otherwise detect the crash two seconds late, and the system would have taken two seconds longer."""
+
+    def disturb(running: Running) -> None:
+        os.kill(running.conductor, signal.SIGSTOP)
+        time.sleep(2.0)  # the disturbance itself
+        os.kill(running.conductor, signal.SIGCONT)
+
+    done = disturbed(workplace, SHORT, "fault.begin", disturb)
+    unknown(workplace, done, "the conductor itself was held up for")
+
+
+@pytest.mark.slow
 def test_a_machine_that_was_suspended(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock of suspends is an argument: it is read at both ends of a run, and had grown by seven seconds."""
     monkeypatch.setenv("CHAOSKIT_STATE_DIR", workplace.environment["CHAOSKIT_STATE_DIR"])

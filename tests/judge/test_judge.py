@@ -285,6 +285,10 @@ VOID: list[tuple[Callable[[RunBuilder], object], str]] = [
     (suspended, "the machine was suspended for 7.0 s"),
     (broken, "the environment broke: the load ended by itself"),
     (
+        lambda b: b.event(END, "conductor.late", since=ZERO, late_ns=2 * S),
+        "the conductor itself was held up for 2.0 s",
+    ),
+    (
         lambda b: b.event(END, "events.lost", count=4, why="the disk is full"),
         "4 events are missing: the disk is full",
     ),
