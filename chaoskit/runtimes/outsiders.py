@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chaoskit.model.plan import Fidelity, Plan
 from chaoskit.runtimes.residue import RUN_MARK
 from chaoskit.runtimes.supervision import Supervision, own_environment
 
 JOB = "outsider"
+_SAID = "; where a request comes from is what attackers and customers say, as an edge in front would"
+
+
+def with_sources(found: tuple[Fidelity, ...], plan: Plan) -> tuple[Fidelity, ...]:
+    """What stands for each service, and of those that are attacked from outside whose word an address is."""
+    attacked = {target for step in plan.steps if "outsiders" in step.requires for target in step.on}
+    return tuple(
+        one.model_copy(update={"what": one.what + _SAID}) if one.service in attacked else one for one in found
+    )
 
 
 class OutsideProcesses:

@@ -24,6 +24,7 @@ from chaoskit.runtimes.docker.preflight import preflight
 from chaoskit.runtimes.docker.prepare import container_name, names_of, networks_of, ports_of, prepare
 from chaoskit.runtimes.docker.translate import Context, container_options
 from chaoskit.runtimes.docker.volumes_plan import plan_volumes
+from chaoskit.runtimes.outsiders import with_sources
 
 
 class DockerRuntime:
@@ -35,7 +36,7 @@ class DockerRuntime:
 
     def fidelity(self, plan: Plan) -> tuple[Fidelity, ...]:
         """What stands for each service here."""
-        return tuple(describe(plan.system))
+        return with_sources(tuple(describe(plan.system)), plan)
 
     async def provision(self, plan: Plan, run: str, folder: Path) -> DockerEstate:
         """Start every service and link of the plan's system; what dead runs have left is swept first.

@@ -14,6 +14,7 @@ from chaoskit.runtimes.heal import heal
 from chaoskit.runtimes.local import pg_install
 from chaoskit.runtimes.local.estate import CAPABILITIES, LocalEstate
 from chaoskit.runtimes.local.preflight import preflight, temporary_folder
+from chaoskit.runtimes.outsiders import with_sources
 from chaoskit.runtimes.supervision import Task
 
 _PROXY_S = 20.0
@@ -53,7 +54,7 @@ class LocalRuntime:
                         "not by a network or a user of his own"
                     )
                 found.append(Fidelity(service=name, kind="real", what=what))
-        return tuple(found)
+        return with_sources(tuple(found), plan)
 
     async def provision(self, plan: Plan, run: str, folder: Path) -> LocalEstate:
         """Start every service and link of the plan's system; what dead runs have left is swept first.

@@ -16,9 +16,11 @@ import pytest
 from chaoskit import registry
 from chaoskit.model.member import ResponseFailed
 from chaoskit.model.parameters import build
-from chaoskit.model.plan import Plan
+from chaoskit.model.plan import Place, Plan, PlannedStep
 from chaoskit.model.system import Pool, Population
 from chaoskit.runtimes import record as records
+from chaoskit.runtimes.docker.runtime import DockerRuntime
+from chaoskit.runtimes.local.runtime import LocalRuntime
 from chaoskit.runtimes.process_table import alive
 from tests.contracts.besetting import (
     ATTACKS,
@@ -152,6 +154,25 @@ def test_what_is_more_than_a_drill_needs_is_refused(name: str, changed: dict[str
     parameters = {**dict(ATTACKS)[name], **({"lasts": "4s"} if name == "attack.flood" else {}), **changed}
     with pytest.raises(ValueError, match=words):
         build(registry.member("faults", name), parameters)
+
+
+def test_the_report_says_whose_word_an_address_is(tmp_path: Path) -> None:
+    of = plan(tmp_path)
+    place = Place(path="drill.yaml", line=1, column=1)
+    step = PlannedStep(
+        id="flood",
+        kind="fault",
+        name="attack.flood",
+        on=("web",),
+        requires=("outsiders",),
+        place=place,
+        volley=0,
+    )
+    for runtime in (LocalRuntime(), DockerRuntime()):
+        assert not any("comes from" in one.what for one in runtime.fidelity(of))
+        said = {one.service: one.what for one in runtime.fidelity(of.model_copy(update={"steps": (step,)}))}
+        assert "where a request comes from is what attackers and customers say" in said["web"]
+        assert "where a request comes from" not in said["blind"]
 
 
 def test_what_the_system_does_not_have_is_refused_while_planning(tmp_path: Path) -> None:
