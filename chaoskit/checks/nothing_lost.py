@@ -37,11 +37,11 @@ class NothingLost:
         if problems := tuple(p for loss in losses for p in loss.problems):
             return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
         acknowledged = sum(loss.acknowledged for loss in losses)
-        if not acknowledged:
+        unbooked = [operation for loss in losses for operation in loss.unbooked]
+        if not acknowledged and not unbooked:
             why = "not exercised: no operation that belongs in books was acknowledged"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
         lost = [operation for loss in losses for operation in loss.lost]
-        unbooked = [operation for loss in losses for operation in loss.unbooked]
         promised = sum(len(loss.promised) for loss in losses)
         differing = [v for b in measurements.books.values() for v in b.broken(*RULES)]
         holes = [hole for loss in losses for hole in loss.holes]

@@ -71,5 +71,7 @@ def _read(read: Read, body: bytes) -> tuple[str | None, dict[str, Any]]:
             value = value[step]
         found[name] = value
     # Only an answer that admits to be stale has an age.
-    age = document.get(read.age) if read.age is not None and isinstance(document, dict) else None
+    age: Any = document if read.age is not None else None
+    for step in (read.age or "").split("."):
+        age = age.get(step) if isinstance(age, dict) else None
     return None, found if age is None else {**found, "age": age}

@@ -55,8 +55,8 @@ def _whole(paper: Paper, journey: str) -> str:
 def _double_spent(paper: Paper, journey: str) -> str:
     measure = paper.measurements.stand_ins[journey]
     lines = [
-        f"{promise.key}: {money(promise.amount or 0, promise.currency)}, and its payer once had no more than "
-        + ("nobody knows what" if promise.least is None else money(max(0, promise.least), promise.currency))
+        f"{promise.key}: {money(promise.amount or 0, promise.currency)}, and its payer had no more than "
+        f"{money(max(0, promise.least or 0), promise.currency)} at some time since"
         for promise in measure.double_spent
     ]
     spent = sum(promise.amount or 0 for promise in measure.double_spent)
@@ -65,7 +65,7 @@ def _double_spent(paper: Paper, journey: str) -> str:
         head,
         [
             "accepted, not in the surviving books, listed by the system as no longer covered, and the payer's balance "
-            "was once too low for it",
+            "was too low for it at some time since what he had last been acknowledged before he asked",
             *lines,
         ],
     )
@@ -80,7 +80,7 @@ def _over_limit(paper: Paper, journey: str) -> str:
     return listed(
         f"{journey}.over-limit: {len(measure.over_limit)} keys, {money(over, coin)}",
         [
-            f"each customer's acceptances between two replays, added up in the order of their answers; more than "
+            f"each customer's acceptances that no replay has settled yet, in the order of their answers; more than "
             f"{money(measure.limit, coin)} is over the limit",
             *(
                 f"{case.key}: {case.customer} had then been promised {money(case.promised, coin)}, "

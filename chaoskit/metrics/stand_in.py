@@ -7,7 +7,6 @@ replay's lists ─────────────────────�
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from chaoskit.metrics.diagnosis import since
@@ -18,6 +17,9 @@ from chaoskit.quantity import Money
 
 REPLAYED = "stand-in-replayed"
 """The fact that a replay records: lists of keys, by what became of them."""
+SETTLED = ("booked", "replayed", "double-spent", "refused")
+"""Its lists of keys that are no longer promised."""
+NEVER = 2**63 - 1
 
 
 def measure_stand_ins(
@@ -48,7 +50,7 @@ def measure_stand_ins(
             double_spent=spent,
             unbooked=tuple(p for p in absent if p not in spent),
             limit=None if limit is None else minor(limit),
-            over_limit=over_limit(operations, name, journey, [e.t for e in mine]),
+            over_limit=over_limit(operations, name, journey, _settled(mine)),
             healed=_healed(operations, name, mine),
             replayed=since(started, mine[-1].t) if mine else None,
             events=tuple(e.n for e in mine),
@@ -66,10 +68,10 @@ def amounts(promises: Iterable[Promise]) -> dict[str, int]:
 
 
 def over_limit(
-    operations: Iterable[Operation], name: str, journey: Journey, replays: Sequence[int]
+    operations: Iterable[Operation], name: str, journey: Journey, settled: Mapping[str, int]
 ) -> tuple[OverLimit, ...]:
-    """Acceptances that took a customer over the limit, from the answers that customers had. A replay settles what was
-    promised before it: then the customer's limit is whole again."""
+    """Acceptances that took a customer over the limit, from the answers that customers had. What a replay has `settled`
+    (by key, ns) counts no more from then on; a replay that did nothing for a promise leaves it open."""
     accepted = journey.accepted
     per = None if accepted is None else accepted.per
     if per is None and journey.parties is not None:
@@ -81,14 +83,16 @@ def over_limit(
     for operation in operations:
         if operation.journey == name and operation.outcome == "accepted" and not operation.other:
             first.setdefault(operation.key, operation)
-    sums: dict[tuple[str, int], int] = {}
+    open_: dict[str, list[tuple[int, int]]] = {}
     found = []
     for operation in sorted(first.values(), key=lambda o: (o.done or 0, o.key)):
         customer = operation.values.get(per)
         if customer is None or operation.amount is None:
             continue
-        place = (customer, bisect_right(replays, operation.done or 0))
-        sums[place] = total = sums.get(place, 0) + operation.amount
+        at = operation.done or 0
+        still = [one for one in open_.get(customer, ()) if one[0] > at]
+        open_[customer] = [*still, (settled.get(operation.key, NEVER), operation.amount)]
+        total = sum(amount for _, amount in open_[customer])
         if total > limit:
             over = min(operation.amount, total - limit)
             found.append(OverLimit(key=operation.key, customer=customer, promised=total, over=over))
@@ -106,8 +110,14 @@ def _keys(event: Event, word: str) -> tuple[str, ...]:
 
 
 def _can_be(promise: Promise) -> bool:
-    """Whether the money may have been gone: an account that always had as much was always good for it."""
-    return promise.least is None or promise.amount is None or promise.least < promise.amount
+    """Whether the books show that the money may have been gone. An account that always had as much was always good for
+    it; and where nobody can tell what its payer had, an excuse is only a word."""
+    return promise.least is not None and promise.amount is not None and promise.least < promise.amount
+
+
+def _settled(replays: Sequence[Event]) -> dict[str, int]:
+    """By key, when a replay first said what became of it, ns."""
+    return {key: e.t for e in reversed(replays) for word in SETTLED for key in _keys(e, word)}
 
 
 def _healed(operations: Iterable[Operation], name: str, replays: Sequence[Event]) -> tuple[str, ...]:

@@ -23,8 +23,8 @@ class Promise(Frozen):
     least: Annotated[
         int | None,
         Field(
-            description="the least that its payer ever had in the surviving ledger, minor units, less what was kept "
-            "back for other payments; None: not known"
+            description="the least that its payer had in the surviving ledger since the last entry that had been "
+            "acknowledged before, minor units, less what was kept back for other payments; None: not known"
         ),
     ] = None
 

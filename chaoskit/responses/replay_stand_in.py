@@ -46,6 +46,10 @@ class ReplayStandIn:
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, where nobody could replay anything."""
+        if on:
+            raise ValueError(
+                f"`on: {', '.join(on)}` says nothing here: who replays is said by `replay:` of the journey"
+            )
         self._accepted(system)
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:

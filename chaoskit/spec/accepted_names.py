@@ -26,11 +26,20 @@ def check_accepted(names: Names, loc: Loc, journey: Journey, way: str) -> None:
             names.say(
                 (*where, "status", number), f"{status} is good or refused already", "it can mean one thing"
             )
+        elif not 200 <= status <= 299:
+            names.say(
+                (*where, "status", number), f"{status} promises nothing", "a status from 200 to 299, like 202"
+            )
     if journey.books is None:
         names.say(where, "a promise needs `books:` in which it must be found in the end", key=True)
     if accepted.limit is not None:
-        if not any(isinstance(source, Between) for source in journey.draw.values()):
+        drawn = {one.between[0].currency for one in journey.draw.values() if isinstance(one, Between)}
+        if not drawn:
             names.say((*where, "limit"), "no amount is drawn that a limit could be of")
+        elif accepted.limit.currency not in drawn:
+            names.say(
+                (*where, "limit"), f"amounts are drawn in {', '.join(sorted(drawn))}", "name it in that"
+            )
         if accepted.per is None and journey.parties is None:
             names.say((*where, "limit"), "whose limit?", "name the customer's drawn value under `per`")
     if accepted.per is not None:

@@ -73,6 +73,14 @@ def test_an_age_is_recorded_alone_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "read"), [(b'{"meta": {"age": 2.5}}', {"age": 2.5}), (b'{"meta": 7}', {}), (b"[]", {})]
+)
+def test_an_age_may_lie_inside_an_object(body: bytes, read: dict[str, float]) -> None:
+    journey = JOURNEY.model_copy(update={"read": Read(age="meta.age")})
+    assert judged(journey, Answer("answered", 1, 2, 200, body)).read == read
+
+
+@pytest.mark.parametrize(
     ("told", "read"),
     [
         (b', "stale_for": 2.5', {"age": 2.5}),

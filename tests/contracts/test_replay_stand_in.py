@@ -111,6 +111,11 @@ def test_where_nobody_can_replay_it_is_refused(
         build(registry.member("responses", "replay-stand-in"), parameters).check((), system(*replayed))
 
 
+def test_a_place_that_would_be_ignored_is_refused() -> None:
+    with pytest.raises(ValueError, match="`on: ledger` says nothing here"):
+        build(registry.member("responses", "replay-stand-in"), {}).check(("ledger",), system("transfer"))
+
+
 def test_one_of_several_is_named() -> None:
     member = build(registry.member("responses", "replay-stand-in"), {"journey": "withdrawal"})
     member.check((), system("transfer", "withdrawal"))

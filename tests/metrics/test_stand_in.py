@@ -11,7 +11,7 @@ from chaoskit.evidence import load_history
 from chaoskit.judge.judge import judge
 from chaoskit.judge.stand_in import in_words, row
 from chaoskit.metrics import measure
-from chaoskit.model.measurement import Measurements, StandInMeasure
+from chaoskit.model.measurement import LossMeasure, LostOperation, Measurements, StandInMeasure
 from chaoskit.model.verdict import Result, Verdict
 from tests.histories.builder import (
     BACK,
@@ -151,6 +151,56 @@ def test_an_excuse_that_the_books_contradict_is_none(tmp_path: Path) -> None:
     assert checks["nothing-lost"].outcome == "fail"
 
 
+@pytest.mark.parametrize("without", ["parties", "account"])
+def test_an_excuse_that_nobody_can_check_is_none(without: str, tmp_path: Path) -> None:
+    made = a_run(limit=None)
+    if without == "parties":
+        journeys = {"transfer": {**TRANSFER, "accepted": {"status": [202], "replay": "ledger/replay"}}}
+        del journeys["transfer"]["parties"]
+        made.plan = plan_for(
+            drill(checks=list(CHECKS)), {**SYSTEM, "journeys": {**journeys, "balance": BALANCE}}
+        )
+    promise(made, "excused", booked=False, payer="A0" if without == "parties" else "nobody")
+    found, _, checks = measured(replayed(made, "excused"), tmp_path)
+    assert stood(found).double_spent == ()
+    assert [p.least for p in stood(found).unbooked] == [None]
+    assert checks["nothing-lost"].outcome == "fail"
+
+
+@pytest.mark.parametrize(("wages_at", "excused"), [(ZERO - S, False), (ZERO + 5 * S, True)])
+def test_that_the_payer_was_poor_once_excuses_nothing_later(
+    wages_at: int, excused: bool, tmp_path: Path
+) -> None:
+    """He opened with nothing and was paid 9.00: before his payment was promised, or only after that."""
+    made = a_run()
+    made._parties["wages"] = ("A1", "A9")
+    made.operation(
+        "load", "transfer", wages_at, key="wages", amount=900, values={"payer": "A1", "payee": "A9"}
+    )
+    promise(made, "booked", payer="A9", amount=1)
+    promise(made, "open", payer="A9", booked=False)
+    poor(made, "A9", 0)
+    found, _, checks = measured(replayed(made, "open", booked=["booked"]), tmp_path)
+    one = stood(found)
+    (judged,) = (*one.double_spent, *one.unbooked)
+    assert (judged.key, judged.least, judged in one.double_spent) == ("open", 0 if excused else 899, excused)
+    assert checks["nothing-lost"].outcome == ("pass" if excused else "fail")
+
+
+def test_promises_alone_can_be_forgotten(tmp_path: Path) -> None:
+    loss = LossMeasure(books="ledger", survivor="standby", acknowledged=0, lost=())
+    forgotten = LostOperation(key="p", journey="transfer", amount=1, currency="CNY", sent=1, done=2)
+    made = a_run()
+    made.usual_events()
+    history = load_history(made.write(tmp_path / "run"))
+    check = registry.member("checks", "nothing-lost")()
+    for unbooked, outcome in (((), "unknown"), ((forgotten,), "fail")):
+        found = measure(history).model_copy(
+            update={"losses": {"ledger": loss.model_copy(update={"unbooked": unbooked})}}
+        )
+        assert check.judge(history, found).outcome == outcome
+
+
 def test_money_that_was_kept_back_for_another_payment_was_not_there_either(tmp_path: Path) -> None:
     made = a_run()
     promise(made, "excused", booked=False)
@@ -185,10 +235,11 @@ def test_each_customer_has_a_limit(
     assert [detail.split()[3] for detail in verdict.details] == [key for key, _, _ in over]
 
 
-def test_a_replay_makes_the_limit_whole_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_replay_gives_back_the_limit_of_what_it_settled(settled: bool, tmp_path: Path) -> None:
     made = a_run()
     promise(made, "before", amount=200)
-    replayed(made, at=ZERO + S + 500 * MS)
+    replayed(made, at=ZERO + S + 500 * MS, booked=["before"] if settled else [])
     made.operation(
         "load",
         "transfer",
@@ -200,7 +251,8 @@ def test_a_replay_makes_the_limit_whole_again(tmp_path: Path) -> None:
         values={"payer": "A0", "payee": "B0"},
     )
     found, _, _ = measured(replayed(made), tmp_path)
-    assert (stood(found).accepted, stood(found).over_limit) == (2, ())
+    assert stood(found).accepted == 2
+    assert [(o.key, o.promised) for o in stood(found).over_limit] == ([] if settled else [("after", 400)])
 
 
 def test_a_loss_that_the_replay_healed_is_told(tmp_path: Path) -> None:
