@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from chaoskit.metrics.second_writer import RULE
-from chaoskit.model.history import History
-from chaoskit.model.measurement import Measurements
+from chaoskit.model.history import Event, History
+from chaoskit.model.measurement import BooksMeasure, Measurements
+from chaoskit.model.system import System
 from chaoskit.model.verdict import Verdict
 from chaoskit.registry import register
+
+_NEEDS = {"member": str, "count": int, "at_once": bool, "last_ns": int}
 
 
 @register("checks", "one-writer")
@@ -22,8 +27,9 @@ class OneWriter:
     as well: two that took writes for a moment are two, although one of them has stopped since.
 
     fail: several members accept writes, or did at one time; every key that is not in the books of all of them is
-    listed. unknown: none does, a member lives and did not say, or a `probe: writers` could not look. Not exercised: no
-    books of a database with a standby were collected.
+    listed. unknown: none does, a member lives and did not say, or a `probe: writers` could not look, or had not begun
+    before, or had ended before, the one that takes writes in the end took them. Not exercised: no books of a database
+    with a standby were collected.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -57,6 +63,8 @@ class OneWriter:
         if blind := [str(e.data.get("detail")) for e in looks if e.data.get("ok") is not True]:
             why = f"probe: writers could not look: {blind[0]}"
             return Verdict(name=name, outcome="unknown", reason=why, events=events)
+        if unseen := next(_unseen(looks, found, system), None):
+            return Verdict(name=name, outcome="unknown", reason=unseen, events=events)
         if problems := tuple(p for measure in found for p in measure.problems if measure.survivor is None):
             return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
         if not found:
@@ -65,3 +73,36 @@ class OneWriter:
         alone = ", ".join(f"{measure.survivor} alone accepts writes" for measure in found)
         alone += "".join(f"; {e.data.get('detail')}" for e in looks)
         return Verdict(name=name, outcome="pass", reason=alone, events=events)
+
+
+def _unseen(looks: Sequence[Event], found: Iterable[BooksMeasure], system: System) -> Iterator[str]:
+    """Why the looks did not see every change of writer, from the primary of the beginning to the survivor."""
+    for measure in found:
+        role = system.roles[str(system.books[measure.books].on)]
+        own = [look for look in looks if look.data.get("target") == role.standby]
+        if not own or measure.survivor is None:
+            continue
+        writer, seen = role.primary, False
+        for look in own:
+            took = [one for one in _writers(look) if one["count"]]
+            if late := next(
+                (one["member"] for one in took if one["at_once"] and one["member"] != writer), None
+            ):
+                yield f"probe: writers began too late: {late} took its first write already, and {writer} did before"
+            if took:
+                writer, seen = max(took, key=lambda one: int(one["last_ns"]))["member"], True
+        if not seen:
+            yield "probe: writers saw nobody take a write: whether there were two is not known"
+        elif writer != measure.survivor:
+            yield f"probe: writers ended too early: {writer} took the last write, and {measure.survivor} does since"
+
+
+def _writers(look: Event) -> list[dict[str, Any]]:
+    """Its facts; none of a look that has none, or whose facts do not fit."""
+    facts = look.data.get("facts")
+    told = facts.get("writers") if isinstance(facts, dict) else None
+    return [
+        one
+        for one in (told if isinstance(told, list) else [])
+        if isinstance(one, dict) and all(isinstance(one.get(key), kind) for key, kind in _NEEDS.items())
+    ]

@@ -32,4 +32,5 @@ async def look(stage: Stage, step: PlannedStep) -> None:
             ok=seen.ok,
             detail=seen.detail,
             found=list(seen.found),
+            **({"facts": dict(seen.facts)} if seen.facts else {}),
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 from chaoskit.model.estate import Estate
@@ -91,6 +91,8 @@ class Look:
     detail: str
     found: tuple[str, ...] = ()
     """What is wrong, one by one, where a probe can tell several things apart."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What a check needs of it, in the probe's own words."""
 
 
 class Probe(Protocol):

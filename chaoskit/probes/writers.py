@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -27,11 +27,15 @@ WRITERS = "writers"
 
 @dataclass(frozen=True)
 class _Taken:
-    """The writes that one member has committed: when the first was there, and when the last was asked for."""
+    """The writes that one member has committed: when the first was there, and when the last was asked for.
+
+    `at_once`: it took the very first, so that nobody knows since when it takes them.
+    """
 
     member: str
     count: int = 0
     tried: int = 0
+    at_once: bool = False
     first_ns: int = 0
     last_ns: int = 0
 
@@ -46,7 +50,8 @@ class Writers:
     write as the application's role (a message in its log, which needs no table). It counts when it is acknowledged: a
     server that hangs or refuses takes nothing. Two take writes when one still does after the other has begun to.
 
-    It is a step of the timeline and lasts for `lasting`; `one-writer` judges what it saw. Detection never chooses it.
+    It is a step of the timeline and lasts for `lasting`; `one-writer` judges what it saw, and is unknown where it
+    looked too late, or not long enough, to see the change from one to the other. Detection never chooses it.
 
         timeline:
           - at: 0s
@@ -79,25 +84,27 @@ class Writers:
             *(self._ask(member, pair.role, estate, begun) for member in (pair.primary, pair.standby))
         )
         told = "; ".join(_told(one, begun) for one in seen)
+        facts = {"writers": [asdict(one) for one in seen]}
         one, other = seen
         if one.count and other.count and one.first_ns < other.last_ns and other.first_ns < one.last_ns:
             both_s = (min(one.last_ns, other.last_ns) - max(one.first_ns, other.first_ns)) / 1e9
             found = f"{one.member} and {other.member} both took writes for {max(both_s, 0):.2f} s: {told}"
-            return Look(False, found, (found,))
-        return Look(True, f"never both took writes: {told}")
+            return Look(False, found, (found,), facts)
+        return Look(True, f"never both took writes: {told}", facts=facts)
 
     async def _ask(self, member: str, role: DatabaseRole, estate: Estate, begun: int) -> _Taken:
         taken = _Taken(member)
         due = begun
         while due < begun + self.lasting.ns:
             asked = monotonic_ns()
-            count, first, last = taken.count, taken.first_ns, taken.last_ns
+            count, at_once, first, last = taken.count, taken.at_once, taken.first_ns, taken.last_ns
             try:
                 write = await PostgreSQL(estate.direct(member), role).committed_write(_ANSWER_S)
-                count, first, last = count + 1, first or write.at_ns, asked
+                count, at_once = count + 1, at_once or not taken.tried
+                first, last = first or write.at_ns, asked
             except (EngineError, ServiceDown):
                 pass  # refused, dead or hanging: none of them takes a payment
-            taken = _Taken(member, count, taken.tried + 1, first, last)
+            taken = _Taken(member, count, taken.tried + 1, at_once, first, last)
             due = max(due + self.every.ns, monotonic_ns())
             await asyncio.sleep((due - monotonic_ns()) / 1e9)
         return taken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chaoskit.model.system import System
 from chaoskit.spec.places import Loc, shown
 
 if TYPE_CHECKING:
@@ -32,3 +33,17 @@ def check_watchdogs(names: Names) -> None:
                     f"{shown(service)} has no link to {member}",
                     f"declare '{service} -> {member}' under `links`: a watchdog acts only through what can be cut",
                 )
+        if journey := next((one for one in system.journeys if service in _behind(one, system)), None):
+            hint = "what needs it fails without it, so that leaving it out proves no takeover; name a service apart"
+            names.say(loc, f"the journey {shown(journey)} goes through {shown(service)}", hint, key=True)
+
+
+def _behind(journey: str, system: System) -> set[str]:
+    """The services that a journey reaches over links."""
+    reached: set[str] = set()
+    todo = [system.journeys[journey].service]
+    while todo:
+        if (current := todo.pop()) not in reached:
+            reached.add(current)
+            todo += [link.callee for link in system.links if link.caller == current]
+    return reached

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -234,7 +234,13 @@ def test_one_writer_is_fine_and_a_member_that_did_not_say_is_unknown(tmp_path: P
     assert verdict_of("one-writer", builder, tmp_path / "two").outcome == "unknown"
 
 
-def looked(builder: RunBuilder, *found: str, ok: bool = False) -> None:
+BOTH = (("db", True, 2 * S), ("standby", False, 6 * S))
+"""(member, took its very first try, its last write)."""
+
+
+def looked(
+    builder: RunBuilder, *found: str, ok: bool = False, took: Sequence[tuple[str, bool, int]] = BOTH
+) -> None:
     detail = found[0] if found else "never both took writes" if ok else "no answer in time"
     builder.event(
         END,
@@ -245,6 +251,12 @@ def looked(builder: RunBuilder, *found: str, ok: bool = False) -> None:
         ok=ok,
         detail=detail,
         found=list(found),
+        facts={
+            "writers": [
+                {"member": member, "count": int(last > 0), "at_once": at_once, "last_ns": last}
+                for member, at_once, last in took
+            ]
+        },
     )
 
 
@@ -264,6 +276,39 @@ def test_writers_that_nobody_could_look_at_are_unknown(tmp_path: Path) -> None:
     builder = RunBuilder().crash()
     looked(builder)
     assert verdict_of("one-writer", builder, tmp_path).outcome == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("took", "why"),
+    [
+        ((("db", True, 2 * S), ("standby", False, 0)), "ended too early: db took the last write"),
+        (
+            (("db", False, 0), ("standby", True, 6 * S)),
+            "began too late: standby took its first write already",
+        ),
+        ((("db", False, 0), ("standby", False, 0)), "saw nobody take a write"),
+        ((), "saw nobody take a write"),
+    ],
+)
+def test_writers_that_did_not_see_the_change_are_unknown(
+    took: tuple[tuple[str, bool, int], ...], why: str, tmp_path: Path
+) -> None:
+    builder = RunBuilder().crash()
+    looked(builder, ok=True, took=took)
+    verdict = verdict_of("one-writer", builder, tmp_path)
+    assert verdict.outcome == "unknown"
+    assert why in verdict.reason
+
+
+def test_a_change_between_two_looks_is_not_seen_and_one_within_either_is(tmp_path: Path) -> None:
+    old, new = (("db", True, 2 * S), ("standby", False, 0)), (("db", False, 0), ("standby", True, 9 * S))
+    between, within = RunBuilder().crash(), RunBuilder().crash()
+    for took in (old, new):
+        looked(between, ok=True, took=took)
+    for took in (BOTH, new):
+        looked(within, ok=True, took=took)
+    assert verdict_of("one-writer", between, tmp_path / "between").outcome == "unknown"
+    assert verdict_of("one-writer", within, tmp_path / "within").outcome == "pass"
 
 
 def test_no_writer_is_unknown(tmp_path: Path) -> None:
