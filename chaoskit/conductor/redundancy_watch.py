@@ -67,7 +67,8 @@ class RedundancyWatch:
             await stage.sleep_until(next_ns)
 
     def _note(self, name: str, seen: redundancy.Sight) -> None:
-        if not seen.seen or seen.replayed is None:
+        # How far it must have replayed is known when `rejoin` has ended: an earlier look asks for too little.
+        if not seen.seen or seen.replayed is None or not 0 < self._through_ns < seen.asked:
             self._targets.pop(name, None)
             return
         if seen.replayed >= self._targets.setdefault(name, seen.at):

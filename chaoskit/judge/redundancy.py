@@ -36,6 +36,9 @@ def _judged(name: str, limit: Duration, measure: RedundancyMeasure, named: bool)
     met = total.hi is not None and total.hi <= limit.ns
     outcome = "pass" if met else "fail" if total.lo > limit.ns else "unknown"
     reason = f"{who}{_in_words(measure, total)}"
+    if outcome == "pass" and measure.blind > limit.ns:
+        outcome = "unknown"
+        reason += f"; but for {span(measure.blind)} a member did not say what it is"
     if outcome == "unknown":
         reason += f": inconclusive against {limit}"
     return Verdict.model_validate(

@@ -129,11 +129,12 @@ def measure_role(
     if not after or (looks[-1].answered > after[-1].answered and not looks[-1].seen):
         why = "a member did not say what it is until the run ended: whether it was restored could not be seen"
         return about.model_copy(update={"invalid": (why,)})
+    gaps = [after[0].answered - first.lo, *(b.answered - a.asked for a, b in pairwise(after))]
+    about = about.model_copy(update={"blind": max(gaps)})
     lost = _times(after, timeline, rejoins)
     if not lost:
-        gaps = [b.answered - a.asked for a, b in pairwise(after)]
         never = {
-            "restored": Interval(lo=0, hi=max(gaps, default=0)),
+            "restored": Interval(lo=0, hi=max(gaps)),
             "never_lost": True,
             "clock": Interval(lo=first.lo, hi=first.hi),
         }

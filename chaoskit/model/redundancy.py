@@ -71,6 +71,10 @@ class RedundancyMeasure(Frozen):
     modelled: Annotated[int, Field(description="modelled human time on the way to it, ns")] = 0
     looks: int = 0
     unseen: Annotated[int, Field(description="looks that told nothing, because a member did not say")] = 0
+    blind: Annotated[
+        int,
+        Field(description="after the fault, the longest from one look that told something to the next, ns"),
+    ] = 0
     invalid: Annotated[tuple[str, ...], Field(description="why the measurement cannot be used")] = ()
     events: tuple[int, ...] = ()
 

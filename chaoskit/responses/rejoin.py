@@ -137,6 +137,9 @@ class Rejoin:
             position=made.position,
             after_ms=elapsed_ms(begun),
         )
+        if monotonic_ns() > begun + self.within.ns:
+            late = f"{mine} follows {source} since {elapsed_ms(begun) / 1000:.1f} s after the beginning"
+            raise ResponseFailed(f"{late}, and {self.within} was the deadline")
 
     async def _rewound(
         self, mine: str, source: str, role: DatabaseRole, context: ResponseContext, begun: int

@@ -90,6 +90,28 @@ def test_a_look_from_before_everything_was_done_ends_no_run(monkeypatch: pytest.
     asyncio.run(main())
 
 
+def test_it_must_catch_up_with_what_was_written_when_everything_was_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It streamed, and was level with the primary, while `rejoin` was still at work."""
+
+    async def main() -> None:
+        looked = Looked(monkeypatch)
+        looked.shows = {"writer": "db-standby", "at": 50, "replayed": 50}
+        following = asyncio.create_task(looked.watch.follow())
+        await looked.after_looks(3)
+        looked.shows = {"writer": "db-standby", "at": 60, "replayed": 55}
+        assert not looked.watch.restored()
+        await looked.after_looks(3)
+        assert not looked.watch.restored()
+        looked.shows = {"writer": "db-standby", "at": 70, "replayed": 60}
+        await looked.after_looks(3)
+        assert looked.watch.restored()
+        following.cancel()
+
+    asyncio.run(main())
+
+
 def test_where_the_drill_does_not_ask_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = Looked(monkeypatch, asked=False)
     asyncio.run(looked.watch.follow())

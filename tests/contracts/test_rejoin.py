@@ -131,6 +131,9 @@ def test_where_it_cannot_be_rewound_a_base_backup_is_made_and_the_reason_told(
             assert facts["bytes"] > 2**20
             assert "after-promotion" in items(estate, "db")
             assert (await seen(estate)).replayed is not None
+            await estate.processes.kill("db")
+            with pytest.raises(ResponseFailed, match=r"within 5ms|5ms was the deadline"):
+                await respond(estate, "rejoin", "db", method="base-backup", within="5ms")
 
     run(main())
 

@@ -167,6 +167,26 @@ def test_a_fault_that_takes_no_standby_away_is_said_to() -> None:
     assert outcome(found) == "pass"
 
 
+def test_a_member_that_is_silent_from_the_fault_on_may_have_been_without() -> None:
+    """A primary that is frozen for six seconds says nothing, and streams again afterwards."""
+    silent = [
+        replace(one, seen=not ZERO <= one.asked < ZERO + 6 * S) for one in looks(90 * S, 90 * S, 90 * S)
+    ]
+    found = measured(silent)
+    assert found.restored is not None
+    assert found.restored.hi is not None
+    assert 6 * S - EVERY <= found.restored.hi <= 6 * S + EVERY + TOOK
+    assert (outcome(found, "5s"), outcome(found, "10s")) == ("unknown", "pass")
+
+
+def test_silence_after_it_was_back_may_hide_a_longer_time_without() -> None:
+    silent = [
+        replace(one, seen=not 8 * S <= one.asked - ZERO < 18 * S) for one in looks(5 * MS, 3 * S, 3 * S)
+    ]
+    assert outcome(measured(looks(5 * MS, 3 * S, 3 * S)), "5s") == "pass"
+    assert (outcome(measured(silent), "5s"), outcome(measured(silent), "20s")) == ("unknown", "pass")
+
+
 def test_a_planned_change_of_roles_does_not_count_unless_it_never_ends() -> None:
     away = [replace(one, replayed=None) if ZERO + 9 * S < one.asked < ZERO + 11 * S else one
             for one in looks(5 * MS, 3 * S, 3 * S)]  # fmt: skip
