@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field
 
 from chaoskit.model.history import History
 from chaoskit.model.measurement import AttackMeasure, Interval, Measurements
@@ -22,17 +19,15 @@ _LIMIT = Duration.parse("5s")
 class AttackRepelled:
     """Did the service raise an alert, turn the attack away, let none of its log-ins in, and move no money for it?
 
-    Of every attack from outside: by the service's own feed (`respond: read-alerts`) the first alert about its
-    addresses is at most `alert` after it, and the first block at most `block`; no log-in from them worked; and the
-    books hold no transaction that no customer of the run asked for. The attacker's own word counts nowhere. Customers
-    who were turned away as attackers would be are measured, and not judged here.
+    Of every attack from outside: by the attacked service's own feed (`respond: read-alerts`) the first alert about its
+    addresses is at most 5 s after it, and so is the first block; no log-in from them worked; and the books hold no
+    transaction that no customer of the run asked for. The attacker's own word counts nowhere. Customers who were turned
+    away as attackers would be are measured; what that costs is judged by the objective `success` of their journey.
 
-    fail: one of these is broken; each is listed. unknown: an instant lies across its limit, or the feed or the books
-    could not be read. Not exercised: there was no such attack, or it was not seen to take effect.
+    fail: one of these is broken; each is listed. unknown: an instant lies across its limit, the feed tells of a block
+    and of nothing that was turned away, it was not read until the attack had ended, or the books could not be read.
+    Not exercised: there was no such attack, or it was not seen to take effect.
     """
-
-    alert: Annotated[Duration, Field(description="time until the first alert")] = _LIMIT
-    block: Annotated[Duration, Field(description="time until the first block")] = _LIMIT
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
         """One verdict over all attacks from outside."""
@@ -58,24 +53,26 @@ class AttackRepelled:
 
     def _wrong(self, one: AttackMeasure) -> Iterator[str]:
         if one.read:
-            yield from _late(one.step, "alert", one.alerted, self.alert)
-            yield from _late(one.step, "block", one.blocked, self.block)
+            yield from _late(one.step, "alert", one.alerted)
+            yield from _late(one.step, "block", one.blocked)
         if one.let_in:
             yield f"{one.step}: {one.let_in} log-ins from its addresses worked"
         yield from (f"{one.step}: money moved: {case}" for case in one.moved)
 
     def _doubt(self, one: AttackMeasure) -> Iterator[str]:
         if not one.read:
-            yield f"{one.step}: the feed of {one.target} was not read to the end"
+            yield f"{one.step}: the feed of {one.target} was not read until the attack had ended"
         if not one.books:
             yield f"{one.step}: whether money moved is not known: no books could be read"
-        for word, found, limit in (("alert", one.alerted, self.alert), ("block", one.blocked, self.block)):
-            if found is not None and found.hi is not None and found.hi > limit.ns:
-                yield f"{one.step}: whether the first {word} came within {limit} is not known"
+        if one.read and one.blocked is not None and not one.refused:
+            yield f"{one.step}: {one.target} says that it blocked, and turned away none of {one.asked} requests"
+        for word, found in (("alert", one.alerted), ("block", one.blocked)):
+            if found is not None and found.hi is not None and found.hi > _LIMIT.ns:
+                yield f"{one.step}: whether the first {word} came within {_LIMIT} is not known"
 
 
-def _late(step: str, word: str, found: Interval | None, limit: Duration) -> Iterator[str]:
+def _late(step: str, word: str, found: Interval | None) -> Iterator[str]:
     if found is None:
         yield f"{step}: no {word}"
-    elif found.lo > limit.ns:
-        yield f"{step}: the first {word} came later than {limit}"
+    elif found.lo > _LIMIT.ns:
+        yield f"{step}: the first {word} came later than {_LIMIT}"

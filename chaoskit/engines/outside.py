@@ -16,6 +16,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from chaoskit.clock import monotonic_ns
+from chaoskit.engines.filling import filled
 from chaoskit.engines.http_exchange import document
 from chaoskit.model.estate import Address, Estate
 from chaoskit.model.lease import IntruderUndo, Undo
@@ -23,11 +24,14 @@ from chaoskit.model.member import Witness
 from chaoskit.model.outsiders import ADDRESSES, SOURCES_MAX, outsiders, sources
 from chaoskit.model.system import CUSTOMERS, Link, System
 
+RequestPath = Annotated[str, Field(pattern="^/[!-~]*$")]
+"""A path on the service itself: nothing in it ends the line of the request and begins another."""
+
 
 class Then(TypedDict):
     """What a session that was got is used for, once: a POST."""
 
-    path: Annotated[str, Field(pattern="^/", description="where it goes")]
+    path: Annotated[RequestPath, Field(description="where it goes")]
     json: Annotated[
         dict[str, Any], Field(description="body; `{key}`, and what the log-in's answer names, are filled in")
     ]
@@ -51,6 +55,13 @@ def bounded(*, rate: int, count: int, seconds: float, comes_from: int) -> None:
     ):
         if not 1 <= value <= most:
             raise ValueError(f"{value:g} {word}: an attack has from 1 to {most}, so that it stays a drill")
+
+
+def named(body: Any, *words: str) -> None:
+    """Raises ValueError, while planning, for a body that has no place for what the attack is about."""
+    for word in words:
+        if filled(body, {word: ""}) == body:
+            raise ValueError(f"`json` names `{{{word}}}` nowhere, so that it would never be tried: {body}")
 
 
 def customers_link(target: str, system: System) -> str:

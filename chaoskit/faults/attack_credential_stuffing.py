@@ -46,7 +46,7 @@ class AttackCredentialStuffing:
             then: {path: /transfers, json: {id: "{key}", from: "{customer}", to: ACC-00001, amount: "1.00"}}
     """
 
-    path: Annotated[str, Field(pattern="^/", description="where customers log in")]
+    path: Annotated[outside.RequestPath, Field(description="where customers log in")]
     json: Annotated[dict[str, Any], Field(description="body; `{user}` and `{guess}` are filled in")]
     pool: Annotated[str, Field(description="pool of the population whose last members are tried")]
     guesses: Annotated[
@@ -61,7 +61,9 @@ class AttackCredentialStuffing:
     ] = None
     rate: Annotated[int, Field(description="attempts a second, up to 500")] = 20
     sources: Annotated[int, Field(description="addresses it says it comes from, up to 200")] = 1
-    watch: Annotated[str, Field(description="path at which the service says what it counts")] = "/watch"
+    watch: Annotated[
+        outside.RequestPath, Field(description="path at which the service says what it counts")
+    ] = "/watch"
     requires: ClassVar[frozenset[str]] = frozenset({"outsiders", "links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
 
@@ -72,6 +74,7 @@ class AttackCredentialStuffing:
         )
         if count < _SEEN:
             raise ValueError(f"{count} attempts are too few to be seen; at least {_SEEN}")
+        outside.named(self.json, "user", "guess")
 
     def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
         """Nothing; refuses, while planning, a target that customers do not reach, and a pool that is not there."""

@@ -45,14 +45,16 @@ class AttackFlood:
             lasts: 4s
     """
 
-    path: Annotated[str, Field(pattern="^/", description="what is asked for")]
+    path: Annotated[outside.RequestPath, Field(description="what is asked for")]
     json: Annotated[
         dict[str, Any] | None, Field(description="body; with one the request is a POST, otherwise a GET")
     ] = None
     rate: Annotated[int, Field(description="requests a second, up to 500")] = 300
     lasts: Annotated[Duration, Field(description="for how long, up to 60s")] = _LASTS
     sources: Annotated[int, Field(description="addresses it says it comes from, up to 200")] = 1
-    watch: Annotated[str, Field(description="path at which the service says what it counts")] = "/watch"
+    watch: Annotated[
+        outside.RequestPath, Field(description="path at which the service says what it counts")
+    ] = "/watch"
     requires: ClassVar[frozenset[str]] = frozenset({"outsiders", "links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
 

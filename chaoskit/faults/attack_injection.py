@@ -55,7 +55,7 @@ class AttackInjection:
             then: {path: /transfers, json: {id: "{key}", from: "{customer}", to: ACC-00400, amount: "1.00"}}
     """
 
-    path: Annotated[str, Field(pattern="^/", description="where the requests go")]
+    path: Annotated[outside.RequestPath, Field(description="where the requests go")]
     json: Annotated[dict[str, Any], Field(description="body; `{user}` and `{payload}` are filled in")]
     pool: Annotated[str, Field(description="pool of the population whose last members are named as `{user}`")]
     payloads: Annotated[
@@ -75,7 +75,9 @@ class AttackInjection:
     ] = None
     rate: Annotated[int, Field(description="requests a second, up to 500")] = 10
     sources: Annotated[int, Field(description="addresses it says it comes from, up to 200")] = 1
-    watch: Annotated[str, Field(description="path at which the service says what it counts")] = "/watch"
+    watch: Annotated[
+        outside.RequestPath, Field(description="path at which the service says what it counts")
+    ] = "/watch"
     requires: ClassVar[frozenset[str]] = frozenset({"outsiders", "links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
 
@@ -88,6 +90,7 @@ class AttackInjection:
             raise ValueError(f"{count} requests are too few to be seen; at least {_SEEN}")
         if self.customers < 1:
             raise ValueError(f"customers is {self.customers}; at least 1")
+        outside.named(self.json, "payload")
 
     def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
         """Nothing; refuses, while planning, a target that customers do not reach, and a pool that is not there."""

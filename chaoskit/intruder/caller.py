@@ -31,7 +31,7 @@ class Caller:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 return await self._exchange(f"{head}\r\n".encode() + text)
-        except (TimeoutError, OSError, EOFError, ValueError, asyncio.LimitOverrunError):
+        except (TimeoutError, OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError):
             self.close()
             return 0, {}
 

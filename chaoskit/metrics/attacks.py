@@ -29,11 +29,12 @@ def measure_attacks(
 
 
 def _measure(fault: FaultSpan, history: History, moved: tuple[str, ...], sound: bool) -> AttackMeasure:
-    told = [(event, event.data) for event in _facts(history.events, "attack-alert") if _after(fault, event)]
+    feed = [event for event in history.events if event.data.get("service") == fault.target]
+    told = [(event, event.data) for event in _facts(feed, "attack-alert") if _after(fault, event)]
     about = [(event, data) for event, data in told if str(data.get("source")).startswith(ADDRESSES)]
     first = min(about, key=_at, default=None)
     block = min(((e, d) for e, d in about if d.get("says") == "block"), key=_at, default=None)
-    counts = [event for event in _facts(history.events, "attack-counts") if event.t >= fault.lo]
+    counts = [event for event in _facts(feed, "attack-counts") if event.t >= fault.lo]
     last: Mapping[str, Any] = counts[-1].data if counts else {}
     turned = [one for one in history.operations if _blocked(one) and one.intended >= fault.lo]
     return AttackMeasure(
@@ -44,7 +45,7 @@ def _measure(fault: FaultSpan, history: History, moved: tuple[str, ...], sound: 
         blocked=_since(fault, block),
         block=str(block[1].get("what")) if block else "",
         **{name: int(last.get(name) or 0) for name in _COUNTS},
-        read=bool(counts),
+        read=bool(counts) and last.get("busy") is False,
         wrongly_blocked=tuple(sorted({_customer(one) for one in turned})),
         operations=len(turned),
         moved=moved,

@@ -131,7 +131,9 @@ class AttackMeasure(Frozen):
     refused: Annotated[int, Field(description="of them turned away by a limit or a lock")] = 0
     failed: Annotated[int, Field(description="of them log-ins that failed")] = 0
     let_in: Annotated[int, Field(description="of them log-ins that worked")] = 0
-    read: Annotated[bool, Field(description="the feed was read until after the attack began")] = False
+    read: Annotated[
+        bool, Field(description="the attacked service's feed was read until the attack had ended")
+    ] = False
     wrongly_blocked: Annotated[
         tuple[str, ...], Field(description="customers who were turned away as attackers would be")
     ] = ()

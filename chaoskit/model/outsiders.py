@@ -29,6 +29,10 @@ class Outsiders(Protocol):
         """End it with all its children; harmless when it never began or is gone."""
         ...
 
+    async def busy(self) -> bool:
+        """Whether any of them has not ended yet."""
+        ...
+
 
 class Beset(Estate, Protocol):
     """An estate that offers `outsiders`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -10,9 +11,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from chaoskit.clock import monotonic_ns
+from chaoskit.engines import outside
 from chaoskit.engines.http_exchange import document
 from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.outsiders import ADDRESSES
+from chaoskit.model.outsiders import ADDRESSES, outsiders
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -20,6 +22,7 @@ from chaoskit.registry import register
 _LASTS = Duration.parse("6s")
 _ASK_S = 1.0
 _LOOK_S = 0.05
+_LONGER_NS = (outside.SECONDS_MAX + 10) * 10**9
 _KINDS = ("alert", "block")
 _COUNTS = ("asked", "refused", "failed", "let_in")
 
@@ -27,7 +30,8 @@ _COUNTS = ("asked", "refused", "failed", "let_in")
 @register("responses", "read-alerts")
 @dataclass(frozen=True)
 class ReadAlerts:
-    """Reads the feed of the service named by `on:` again and again for `lasts`, and records each new entry once.
+    """Reads the feed of the service named by `on:` again and again for `lasts`, and on until no attack goes on
+    any more; records each new entry once.
 
     `GET <watch>` answers `{alerts: [{kind, what, source, customer, at_ns}], sources: {address: {asked, refused, failed,
     let_in}}}`: `kind` is `alert` (something looks wrong) or `block` (it is turned away from now on), `at_ns` the
@@ -43,9 +47,9 @@ class ReadAlerts:
           - {at: 1s, respond: read-alerts, on: gateway, lasts: 6s}
     """
 
-    lasts: Annotated[Duration, Field(description="for how long, up to 5m")] = _LASTS
-    watch: Annotated[str, Field(description="path of the feed")] = "/watch"
-    requires: ClassVar[frozenset[str]] = frozenset()
+    lasts: Annotated[Duration, Field(description="for how long at least, up to 5m")] = _LASTS
+    watch: Annotated[outside.RequestPath, Field(description="path of the feed")] = "/watch"
+    requires: ClassVar[frozenset[str]] = frozenset({"outsiders"})
     recovers: ClassVar[bool] = False
 
     def check(self, on: Sequence[str], system: System) -> None:
@@ -57,28 +61,31 @@ class ReadAlerts:
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         service, until = on[0], monotonic_ns() + self.lasts.ns
-        told: list[dict[str, Any]] = []
+        told: set[str] = set()
         shown: Any = None
         while True:
-            last = monotonic_ns() >= until
+            # Asked before the last look: what an attack did until its end, that look has seen.
+            begun, busy = monotonic_ns(), await outsiders(context.estate).busy()
+            last = begun >= until + (_LONGER_NS if busy else 0)
             shown = await document(context.estate.direct(service), self.watch, service, _ASK_S)
             seen = monotonic_ns()
             for entry in _entries(shown):
-                if entry not in told:
-                    told.append(entry)
-                    self._tell(entry, seen, context)
+                if (words := json.dumps(entry, sort_keys=True)) not in told:
+                    told.add(words)
+                    self._tell(service, entry, seen, context)
             if last:
                 break
             await asyncio.sleep(_LOOK_S)  # the feed of somebody else's service tells nobody that it has grown
         counts = _counts(shown)
         if counts is None:
             raise ResponseFailed(f"{service} does not say at {self.watch} what it saw")
-        context.record("attack-counts", service=service, **counts)
+        context.record("attack-counts", service=service, busy=busy, **counts)
 
-    def _tell(self, entry: dict[str, Any], seen: int, context: ResponseContext) -> None:
+    def _tell(self, service: str, entry: dict[str, Any], seen: int, context: ResponseContext) -> None:
         at = entry.get("at_ns")
         context.record(
             "attack-alert",
+            service=service,
             says=entry["kind"],
             what=str(entry.get("what") or ""),
             source=str(entry.get("source") or ""),

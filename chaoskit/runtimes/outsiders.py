@@ -46,3 +46,8 @@ class OutsideProcesses:
         """As the protocol says."""
         if name in self._begun:
             await self._supervision.call("kill", name=f"{JOB}:{name}")
+
+    async def busy(self) -> bool:
+        """As the protocol says; by what the supervisor sees of them, not by what they say."""
+        trees = [await self._supervision.call("tree", name=f"{JOB}:{name}") for name in tuple(self._begun)]
+        return any(trees)

@@ -14,9 +14,15 @@ from chaoskit.model.measurement import AttackMeasure
 from chaoskit.model.verdict import Result, Verdict
 from tests.histories.builder import KILL_HI, KILL_LO, MS, ZERO, Posting, RunBuilder, S, drill, plan_for
 
-ALERT = {"says": "alert", "what": "too many", "source": "198.51.100.1", "customer": None}
+ALERT = {
+    "service": "db",
+    "says": "alert",
+    "what": "too many",
+    "source": "198.51.100.1",
+    "customer": None,
+}
 BLOCK = {**ALERT, "says": "block", "what": "far too many"}
-COUNTS = {"service": "db", "asked": 100, "refused": 80, "failed": 20, "let_in": 0}
+COUNTS = {"service": "db", "busy": False, "asked": 100, "refused": 80, "failed": 20, "let_in": 0}
 SOON, LATER = KILL_LO + 500 * MS, KILL_LO + 900 * MS
 
 
@@ -99,6 +105,8 @@ def test_an_alert_before_the_witness_begins_at_nothing(tmp_path: Path) -> None:
         (({**ALERT, "at": ZERO - S}, {**BLOCK, "at": ZERO - S}), COUNTS, "crash: no alert"),
         # Alerts about customers are none about the attacker.
         (({**ALERT, "source": "10.0.0.7"}, {**BLOCK, "source": "10.0.0.7"}), COUNTS, "crash: no block"),
+        # Nor is what another service says, which was attacked as well and is well guarded.
+        (({**ALERT, "service": "web"}, {**BLOCK, "service": "web"}), COUNTS, "crash: no alert"),
         ((ALERT, BLOCK), {**COUNTS, "let_in": 2}, "crash: 2 log-ins from its addresses worked"),
     ],
 )
@@ -127,7 +135,15 @@ def test_money_that_nobody_asked_for_is_rejected(tmp_path: Path) -> None:
 def test_what_nobody_knows_is_unknown(tmp_path: Path) -> None:
     verdict, attack, _ = judged(tmp_path / "unread", attacked(ALERT, BLOCK, counts=None))
     assert (verdict.outcome, attack.read) == ("unknown", False)
-    assert "was not read to the end" in verdict.reason
+    assert "was not read until the attack had ended" in verdict.reason
+    for number, counts in enumerate(({**COUNTS, "busy": True}, {**COUNTS, "service": "web"})):
+        # Read while he went on, or somewhere else: he may have got in since.
+        verdict, attack, _ = judged(tmp_path / f"early-{number}", attacked(ALERT, BLOCK, counts=counts))
+        assert (verdict.outcome, attack.read) == ("unknown", False)
+        assert "was not read until the attack had ended" in verdict.reason
+    verdict, _, _ = judged(tmp_path / "words", attacked(ALERT, BLOCK, counts={**COUNTS, "refused": 0}))
+    assert verdict.outcome == "unknown"
+    assert verdict.reason == "crash: db says that it blocked, and turned away none of 100 requests"
     edge = {"at": KILL_LO + 5 * S + MS}  # within the limit from the witness on, not from the command on
     verdict, _, _ = judged(tmp_path / "edge", attacked({**ALERT, **edge}, {**BLOCK, **edge}))
     assert verdict.outcome == "unknown"
