@@ -99,7 +99,8 @@ class Probe(Protocol):
     """Looks at a service during a run, directly, speaking its protocol: over and over to detect, or once as a step.
 
     Of the probes that fit a service the conductor takes the one that ranks highest, so that one of a user's own
-    package can outrank those that come with chaoskit (sql 30, http 20, tcp 10).
+    package can outrank those that come with chaoskit (sql 30, http 20, tcp 10). A class attribute `judged_by` names the
+    check that judges what it sees as a step; a plan without that check says so.
     """
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from chaoskit.errors import InputError, Problem
@@ -59,7 +59,7 @@ def plan(
         raise InputError(*problems)
     hold = max((criterion.hold_ns for criterion in criteria.values()), default=0)
     deadline, why = schedule.deadline(drill, steps, hold, pace)
-    notes += [*people_notes(drill, steps, pace), *_own_recoveries(loaded.system)]
+    notes += [*people_notes(drill, steps, pace), *_unsaid(steps, loaded, registry)]
     notes.append(f"without recovery the run ends {deadline} after the first fault: {why}")
     notes += [*wired.notes, *guard.left_aside(loaded, runtime)]
     made = Plan(
@@ -89,12 +89,15 @@ def _declared(one: Fidelity, made: Plan) -> Fidelity:
     return one.model_copy(update={"kind": "stand-in", "what": f"stands in for {stands_for}; {one.what}"})
 
 
-def _own_recoveries(system: System) -> list[str]:
-    """What no step does and nobody decides, and brings the system back all the same."""
-    return [
-        f"{service} brings {role} back by itself; `prove` leaves that out by killing it beforehand"
-        for service, role in system.watchdogs.items()
-    ]
+def _unsaid(steps: Sequence[PlannedStep], loaded: Loaded, registry: Registry) -> Iterator[str]:
+    """What brings the system back although no step does, and looks that only a check would judge which is not asked."""
+    for service, role in loaded.system.watchdogs.items():
+        yield f"{service} brings {role} back by itself; `prove` leaves that out by killing it beforehand"
+    probes = registry.members("probes")
+    for step in steps:
+        check = getattr(probes.get(step.name), "judged_by", None) if step.kind == "probe" else None
+        if check is not None and check not in loaded.drill.checks:
+            yield f"nobody judges what the step {step.id} sees: `{check}` would, and is not among `checks`"
 
 
 def plan_steps(loaded: Loaded, registry: Registry) -> tuple[PlannedStep, ...]:

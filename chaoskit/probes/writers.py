@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -61,6 +61,8 @@ class Writers:
 
     every: Annotated[Duration, Field(description="how often each member is asked for a write")] = _EVERY
     lasting: Annotated[Duration, Field(description="for how long; at most 15s")] = _LASTING
+
+    judged_by: ClassVar[str] = "one-writer"
 
     def __post_init__(self) -> None:
         if not self.every.ns or self.lasting < self.every or self.lasting > _LASTING_MAX:

@@ -17,6 +17,7 @@ from chaoskit.spec.places import Loc, Places, nearest, shown
 from chaoskit.spec.redundancy import redundancy_objective
 
 OBJECTIVES = {name.replace("_", "-"): name for name in Objective.model_fields}
+_OF_ALL = ("*", MINIMUM_SERVICE, REDUNDANCY_RESTORED)
 RUNBOOK_MEMBERS = {"promote": "promote-standby", "mend": "mend-standby", "leave": "leave-as-is"}
 """What a system's runbook `{database: …}` is called among the responses."""
 
@@ -86,7 +87,7 @@ class DrillNames:
                 if journey in self.system.journeys:
                     self.say(loc, f"nothing drives the journey `{journey}`", "add it under `load`", key=True)
                 else:
-                    self.one_of(loc, "journey", journey, [*self.driven, "*"], key=True)
+                    self.one_of(loc, "journey", journey, [*self.driven, *_OF_ALL], key=True)
             if not self.unfit and all(value is None for value in vars(objective).values()):
                 self.say(
                     loc, f"`{journey}` asks for nothing", nearest("", OBJECTIVES, "objectives"), key=True

@@ -27,6 +27,14 @@ def test_nobody_helps_it(runtime: str, drill: Path) -> None:
     assert any(note.startswith("watchdog brings database back by itself") for note in plan.notes)
 
 
+def test_writers_that_no_check_judges_are_told_in_the_plan(tmp_path: Path) -> None:
+    text = CUT.read_text().replace(", one-writer]", "]").replace("../../fixtures", str(ROOT / "fixtures"))
+    (tmp_path / "drill.yaml").write_text(text)
+    plan = pipeline.make_plan(load(tmp_path / "drill.yaml", registry), "local")
+    assert any("nobody judges what the step writers sees" in note for note in plan.notes)
+    assert not any("nobody judges" in n for n in pipeline.make_plan(load(CUT, registry), "local").notes)
+
+
 @pytest.mark.timeout(200)
 def test_a_primary_that_nobody_can_reach_or_stop_has_stopped_before_another_is_promoted(
     workplace: Workplace,

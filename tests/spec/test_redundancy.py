@@ -37,6 +37,11 @@ def test_mistakes_in_the_objective(tmp_path: Path, system: str, objective: str, 
     assert f"drill.yaml:15:3: {said}" in text, text
 
 
+def test_a_slip_in_its_name_is_told_with_the_right_one(tmp_path: Path) -> None:
+    text = refusal(tmp_path, drill=drill(ASKED.replace("restored", "restord")), system=SYSTEM)
+    assert "did you mean `redundancy-restored`?" in text, text
+
+
 def test_no_journey_has_its_name(tmp_path: Path) -> None:
     text = refusal(tmp_path, system=SYSTEM.replace("  balance:\n", "  redundancy-restored:\n"))
     assert "no journey may be called `redundancy-restored`" in text
