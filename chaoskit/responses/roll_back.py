@@ -15,6 +15,7 @@ from chaoskit.engines.roll_out import RollOut
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.releases import releases
+from chaoskit.model.system import System
 from chaoskit.registry import register
 
 
@@ -42,6 +43,13 @@ class RollBack:
 
     schema: Annotated[bool, Field(description="whether the release's migration is taken back")] = True
     requires: ClassVar[frozenset[str]] = frozenset({"lifecycle", "links", "releases"})
+
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError, while planning, for services that no release is given to: nothing would be taken back."""
+        known = list(dict.fromkeys(one for release in system.releases.values() for one in release.services))
+        if strange := [one for one in on if one not in known]:
+            given = ", ".join(known) or "none"
+            raise ValueError(f"no release is given to {', '.join(strange)}; releases are given to: {given}")
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         begun = monotonic_ns()

@@ -292,3 +292,14 @@ def test_the_schema_goes_up_and_back_and_its_catalogue_is_the_witness(
             assert await columns(estate) == {"id", "colour"}
 
     run(main())
+
+
+@pytest.mark.parametrize(("on", "refused"), [((), False), (("site",), False), (("site", "database"), True)])
+def test_a_roll_back_of_what_has_no_release_is_refused(on: tuple[str, ...], refused: bool) -> None:
+    system = System.model_construct(releases={"next": release("2", "next", services=("site",))})
+    member = build(registry.member("responses", "roll-back"), {})
+    if not refused:
+        member.check(on, system)
+        return
+    with pytest.raises(ValueError, match="no release is given to database; releases are given to: site"):
+        member.check(on, system)
