@@ -13,11 +13,16 @@ _SHOWN = 5
 def rows(attack: AttackMeasure) -> Iterator[dict[str, str]]:
     """Rows with the columns clock, after the fault, what."""
     yield _row(f"alert: {attack.step}", _after(attack.alerted), attack.alert or "none was read")
-    turned = f"{attack.refused} of {attack.asked} requests turned away, {attack.failed} log-ins failed"
+    counted = (
+        f"{attack.refused} of {attack.asked} requests turned away, "
+        f"{attack.failed} log-ins failed, {attack.let_in} worked"
+        if attack.read
+        else "how many requests is unknown: the feed was not read until the attack had ended"
+    )
     yield _row(
         f"blocked: {attack.step}",
         _after(attack.blocked),
-        f"{attack.block or 'nothing was blocked'}; {turned}, {attack.let_in} worked",
+        f"{attack.block or 'nothing was blocked'}; {counted}",
     )
     if attack.wrongly_blocked:
         names = ", ".join(attack.wrongly_blocked[:_SHOWN])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.plan import Fidelity, Plan
 from chaoskit.runtimes.residue import RUN_MARK
 from chaoskit.runtimes.supervision import Supervision, own_environment
@@ -31,6 +32,8 @@ class OutsideProcesses:
     async def begin(self, name: str, argv: tuple[str, ...], stdin: bytes) -> None:
         """As the protocol says; its output goes to logs/<name>.log of the run folder."""
         scratch = self._supervision.record.scratch
+        if name in self._begun and await self._supervision.call("tree", name=f"{JOB}:{name}"):
+            raise EnvironmentBroken(f"the attack {name} still goes on: let it end before another of its kind")
         self._begun.add(name)
         await self._supervision.run(
             f"{JOB}:{name}",

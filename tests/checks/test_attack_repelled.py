@@ -133,7 +133,9 @@ def test_money_that_nobody_asked_for_is_rejected(tmp_path: Path) -> None:
 
 
 def test_what_nobody_knows_is_unknown(tmp_path: Path) -> None:
-    verdict, attack, _ = judged(tmp_path / "unread", attacked(ALERT, BLOCK, counts=None))
+    verdict, attack, result = judged(tmp_path / "unread", attacked(ALERT, BLOCK, counts=None))
+    (row,) = (row["what"] for row in result.clocks if row["clock"] == "blocked: crash")
+    assert "how many requests is unknown" in row
     assert (verdict.outcome, attack.read) == ("unknown", False)
     assert "was not read until the attack had ended" in verdict.reason
     for number, counts in enumerate(({**COUNTS, "busy": True}, {**COUNTS, "service": "web"})):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from chaoskit import registry
+from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.member import ResponseFailed
 from chaoskit.model.parameters import build
 from chaoskit.model.plan import Place, Plan, PlannedStep
@@ -105,6 +106,9 @@ def test_he_dies_with_his_supervisor(tmp_path: Path, provision: Provision) -> No
     async def main() -> None:
         async with provision(plan(tmp_path)) as estate:
             await attack(estate, "web", *FLOOD)
+            fault = build(registry.member("faults", FLOOD[0]), FLOOD[1])
+            with pytest.raises(EnvironmentBroken, match="flood-web still goes on: let it end"):
+                await fault.apply("web", estate)
             record = estate.supervision.record
             [(pid, start)] = await estate.supervision.call("tree", name="outsider:flood-web")
             assert any(one.pid == pid for one in records.processes(record))
