@@ -80,10 +80,12 @@ def without_recovery(plan: Plan, control: Control, proven_upper_ns: int) -> Plan
     deadline = Duration.of_ns(lasting + limit.ns + hold + _VACUOUS_NS)
     told = f", judged against an rto of {limit} (3 × the proven run, at least 10 s)"
     drill = with_limit(plan.drill, limit)
-    if drill.abort is not None and drill.abort.for_.ns < deadline.ns:
+    if drill.abort is not None and drill.abort.for_.ns <= deadline.ns:
         # Its guard would end the run for what the control is there to show; the deadline ends it soon enough.
-        drill = drill.model_copy(update={"abort": drill.abort.model_copy(update={"for_": deadline})})
-        told += f", its abort guard after {deadline}"
+        # Not at the same instant, or either of them may be the first.
+        later = Duration.of_ns(deadline.ns + _VACUOUS_NS)
+        drill = drill.model_copy(update={"abort": drill.abort.model_copy(update={"for_": later})})
+        told += f", its abort guard after {later}"
     return _noted(plan, control, told).model_copy(update={"drill": drill, "deadline": deadline})
 
 

@@ -92,7 +92,7 @@ def test_guard_of_the_drill_does_not_end_what_the_control_is_there_to_show() -> 
     (left_out,) = (control for control in controls_of(plan) if control.kind == "leave-out")
     made = without_recovery(plan, left_out, 4 * S)
     assert made.drill.abort is not None
-    assert made.drill.abort.for_ == made.deadline
+    assert made.drill.abort.for_.ns > made.deadline.ns  # at one instant either of them could be the first
     assert "its abort guard after" in made.notes[0]
     longer = plan_with(KILL, PROMOTE, abort={"if": "success < 1%", "for": "1h"})
     assert without_recovery(longer, left_out, 4 * S).drill.abort == longer.drill.abort
