@@ -32,8 +32,8 @@ class RollBack:
 
     A migration without `down` cannot be taken back: the code goes back all the same, and the response fails. Data that
     the release has written stay; whether the old version can read them is what the drill shows.
-    Fidelity: on `local` the files and settings of before, in a process of their own; on `docker` a container made anew
-    as the Compose file says. The migration by real PostgreSQL.
+    Fidelity on `local`: the files and settings of before, in a process of their own; the migration by real PostgreSQL.
+    Fidelity on `docker`: the same migration, and a container made anew as the Compose file says.
 
         timeline:
           - when: {stop-rule: transfers-fail}
