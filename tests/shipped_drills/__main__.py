@@ -108,9 +108,8 @@ def table(runs: Sequence[Ran], refused: Sequence[Refused]) -> tuple[str, list[st
             wrong.append(f"{name} on {runtime}: not the same verdicts each time")
         if slowest > LONGEST_S[runtime]:
             wrong.append(f"{name} on {runtime}: {slowest:.0f} s, more than {LONGEST_S[runtime]:.0f} s")
-        rows.append(
-            (name, runtime, outcomes, f"{met} of {len(cell)}", "yes" if same else "NO", f"{slowest:.0f}")
-        )
+        alike = "–" if len(cell) == 1 else "yes" if same else "NO"
+        rows.append((name, runtime, outcomes, f"{met} of {len(cell)}", alike, f"{slowest:.0f}"))
     rows += [(one.drill, one.runtime, "not offered", one.lacks or "NO REASON", "–", "–") for one in refused]
     headers = ("drill", "runtime", "outcome", "as expected", "the same each time", "at most, s")
     return tabulate(sorted(rows), headers=headers, disable_numparse=True, tablefmt="github"), wrong

@@ -23,6 +23,10 @@ def test_alike_and_as_expected_is_well() -> None:
     assert "web-dies (old) | local     | pass      | 2 of 2        | yes                  | 25" in text
 
 
+def test_one_run_is_the_same_as_none() -> None:
+    assert "1 of 1        | –" in table([ran()], [])[0]
+
+
 @pytest.mark.parametrize(
     ("runs", "told"),
     [
