@@ -109,3 +109,9 @@ class Probe(Protocol):
         ...
 
     async def look(self, service: str, estate: Estate, timeout_s: float) -> Look: ...
+
+
+def refuse_services(on: Sequence[str], instead: str) -> None:
+    """For a response that acts on what something else names. Raises ValueError, while planning, for an `on:`."""
+    if on:
+        raise ValueError(f"`on: {', '.join(on)}` says nothing here: {instead}")

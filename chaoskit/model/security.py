@@ -100,6 +100,9 @@ def security(estate: Estate) -> Security:
     return cast(Security, estate)
 
 
+SAID_BY_BACKUP = "what is looked at, restored or sent again is said by the backup"
+
+
 def backup_named(wanted: str | None, system: System) -> tuple[str, Backup]:
     """The backup that a step means: the one it names, or the only one. Raises ValueError, first while planning."""
     known = system.backups

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines.http_exchange import NoAnswer, ask_json
-from chaoskit.model.member import ResponseContext, ResponseFailed
+from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
 from chaoskit.model.system import Accepted, System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -46,10 +46,7 @@ class ReplayStandIn:
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, where nobody could replay anything."""
-        if on:
-            raise ValueError(
-                f"`on: {', '.join(on)}` says nothing here: who replays is said by `replay:` of the journey"
-            )
+        refuse_services(on, "who replays is said by `replay:` of the journey")
         self._accepted(system)
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:

@@ -21,8 +21,8 @@ from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
-from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.security import backup_named, security
+from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
+from chaoskit.model.security import SAID_BY_BACKUP, backup_named, security
 from chaoskit.model.system import Backup, DatabaseRole, System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -73,6 +73,7 @@ class RestoreBackup:
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, for a backup that is not there, or of which nothing says up to where."""
+        refuse_services(on, SAID_BY_BACKUP)
         name, backup = backup_named(self.backup, system)
         if backup.restore_point is None:
             raise ValueError(

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines.http_exchange import NoAnswer, ask_json
-from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.security import backup_named, security
+from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
+from chaoskit.model.security import SAID_BY_BACKUP, backup_named, security
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -45,6 +45,7 @@ class Resubmit:
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, for a backup that is not there, or one without a journal behind it."""
+        refuse_services(on, SAID_BY_BACKUP)
         name, backup = backup_named(self.backup, system)
         if backup.resubmit is None:
             raise ValueError(f"the backup {name} names no `resubmit:`, so nobody can send anything again")

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from chaoskit.clock import elapsed_ms, monotonic_ns
-from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.security import backup_named, security
+from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
+from chaoskit.model.security import SAID_BY_BACKUP, backup_named, security
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -42,6 +42,7 @@ class VerifyBackup:
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, for a backup that the system does not have."""
+        refuse_services(on, SAID_BY_BACKUP)
         backup_named(self.backup, system)
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:

@@ -25,6 +25,18 @@ REJOIN = "drills/server/rejoin.yaml"
             "    backup: boks\n",
             "`backup: boks` must be one of .*known: books",
         ),
+        (
+            RANSOMWARE,
+            "    backup: books\n",
+            "    backup: books\n    on: ledger\n",
+            "`on: ledger` says nothing here",
+        ),
+        (
+            RANSOMWARE,
+            "respond: verify-backup",
+            "on: ledger\n    respond: verify-backup",
+            "`on: ledger` says nothing",
+        ),
         (RANSOMWARE, "respond: isolate\n    on: ledger\n", "respond: isolate\n", "`isolate` needs `on:`"),
         (
             STALE,
