@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -81,6 +81,26 @@ def pool(name: str, count: int, system: System) -> list[str]:
         raise ValueError(f"the pool {name} has {pools[name].count} members, not {count}")
     last = pools[name].count
     return [pools[name].format.format(n=number) for number in range(last - count + 1, last + 1)]
+
+
+class FromOutside:
+    """What every attack from outside does alike: who witnesses it, and how it is ended."""
+
+    name: ClassVar[str]
+    seen: ClassVar[int]
+    """How many requests the service must have counted."""
+    watch: RequestPath
+    requires: ClassVar[frozenset[str]] = frozenset({"outsiders", "links"})
+    targets: ClassVar[Literal["service", "link"]] = "service"
+
+    async def baseline(self, target: str, estate: Estate) -> dict[str, int] | None:
+        return await counted(estate.direct(target), self.watch, target)
+
+    async def undo(self, target: str, estate: Estate) -> Undo:
+        return undo(self.name, target)
+
+    async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
+        return await witness(target, estate, self.watch, baseline, self.seen)
 
 
 def job(fault: str, target: str) -> str:

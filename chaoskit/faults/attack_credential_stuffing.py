@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from chaoskit.engines import outside
 from chaoskit.engines.filling import filled
 from chaoskit.model.estate import Estate
-from chaoskit.model.lease import Undo
-from chaoskit.model.member import Witness
 from chaoskit.model.preparation import Preparation
 from chaoskit.model.system import System
 from chaoskit.registry import register
@@ -22,7 +20,7 @@ _SEEN = 4
 
 @register("faults", _NAME)
 @dataclass(frozen=True)
-class AttackCredentialStuffing:
+class AttackCredentialStuffing(outside.FromOutside):
     """A program outside tries each of `guesses` for each of `customers`, one guess after the other for all of them.
 
     Where a log-in works (2xx with a `token`) it uses the session once: `then`, as a bearer of the token. Spread over
@@ -64,8 +62,8 @@ class AttackCredentialStuffing:
     watch: Annotated[
         outside.RequestPath, Field(description="path at which the service says what it counts")
     ] = "/watch"
-    requires: ClassVar[frozenset[str]] = frozenset({"outsiders", "links"})
-    targets: ClassVar[Literal["service", "link"]] = "service"
+    name: ClassVar[str] = _NAME
+    seen: ClassVar[int] = _SEEN
 
     def __post_init__(self) -> None:
         count = self.customers * len(self.guesses)
@@ -81,12 +79,6 @@ class AttackCredentialStuffing:
         outside.customers_link(target, system)
         outside.pool(self.pool, self.customers, system)
         return ()
-
-    async def baseline(self, target: str, estate: Estate) -> dict[str, int] | None:
-        return await outside.counted(estate.direct(target), self.watch, target)
-
-    async def undo(self, target: str, estate: Estate) -> Undo:
-        return outside.undo(_NAME, target)
 
     async def apply(self, target: str, estate: Estate) -> None:
         users = outside.pool(self.pool, self.customers, estate.plan.system)
@@ -105,6 +97,3 @@ class AttackCredentialStuffing:
             "then": self.then,
         }
         await outside.begin(_NAME, target, estate, orders)
-
-    async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
-        return await outside.witness(target, estate, self.watch, baseline, _SEEN)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from chaoskit.engines import outside
 from chaoskit.model.estate import Estate
-from chaoskit.model.lease import Undo
-from chaoskit.model.member import Witness
 from chaoskit.model.preparation import Preparation
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration
@@ -23,7 +21,7 @@ _LASTS = Duration.parse("4s")
 
 @register("faults", _NAME)
 @dataclass(frozen=True)
-class AttackFlood:
+class AttackFlood(outside.FromOutside):
     """A program outside sends a service more requests than the service has declared to take, over its customers' link.
 
     It exhausts limits, not the machine: at most 500 a second, 32 at a time, 10,000 in all and for a minute; more is
@@ -55,8 +53,8 @@ class AttackFlood:
     watch: Annotated[
         outside.RequestPath, Field(description="path at which the service says what it counts")
     ] = "/watch"
-    requires: ClassVar[frozenset[str]] = frozenset({"outsiders", "links"})
-    targets: ClassVar[Literal["service", "link"]] = "service"
+    name: ClassVar[str] = _NAME
+    seen: ClassVar[int] = _SEEN
 
     def __post_init__(self) -> None:
         outside.bounded(rate=self.rate, count=self._count, seconds=self.lasts.s, comes_from=self.sources)
@@ -68,12 +66,6 @@ class AttackFlood:
         outside.customers_link(target, system)
         return ()
 
-    async def baseline(self, target: str, estate: Estate) -> dict[str, int] | None:
-        return await outside.counted(estate.direct(target), self.watch, target)
-
-    async def undo(self, target: str, estate: Estate) -> Undo:
-        return outside.undo(_NAME, target)
-
     async def apply(self, target: str, estate: Estate) -> None:
         orders = {
             "rate": self.rate,
@@ -84,9 +76,6 @@ class AttackFlood:
             "attempts": outside.spread([({}, self.json)] * self.sources, self.sources),
         }
         await outside.begin(_NAME, target, estate, orders)
-
-    async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
-        return await outside.witness(target, estate, self.watch, baseline, _SEEN)
 
     @property
     def _count(self) -> int:

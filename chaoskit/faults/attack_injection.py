@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from chaoskit.engines import outside
 from chaoskit.engines.filling import filled
 from chaoskit.model.estate import Estate
-from chaoskit.model.lease import Undo
-from chaoskit.model.member import Witness
 from chaoskit.model.preparation import Preparation
 from chaoskit.model.system import System
 from chaoskit.registry import register
@@ -32,7 +30,7 @@ _USUAL = (
 
 @register("faults", _NAME)
 @dataclass(frozen=True)
-class AttackInjection:
+class AttackInjection(outside.FromOutside):
     """A program outside sends every one of `payloads` in place of `{payload}`, for one of `customers` after the other.
 
     A service that puts its statements together from pieces of text runs what it was sent; one that binds parameters
@@ -78,8 +76,8 @@ class AttackInjection:
     watch: Annotated[
         outside.RequestPath, Field(description="path at which the service says what it counts")
     ] = "/watch"
-    requires: ClassVar[frozenset[str]] = frozenset({"outsiders", "links"})
-    targets: ClassVar[Literal["service", "link"]] = "service"
+    name: ClassVar[str] = _NAME
+    seen: ClassVar[int] = _SEEN
 
     def __post_init__(self) -> None:
         count = len(self.payloads)
@@ -98,12 +96,6 @@ class AttackInjection:
         outside.pool(self.pool, self.customers, system)
         return ()
 
-    async def baseline(self, target: str, estate: Estate) -> dict[str, int] | None:
-        return await outside.counted(estate.direct(target), self.watch, target)
-
-    async def undo(self, target: str, estate: Estate) -> Undo:
-        return outside.undo(_NAME, target)
-
     async def apply(self, target: str, estate: Estate) -> None:
         users = outside.pool(self.pool, self.customers, estate.plan.system)
         sent = []
@@ -121,6 +113,3 @@ class AttackInjection:
             "then": self.then,
         }
         await outside.begin(_NAME, target, estate, orders)
-
-    async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
-        return await outside.witness(target, estate, self.watch, baseline, _SEEN)
