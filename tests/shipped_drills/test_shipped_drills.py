@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chaoskit import registry
+from chaoskit.drill_files import drills_in
+from chaoskit.spec import load
 from tests.shipped_drills import __main__ as shipped
 from tests.shipped_drills.__main__ import Ran, Refused, table
 
@@ -65,6 +68,16 @@ def test_a_drill_that_this_runtime_cannot_run_is_refused_by_what_it_lacks() -> N
     came = shipped.run(shipped.FOLDER / "resilience" / "ledger-cpu.yaml", "local")
     assert isinstance(came, Refused)
     assert came.lacks == "`resource.cpu` needs limits, which the runtime"
+
+
+def test_drills_of_attacks_ask_that_customers_are_served() -> None:
+    """A bank that shuts everybody out repels every attack; `success` of every journey is what makes it red."""
+    loaded = [load(file, registry).drill for file in drills_in(shipped.FOLDER / "attack")]
+    judged = [drill for drill in loaded if "attack-repelled" in drill.checks]
+    assert len(judged) == 3
+    for drill in judged:
+        served = {name for name, asked in drill.objectives.items() if asked.success is not None}
+        assert served in ({"*"}, set(drill.load)), drill.drill
 
 
 @pytest.mark.slow
