@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chaoskit.model.history import History
@@ -38,6 +38,7 @@ class AttackRepelled:
             return Verdict(name=name, outcome="unknown", exercised=False, reason=f"not exercised: {why}")
         events = tuple(sorted({number for one in attacks for number in one.events}))
         wrong = [said for one in attacks for said in self._wrong(one)]
+        wrong += _moved(attacks)
         if wrong:
             reason = f"{len(wrong)} things an attacker was not kept from"
             return Verdict(name=name, outcome="fail", reason=reason, events=events, details=tuple(wrong))
@@ -57,7 +58,6 @@ class AttackRepelled:
             yield from _late(one.step, "block", one.blocked)
         if one.let_in:
             yield f"{one.step}: {one.let_in} log-ins from its addresses worked"
-        yield from (f"{one.step}: money moved: {case}" for case in one.moved)
 
     def _doubt(self, one: AttackMeasure) -> Iterator[str]:
         if not one.read:
@@ -69,6 +69,13 @@ class AttackRepelled:
         for word, found in (("alert", one.alerted), ("block", one.blocked)):
             if found is not None and found.hi is not None and found.hi > _LIMIT.ns:
                 yield f"{one.step}: whether the first {word} came within {_LIMIT} is not known"
+
+
+def _moved(attacks: Sequence[AttackMeasure]) -> Iterator[str]:
+    """Each case once: the books do not say for which of several attacks it was."""
+    whose = attacks[0].step if len(attacks) == 1 else f"all {len(attacks)} attacks together"
+    cases = dict.fromkeys(case for one in attacks for case in one.moved)
+    return (f"{whose}: money moved: {case}" for case in cases)
 
 
 def _late(step: str, word: str, found: Interval | None) -> Iterator[str]:

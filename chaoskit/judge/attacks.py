@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chaoskit.judge.wording import NOTHING, bounds
 from chaoskit.model.measurement import AttackMeasure, Interval
@@ -11,7 +11,7 @@ _SHOWN = 5
 
 
 def rows(attack: AttackMeasure) -> Iterator[dict[str, str]]:
-    """Rows with the columns clock, after the fault, what."""
+    """Rows of one attack, with the columns clock, after the fault, what."""
     yield _row(f"alert: {attack.step}", _after(attack.alerted), attack.alert or "none was read")
     counted = (
         f"{attack.refused} of {attack.asked} requests turned away, "
@@ -24,21 +24,33 @@ def rows(attack: AttackMeasure) -> Iterator[dict[str, str]]:
         _after(attack.blocked),
         f"{attack.block or 'nothing was blocked'}; {counted}",
     )
-    if attack.wrongly_blocked:
-        names = ", ".join(attack.wrongly_blocked[:_SHOWN])
-        more = len(attack.wrongly_blocked) - _SHOWN
-        names += f" and {more} more" if more > 0 else ""
-        said = f"{len(attack.wrongly_blocked)} customers, {attack.operations} operations: {names}"
-    else:
-        said = "no customer"
-    yield _row("wrongly blocked", NOTHING, said)
+
+
+def shared(attacks: Sequence[AttackMeasure]) -> Iterator[dict[str, str]]:
+    """Rows of all attacks together: no customer, and no book, can tell which of several it was."""
+    if not attacks:
+        return
+    whose = "" if len(attacks) == 1 else f"by all {len(attacks)} attacks together: "
+    first = max(attacks, key=lambda one: one.operations)  # counted from each attack on: the first one has all
+    yield _row("wrongly blocked", NOTHING, whose + _wrongly_blocked(first))
+    yield _row("money moved", NOTHING, whose + _moved(first))
+
+
+def _wrongly_blocked(attack: AttackMeasure) -> str:
+    if not attack.wrongly_blocked:
+        return "no customer"
+    names = ", ".join(attack.wrongly_blocked[:_SHOWN])
+    more = len(attack.wrongly_blocked) - _SHOWN
+    names += f" and {more} more" if more > 0 else ""
+    return f"{len(attack.wrongly_blocked)} customers, {attack.operations} operations: {names}"
+
+
+def _moved(attack: AttackMeasure) -> str:
     if not attack.books:
-        money = "unknown: the books could not be read"
-    elif attack.moved:
-        money = f"{len(attack.moved)} transactions that no customer asked for"
-    else:
-        money = "nothing that no customer asked for"
-    yield _row("money moved", NOTHING, money)
+        return "unknown: the books could not be read"
+    if attack.moved:
+        return f"{len(attack.moved)} transactions that no customer asked for"
+    return "nothing that no customer asked for"
 
 
 def _after(found: Interval | None) -> str:

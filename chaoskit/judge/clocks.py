@@ -27,6 +27,7 @@ def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
         yield _row(f"told: {notice.channel}", bounds(notice.after), _told(notice))
     for attack in measurements.attacks:
         yield from attacks.rows(attack)
+    yield from attacks.shared(measurements.attacks)
     if measurements.minimum_service is not None:
         yield minimum.row(measurements.minimum_service)
     yield from redundancy.rows(measurements)

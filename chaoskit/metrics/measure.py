@@ -254,7 +254,9 @@ def _books(
 
 
 def _with_unbooked(loss: LossMeasure, stand_ins: dict[str, StandInMeasure]) -> LossMeasure:
+    # One that was acknowledged as well is lost by that, and is one payment still.
     broken = {promise.key for one in stand_ins.values() for promise in one.unbooked}
+    broken -= {operation.key for operation in loss.lost}
     unbooked = tuple(
         LostOperation(
             key=p.key, journey=p.journey, amount=p.amount, currency=p.currency, sent=p.sent, done=p.done

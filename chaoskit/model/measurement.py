@@ -149,7 +149,9 @@ class LossMeasure(Frozen):
     ] = ()
     unbooked: Annotated[
         tuple[LostOperation, ...],
-        Field(description="of them, those that are not in the books, without a reason that holds"),
+        Field(
+            description="of them, those that are not in the books, without a reason that holds, and are not in `lost`"
+        ),
     ] = ()
     problems: tuple[str, ...] = ()
     events: tuple[int, ...] = ()

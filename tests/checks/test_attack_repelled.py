@@ -132,6 +132,32 @@ def test_money_that_nobody_asked_for_is_rejected(tmp_path: Path) -> None:
     assert rows["money moved"] == "1 transactions that no customer asked for"
 
 
+def test_what_several_attacks_came_to_is_said_once_of_all(tmp_path: Path) -> None:
+    """No customer and no book can tell which of two attacks it was: neither row may look as if it were of one."""
+    run = attacked(ALERT, BLOCK)
+    crash, *others = run.plan.steps
+    second = crash.model_copy(update={"id": "second"})
+    run.plan = run.plan.model_copy(update={"steps": (crash, second, *others)})
+    about = {"step": "second", "name": "attack.flood", "target": "db"}
+    run.event(LATER, "fault.begin", **about, lo=LATER)
+    run.event(LATER + MS, "fault.witnessed", **about, hi=LATER + MS, how="seen")
+    for at in (SOON, LATER + MS):
+        run.operation("load", "transfer", at, outcome="fail", posted=False, values={"payer": f"P{at}"})
+        run.records["load"][-1]["status"] = 429
+    run.postings.append(Posting(900_001, "the-attackers-own", "A1", "B1", 10_000))
+    history = evidence.load_history(run.write(tmp_path / "run"))
+    result = judge(history, measure(history), registry)
+    told = [(row["clock"], row["what"]) for row in result.clocks]
+    assert [what for clock, what in told if clock == "money moved"] == [
+        "by all 2 attacks together: 1 transactions that no customer asked for"
+    ]
+    (blocked,) = (what for clock, what in told if clock == "wrongly blocked")
+    assert blocked.startswith("by all 2 attacks together: 2 customers, 2 operations: ")
+    verdict = next(v for v in result.verdicts if v.name == "attack-repelled")
+    (moved,) = (said for said in verdict.details if "money moved" in said)
+    assert moved.startswith("all 2 attacks together: money moved: ")
+
+
 def test_what_nobody_knows_is_unknown(tmp_path: Path) -> None:
     verdict, attack, result = judged(tmp_path / "unread", attacked(ALERT, BLOCK, counts=None))
     (row,) = (row["what"] for row in result.clocks if row["clock"] == "blocked: crash")

@@ -116,6 +116,30 @@ def test_a_promise_that_nobody_booked_is_lost(tmp_path: Path) -> None:
     assert next(r for r in result.scorecard if r["journey"] == "transfer")["lost"] == "1"
 
 
+def test_what_was_promised_and_then_acknowledged_is_lost_once(tmp_path: Path) -> None:
+    """The customer asked again under the same key once the ledger was back, and had his answer before it was gone."""
+    made = a_run()
+    promise(made, "kept")
+    promise(made, "both", booked=False)
+    made.operation(
+        "load",
+        "transfer",
+        BACK + S,
+        key="both",
+        attempt=2,
+        posted=False,
+        values={"payer": "A0", "payee": "B0"},
+    )
+    found, result, checks = measured(replayed(made), tmp_path)
+    assert [o.key for o in found.losses["ledger"].lost] == ["both"]
+    assert [p.key for p in stood(found).unbooked] == ["both"]
+    lost = next(one for one in result.verdicts if one.name == "transfer.lost")
+    assert (lost.measured, len(lost.details)) == ("1", 1)
+    assert "0 of 2 that were accepted to be done later not booked" in lost.reason
+    assert checks["nothing-lost"].details[0] == "lost: both transfer 1.00 CNY"
+    assert not any(said.startswith("not booked") for said in checks["nothing-lost"].details)
+
+
 def test_without_a_replay_every_promise_is_open(tmp_path: Path) -> None:
     made = a_run()
     promise(made, "open", booked=False)
