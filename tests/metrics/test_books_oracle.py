@@ -33,10 +33,21 @@ TABLES = {
 Books = dict[str, list[dict[str, Any]]]
 
 
+def _of_one_bucket() -> list[int]:
+    """Numbers of transactions whose entries are compared as one bag (suspects.sql), so that errors could cancel out."""
+    with duckdb.connect() as base:
+        rows = base.execute("SELECT i FROM range(200_000) t(i) WHERE hash(i::BIGINT) % 4096 = 7 ORDER BY i")
+        return [int(row[0]) for row in rows.fetchall()][:6]
+
+
+TOGETHER = _of_one_bucket()
+
+
 @st.composite
 def books(draw: st.DrawFn) -> Books:
     """Sound books of a few transfers, then a few changes to any row of any table."""
     made: Books = defaultdict(list)
+    numbers = draw(st.sampled_from([range(1, 7), TOGETHER]))
     for number in range(1, draw(st.integers(1, 6)) + 1):
         payer, payee = draw(st.permutations(ACCOUNTS))[:2]
         key, amount, currency = f"k{number}", draw(st.integers(1, 3)), draw(st.sampled_from(CURRENCIES))
@@ -52,9 +63,9 @@ def books(draw: st.DrawFn) -> Books:
         values = {"payer": payer, "payee": payee}
         made["operations"].append({**hashed, **times, "outcome": "ok", "values": values})
         parties = {"from_account": payer, "to_account": payee, "source": "client"}
-        made["transactions"].append({**hashed, **parties, "transaction_id": number})
+        made["transactions"].append({**hashed, **parties, "transaction_id": numbers[number - 1]})
         for account, moved in ((payer, -amount), (payee, amount)):
-            entry = {**shared, "account": account, "amount": moved, "transaction_id": number}
+            entry = {**shared, "account": account, "amount": moved, "transaction_id": numbers[number - 1]}
             made["entries"].append({**entry, "entry_id": len(made["entries"])})
         made["holds"].append({**shared, "hold_id": number, "state": "posted"})
     for account in ACCOUNTS:
@@ -93,10 +104,10 @@ CHANGES: dict[str, dict[str, Sequence[Any]]] = {
         "amount": [1, 2, 5],
         "currency": CURRENCIES,
         "payload_hash": ["h1", "other", None],
-        "transaction_id": [1, 2, 77],
+        "transaction_id": [1, 2, 77, *TOGETHER[:2]],
     },
     "entries": {
-        "transaction_id": [1, 2, 88],
+        "transaction_id": [1, 2, 88, *TOGETHER[:2]],
         "account": ACCOUNTS,
         "amount": [-3, -1, 1, 2, 3],
         "currency": CURRENCIES,

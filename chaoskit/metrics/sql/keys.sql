@@ -2,24 +2,7 @@
 -- Another payload under a used key is no sending of that payment (rules/another-payload judges it).
 -- ok: some sending was acknowledged · accepted: none was, and one was promised · unknown: neither, and one may have
 -- taken effect · fail: none can have.
---
--- Most keys are sent once, and their row is the operation itself. Only those that were sent again are brought
--- together; a key that shares its hash with another one takes that way too, and comes out right.
-CREATE OR REPLACE TABLE sent_again AS
-SELECT hash(key) AS h FROM operations WHERE sent IS NOT NULL AND NOT coalesce(other, false)
- GROUP BY h HAVING count(*) > 1;
-
-CREATE OR REPLACE VIEW keys AS
-SELECT key, journey,
-       CASE WHEN outcome IN ('ok', 'accepted', 'unknown') THEN outcome ELSE 'fail' END AS outcome,
-       CASE WHEN outcome = 'ok' THEN done END AS done,
-       CASE WHEN outcome = 'ok' THEN sent END AS sent,
-       1 AS sendings,
-       coalesce(tap, false)::BIGINT AS taps,
-       amount, currency, payload_hash, drawn
-  FROM operations
- WHERE sent IS NOT NULL AND NOT coalesce(other, false) AND hash(key) NOT IN (FROM sent_again)
-UNION ALL
+CREATE OR REPLACE MACRO told(sendings) AS TABLE
 SELECT key,
        min(journey) AS journey,
        CASE WHEN bool_or(outcome = 'ok') THEN 'ok'
@@ -34,6 +17,27 @@ SELECT key,
        min(currency) AS currency,
        min(payload_hash) AS payload_hash,
        min(drawn) AS drawn
-  FROM operations
- WHERE sent IS NOT NULL AND NOT coalesce(other, false) AND hash(key) IN (FROM sent_again)
+  FROM query_table(sendings)
+ WHERE sent IS NOT NULL AND NOT coalesce(other, false)
  GROUP BY key;
+
+-- Most keys are sent once, and their row is the operation itself. Only those that were sent again are brought
+-- together; a key that shares its hash with another one takes that way too, and comes out right.
+CREATE OR REPLACE TABLE sent_again AS
+SELECT hash(key) AS h FROM operations WHERE sent IS NOT NULL AND NOT coalesce(other, false)
+ GROUP BY h HAVING count(*) > 1;
+
+CREATE OR REPLACE VIEW resent AS SELECT * FROM operations WHERE hash(key) IN (FROM sent_again);
+
+CREATE OR REPLACE VIEW keys AS
+SELECT key, journey,
+       CASE WHEN outcome IN ('ok', 'accepted', 'unknown') THEN outcome ELSE 'fail' END AS outcome,
+       CASE WHEN outcome = 'ok' THEN done END AS done,
+       CASE WHEN outcome = 'ok' THEN sent END AS sent,
+       1 AS sendings,
+       coalesce(tap, false)::BIGINT AS taps,
+       amount, currency, payload_hash, drawn
+  FROM operations
+ WHERE sent IS NOT NULL AND NOT coalesce(other, false) AND hash(key) NOT IN (FROM sent_again)
+UNION ALL
+FROM told('resent');

@@ -1,7 +1,5 @@
 -- Whether payload hashes can be compared: a system may hash in its own way, and where not one key agrees, the two are
--- of different things. Asked only if some key disagrees; first of one key in a thousand ($one_in), then of all.
+-- of different things. Asked only if some key disagrees and none of the sample agrees.
 UPDATE payload_hashes SET comparable = EXISTS (
-       SELECT 1 FROM (SELECT key, payload_hash FROM operations
-                       WHERE sent IS NOT NULL AND payload_hash IS NOT NULL AND hash(key) % $one_in = 0) AS k
-                JOIN (SELECT key, payload_hash FROM transactions WHERE hash(key) % $one_in = 0) AS p
-                  ON k.key = p.key AND k.payload_hash = p.payload_hash)
+       SELECT 1 FROM (SELECT key, payload_hash FROM operations WHERE sent IS NOT NULL AND payload_hash IS NOT NULL) AS k
+                JOIN transactions AS p ON k.key = p.key AND k.payload_hash = p.payload_hash)

@@ -41,7 +41,7 @@ WITH accepted AS (
 SELECT a.key, a.journey, a.amount, a.currency, a.sent, a.done, coalesce(p.n, 0) AS transactions,
        had.least - coalesce(kept.amount, 0) AS least
   FROM accepted AS a
-  LEFT JOIN postings AS p USING (key)
+  LEFT JOIN questioned_postings AS p USING (key)  -- every promise is in question
   LEFT JOIN had ON had.key = a.key
   LEFT JOIN kept ON kept.account = a.payer AND kept.currency = a.currency
  ORDER BY a.done, a.key

@@ -2,7 +2,7 @@
 SELECT t.transaction_id::VARCHAR AS subject,
        format('transaction {} ({} {}) has {}', t.transaction_id::VARCHAR, t.amount::VARCHAR, t.currency,
               CASE WHEN coalesce(t.key, '') = '' THEN 'no key' ELSE 'key ' || t.key || ', which nobody sent' END) AS detail
-  FROM transactions AS t
+  FROM questioned_by_key AS t
   LEFT JOIN asked USING (key)
  WHERE coalesce(t.key, '') = ''
     OR (t.source = 'client' AND asked.key IS NULL AND hash(t.key) IN (SELECT h FROM suspect_hashes))
