@@ -1,4 +1,8 @@
-"""Large books with violations of every kind planted in them, made by SQL."""
+"""Large books with violations of every kind planted in them, made by SQL.
+
+The violations are among the first thousand transfers; those after them are sound, and go to disk without passing
+through tables, so that a hundred million can be made.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,40 @@ from pathlib import Path
 
 import duckdb
 
+PLANTED = 1_000
+ELSEWHERE = 10**12
+"""Added to a number to have one that nothing else has."""
 
-def plant(folder: Path, n: int) -> dict[str, int]:
-    """Books of n transfers with their operations, every kind of violation planted; returns rule → how many."""
+
+def _transfers(lo: int, hi: int, accounts: int) -> str:
+    return f"""SELECT i::BIGINT AS transaction_id, 'k' || i AS key, 'client' AS source,
+        'A' || (i % {accounts}) AS from_account, 'B' || (i % {accounts}) AS to_account,
+        (100 + i % 50)::BIGINT AS amount, 'CNY' AS currency, 'h' || i AS payload_hash
+        FROM range({lo}, {hi}) t(i)"""
+
+
+_SENT = """SELECT key, 'transfer' AS journey, false AS tap, false AS other, transaction_id * 1000 AS sent,
+    sent + 500 AS done, 'ok' AS outcome, payload_hash, amount, currency,
+    json_object('payer', from_account, 'payee', to_account) AS "values" """
+_LEGS = """SELECT (2 * transaction_id + leg + 1)::BIGINT AS entry_id, transaction_id, key,
+    CASE leg WHEN 0 THEN from_account ELSE to_account END AS account,
+    CASE leg WHEN 0 THEN -amount ELSE amount END AS amount, currency"""
+
+
+def plant(folder: Path, n: int, accounts: int = 100) -> dict[str, int]:
+    """Books of n ≥ 1000 transfers between `accounts` payers and as many payees, with their operations, every kind
+    of violation planted; returns rule → how many."""
     books = folder / "books"
     books.mkdir()
-    with duckdb.connect() as base:
-        base.execute(
-            f"""CREATE TABLE tx AS SELECT i::BIGINT AS transaction_id, 'k' || i AS key, 'client' AS source,
-                'A' || (i % 100) AS from_account, 'B' || (i % 100) AS to_account, (100 + i % 50)::BIGINT AS amount,
-                'CNY' AS currency, 'h' || i AS payload_hash FROM range({n}) t(i)"""
-        )
-        base.execute(
-            """CREATE TABLE operations AS SELECT key, 'transfer' AS journey, false AS tap, false AS other,
-               transaction_id * 1000 AS sent, sent + 500 AS done, 'ok' AS outcome, payload_hash, amount, currency,
-               json_object('payer', from_account, 'payee', to_account) AS "values" FROM tx"""
-        )
+    with duckdb.connect(config={"temp_directory": str(folder / "spill")}) as base:
+        base.execute("SET enable_progress_bar = false")
+        base.execute(f"CREATE TABLE tx AS {_transfers(0, PLANTED, accounts)}")
+        base.execute(f"CREATE TABLE operations AS {_SENT} FROM tx")
         # 7 lost, 5 doubled, 3 with another amount, 2 with another party, 4 with another payload,
         # 6 refused but posted, 2 that nobody asked for
         base.execute("DELETE FROM tx WHERE transaction_id BETWEEN 100 AND 106")
         base.execute(
-            "INSERT INTO tx SELECT transaction_id + 100000000, * EXCLUDE transaction_id FROM tx "
+            f"INSERT INTO tx SELECT transaction_id + {ELSEWHERE}, * EXCLUDE transaction_id FROM tx "
             "WHERE transaction_id BETWEEN 200 AND 204"
         )
         base.execute("UPDATE tx SET amount = amount + 1 WHERE transaction_id BETWEEN 300 AND 302")
@@ -41,11 +58,7 @@ def plant(folder: Path, n: int) -> dict[str, int]:
                CASE WHEN sent < 604000 + 1000 THEN 'ok' ELSE 'fail' END AS outcome)
                FROM operations WHERE sent BETWEEN 601000 AND 609000"""
         )
-        base.execute(
-            """CREATE TABLE entries AS SELECT row_number() OVER ()::BIGINT AS entry_id, * FROM (
-               SELECT transaction_id, key, from_account AS account, -amount AS amount, currency FROM tx
-               UNION ALL SELECT transaction_id, key, to_account, amount, currency FROM tx)"""
-        )
+        base.execute(f"CREATE TABLE entries AS {_LEGS} FROM tx, range(2) t(leg)")
         # 8 one-legged, which are also unbalanced; 3 more unbalanced
         base.execute("DELETE FROM entries WHERE transaction_id BETWEEN 800 AND 807 AND amount > 0")
         base.execute(
@@ -54,7 +67,7 @@ def plant(folder: Path, n: int) -> dict[str, int]:
         # every sum right, and yet money moved otherwise than its transaction says: 4 twice, 3 by half, 2 to another
         # account, and 2 by entries of no transaction
         base.execute(
-            "INSERT INTO entries SELECT entry_id + 100000000, * EXCLUDE entry_id FROM entries "
+            f"INSERT INTO entries SELECT entry_id + {2 * ELSEWHERE}, * EXCLUDE entry_id FROM entries "
             "WHERE transaction_id BETWEEN 820 AND 823"
         )
         base.execute("UPDATE entries SET amount = amount // 2 WHERE transaction_id BETWEEN 830 AND 832")
@@ -62,12 +75,15 @@ def plant(folder: Path, n: int) -> dict[str, int]:
             "UPDATE entries SET account = 'A3' WHERE transaction_id BETWEEN 840 AND 841 AND amount > 0"
         )
         base.execute(
-            "INSERT INTO entries SELECT * REPLACE (entry_id + 200000000 AS entry_id, NULL AS key, "
-            "transaction_id + 200000000 AS transaction_id) FROM entries WHERE transaction_id BETWEEN 850 AND 851"
+            f"INSERT INTO entries SELECT * REPLACE (entry_id + {4 * ELSEWHERE} AS entry_id, NULL AS key, "
+            f"transaction_id + {4 * ELSEWHERE} AS transaction_id) FROM entries WHERE transaction_id BETWEEN 850 AND 851"
         )
+        base.execute(f"CREATE VIEW more AS {_transfers(PLANTED, n, accounts)}")
+        base.execute(f"CREATE VIEW more_entries AS {_LEGS} FROM more, range(2) t(leg)")
         base.execute(
             """CREATE TABLE balances AS SELECT account, 'CNY' AS currency, 1000000::BIGINT AS opening,
-               (1000000 + sum(amount))::BIGINT AS balance FROM entries GROUP BY account"""
+               (1000000 + sum(amount))::BIGINT AS balance FROM (SELECT account, amount FROM entries
+               UNION ALL SELECT account, amount FROM more_entries) GROUP BY account"""
         )
         base.execute("UPDATE balances SET balance = balance + 5 WHERE account IN ('A1', 'A2')")
         base.execute(
@@ -101,13 +117,29 @@ def plant(folder: Path, n: int) -> dict[str, int]:
             "UPDATE before SET amount = amount + 1 WHERE transaction_id BETWEEN 50 AND 52 AND amount > 0"
         )
         base.execute(
-            "INSERT INTO before SELECT * REPLACE (entry_id + 300000000 AS entry_id) FROM before "
+            f"INSERT INTO before SELECT * REPLACE (entry_id + {8 * ELSEWHERE} AS entry_id) FROM before "
             "WHERE transaction_id = 53"
         )
-        for table in ("entries", "balances", "holds", "paper", "cycles", "before"):
-            base.execute(f"COPY {table} TO '{books}/{table}.parquet' (FORMAT parquet)")
-        base.execute(f"COPY tx TO '{books}/transactions.parquet' (FORMAT parquet)")
-        base.execute(f"COPY operations TO '{folder}/operations.parquet' (FORMAT parquet)")
+        rest = {
+            books / "entries": "FROM more_entries",
+            books / "before": f"FROM more_entries WHERE transaction_id < {n // 10}",
+            books / "transactions": "FROM more",
+            folder / "operations": f"{_SENT} FROM more",
+        }
+        base.execute("ALTER TABLE tx RENAME TO transactions")
+        for table in (
+            "entries",
+            "transactions",
+            "balances",
+            "holds",
+            "paper",
+            "cycles",
+            "before",
+            "operations",
+        ):
+            path = (folder if table == "operations" else books) / table
+            rows = f"FROM {table}" + (f" UNION ALL ({rest[path]})" if path in rest else "")
+            base.execute(f"COPY ({rows}) TO '{path}.parquet' (FORMAT parquet)")
     return {
         "one-legged": 8,
         "unbalanced": 11,
