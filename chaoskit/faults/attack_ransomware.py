@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -42,7 +41,10 @@ class AttackRansomware:
     the run's own data is not undone: that is what `restore-backup` is for.
     Fidelity on `local`: a real program with real log-ins over the links' real proxies. Nothing but its own code keeps
     it to the run's addresses and folders: the machine's other processes share its user and its network.
-    Fidelity on `docker`: refused there: nothing can be put into a container's place yet.
+    Fidelity on `docker`: a container of its own, in the victim's network namespace, with its user, its environment and
+    its volumes (to be read only, but for a store of backups) and nothing else of the machine. When the victim's
+    container ends, so does its network: the program is put into the next one, and knows what it knew. Of several
+    replicas the first one's place is taken; the image must have `sh` and `python3` with psycopg.
 
         timeline:
           - at: 1s
@@ -71,15 +73,14 @@ class AttackRansomware:
 
     async def apply(self, target: str, estate: Estate) -> None:
         positions = security(estate).positions
-        prefix, store = positions.bounds()
+        bounds = positions.bounds(target)
         orders = {
-            "prefix": prefix,
-            "store": str(store),
+            "hosts": bounds.hosts,
+            "stores": bounds.stores,
             "rows": self.rows,
             "every_ms": self.every.ns // 1_000_000,
         }
-        argv = (sys.executable, "-m", "chaoskit.intruder")
-        await positions.enter(target, _name(target), argv, json.dumps(orders).encode())
+        await positions.enter(target, _name(target), "chaoskit.intruder", json.dumps(orders).encode())
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
         before: dict[str, dict[str, int]] = baseline

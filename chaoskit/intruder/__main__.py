@@ -1,6 +1,6 @@
 """`python -m chaoskit.intruder`: orders as JSON on stdin, what it does as a line of JSON each on stdout.
 
-{"prefix": "127.1.2.", "store": "/…/backups", "rows": 25, "every_ms": 100}
+{"hosts": ["127.1.2.*"], "stores": ["/…/backups"], "rows": 25, "every_ms": 100}
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,17 @@ def main() -> None:
     work: list[Any] = []
     for login in log_ins(environment):
         for host, port in login.hosts:
-            if host.startswith(orders["prefix"]):
+            if any(fnmatchcase(host, one) for one in orders["hosts"]):
                 work.append(Database(login, host, port, orders["rows"], say))
             else:
                 say("out-of-bounds", variable=login.variable, host=host)
-    store = Path(orders["store"]).resolve()
+    stores = {Path(one).resolve() for one in orders["stores"]}
     for value in sorted(environment.values()):
         if not value.startswith("/") or ":" in value or not Path(value).is_dir():
             continue
         folder = Path(value).resolve()
-        # The store itself or what is in it; never what merely contains it, or anything else of the machine.
-        if folder == store or store in folder.parents:
+        # A store itself or what is in it; never what merely contains it, or anything else of the machine.
+        if stores & {folder, *folder.parents}:
             work.append(Folder(folder, say))
     say("inside", targets=[str(one) for one in work])
     for one in work:

@@ -6,18 +6,28 @@ Each protocol is a capability of its name; a step that requires one is refused w
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 from chaoskit.model.estate import Estate
 from chaoskit.model.system import Backup, System
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """What is the run's own, as seen from a service's place: hosts (patterns as a shell's), folders of backups."""
+
+    hosts: tuple[str, ...]
+    stores: tuple[str, ...]
+
+
 class Positions(Protocol):
     """Capability `positions`: a program in a service's place, with its environment and the links that it sees."""
 
-    async def enter(self, service: str, name: str, argv: tuple[str, ...], stdin: bytes) -> None:
-        """Start it, once under that name; it ends with the run at the latest, whatever becomes of the conductor."""
+    async def enter(self, service: str, name: str, module: str, orders: bytes) -> None:
+        """Start that Python module with its orders on stdin, once under that name; its output goes to logs/<name>.log.
+
+        It ends with the run at the latest, whatever becomes of the conductor.
+        """
         ...
 
     async def leave(self, name: str) -> None:
@@ -28,8 +38,8 @@ class Positions(Protocol):
         """What the service was told when it was started last."""
         ...
 
-    def bounds(self) -> tuple[str, Path]:
-        """(prefix of the run's own addresses, folder of its backups): nothing outside may be touched."""
+    def bounds(self, service: str) -> Bounds:
+        """Nothing outside may be touched."""
         ...
 
 

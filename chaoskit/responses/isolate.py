@@ -41,6 +41,8 @@ class Isolate:
     The services are down for customers from here on: that counts. `reopen` connects them again.
     Fidelity on `local`: the links' proxies refuse. A process that knew another address of this machine could still
     use it, as it could not on a network of its own.
+    Fidelity on `docker`: the links' proxies refuse. The service stays on its networks: what is reached past the links,
+    by another container's own address, is not cut.
 
         timeline:
           - when: {down: auditor, every: 200ms, misses: 2}

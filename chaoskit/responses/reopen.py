@@ -41,6 +41,8 @@ class Reopen:
     4. Begin a new generation of each backup of those databases.
 
     Fidelity on `local`: real log-ins with real passwords; the service reads its own from its environment.
+    Fidelity on `docker`: the same; a container whose environment holds a changed password is made anew with the new
+    one, so that what it had written outside its volumes is gone.
 
         timeline:
           - when: {done: restore-backup}

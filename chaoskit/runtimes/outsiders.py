@@ -15,9 +15,21 @@ _SAID = "; where a request comes from is what attackers and customers say, as an
 
 def with_sources(found: tuple[Fidelity, ...], plan: Plan) -> tuple[Fidelity, ...]:
     """What stands for each service, and of those that are attacked from outside whose word an address is."""
-    attacked = {target for step in plan.steps if "outsiders" in step.requires for target in step.on}
+    return said_of_attacked(found, plan, "outsiders", _SAID)
+
+
+def said_of_attacked(
+    found: tuple[Fidelity, ...], plan: Plan, capability: str, words: str
+) -> tuple[Fidelity, ...]:
+    """What stands for each service, with `words` at those on which a fault is that requires `capability`."""
+    attacked = {
+        target
+        for step in plan.steps
+        if step.kind == "fault" and capability in step.requires
+        for target in step.on
+    }
     return tuple(
-        one.model_copy(update={"what": one.what + _SAID}) if one.service in attacked else one for one in found
+        one.model_copy(update={"what": one.what + words}) if one.service in attacked else one for one in found
     )
 
 

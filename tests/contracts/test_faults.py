@@ -70,7 +70,8 @@ ON_STANDBY = {"standby.drift", "standby.receive-lag", "standby.replay-lag"}
 # Held to it by tests/contracts/test_upgrade.py, on the runtime that offers releases.
 UPGRADES = {"upgrade.roll-out"}
 MEANS = {"limits", "disks", "networks", "clocks"}
-# Held to it by tests/runtimes/local/test_attack.py; it needs a place beside a service, which the bench has not.
+# Held to it by tests/runtimes/local/test_attack.py, and on Docker by tests/runtimes/docker/test_raided.py; it needs a
+# place beside a service, which the bench has not.
 IN_PLACE = {"attack.ransomware"}
 # Held to it by tests/contracts/test_tampering.py: they need a table.
 ON_ROWS = {"attack.rogue-admin", "mistake.wrong-command"}

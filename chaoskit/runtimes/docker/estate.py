@@ -38,6 +38,8 @@ from chaoskit.runtimes.docker.links import DockerLinks
 from chaoskit.runtimes.docker.means import CAPABILITIES as MEANS
 from chaoskit.runtimes.docker.means import DockerMeans
 from chaoskit.runtimes.docker.partition import Surroundings
+from chaoskit.runtimes.docker.positions import CAPABILITIES as POSITIONS
+from chaoskit.runtimes.docker.positions import DockerPositions
 from chaoskit.runtimes.docker.processes import Container, DockerProcesses
 from chaoskit.runtimes.docker.releases import DockerReleases
 from chaoskit.runtimes.docker.services import Replica
@@ -45,7 +47,12 @@ from chaoskit.runtimes.docker.watch import Watch
 from chaoskit.runtimes.measurer_jobs import SpawnedMeasurer
 from chaoskit.runtimes.outsiders import OutsideProcesses
 
-CAPABILITIES = frozenset({"processes", "lifecycle", "links", "outsiders", "releases"}) | MEANS | FOLLOWERS
+CAPABILITIES = (
+    frozenset({"processes", "lifecycle", "links", "outsiders", "releases", "secrets"})
+    | MEANS
+    | FOLLOWERS
+    | POSITIONS
+)
 
 
 class DockerEstate:
@@ -74,6 +81,7 @@ class DockerEstate:
         self.laps = laps
         links.find = lambda service: self.replicas[service]
         self.lifecycle = DockerLifecycle(ground.engine, prepared, self.replicas, links, ground.logs)
+        self.secrets = self.lifecycle.secrets
         self.releases = DockerReleases(plan, self.lifecycle, self.direct)
         self.processes: DockerProcesses = _AskedProcesses(self)
         around = Surroundings(
@@ -89,11 +97,14 @@ class DockerEstate:
         self.followers = DockerFollowers(
             plan, ground.engine, self.replicas, self.direct, ground.owner.labels, ground.folder
         )
+        self.positions = DockerPositions(
+            plan, ground.engine, lambda service: self.replicas[service], ground.owner.labels, ground.logs
+        )
         tasks = frozenset(name for name, one in prepared.items() if one.task)
         jobs = frozenset(name for name, one in prepared.items() if one.may_end)
         ports = {name: one.ports for name, one in prepared.items()}
         self._watch = Watch(
-            ground.engine, self.replicas, ports, tasks, jobs, links, ground.logs, self._means.started
+            ground.engine, self.replicas, ports, tasks, jobs, links, ground.logs, self._arrived
         )
         self._events = Events(ground.engine, ground.owner.selector, self._watch.hear)
         self.outsiders = OutsideProcesses(ground.supervision, ground.folder / "logs")
@@ -133,6 +144,10 @@ class DockerEstate:
             if address := next(filter(None, found), None):
                 return Address(address, ports[0])
         raise EnvironmentBroken(f"{service} has no address on a network of the run")
+
+    async def _arrived(self, service: str) -> None:
+        self.positions.arrived(service)
+        await self._means.started(service)
 
     def _addresses(self, service: str) -> Sequence[str]:
         return [
@@ -196,7 +211,8 @@ class DockerEstate:
                         await self.links.listens(step.service)
                 case NothingToUndo():
                     pass
-                case IntruderUndo():  # one from outside: nobody can be put in a container's place here
+                case IntruderUndo():
+                    await self.positions.leave(step.name)
                     await self.outsiders.end(step.name)
                 case ReportUndo() | HostRulesUndo() | SettingUndo():
                     await undo_database(step, self)
@@ -215,6 +231,7 @@ class DockerEstate:
             return
         self._closing = True
         self._watch.close()
+        self.positions.close()
         await self.releases.drop()
         ground = self._ground
         left: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from chaoskit.runtimes.docker.logs import Logs
 from chaoskit.runtimes.docker.services import Recipe, Replica
 from chaoskit.runtimes.docker.watch import Callees, in_words, unheard
 from chaoskit.runtimes.readiness import with_tail
+from chaoskit.runtimes.secrets import ReplacedSecrets
 
 START_S = 60.0
 """How long a service without a health check may take until it listens."""
@@ -71,6 +72,7 @@ class DockerLifecycle:
         self._logs = logs
         self._locks = {name: asyncio.Lock() for name in prepared}
         self._given_up: dict[str, Any] = {}
+        self.secrets = ReplacedSecrets()
         self.started = {name: asyncio.Event() for name in prepared}
         self.ready = {name: asyncio.Event() for name in prepared}
 
@@ -152,11 +154,12 @@ class DockerLifecycle:
         await asyncio.gather(*(self._until_ready(prepared, replica) for replica in replicas))
 
     async def _start_one(self, prepared: Prepared, replica: Replica) -> None:
+        if replica.id and replica.running and replica.asked:
+            await asyncio.wait_for(replica.ended.wait(), _GONE_S)
+        await self._tell(replica)
         if not replica.id:
             await services.create_and_start(self._engine, replica)
             return
-        if replica.running and replica.asked:
-            await asyncio.wait_for(replica.ended.wait(), _GONE_S)
         await services.look(self._engine, replica)
         if replica.id in self._given_up:
             await self._set_policy(replica, self._given_up.pop(replica.id))
@@ -168,6 +171,20 @@ class DockerLifecycle:
         await asyncio.wait_for(replica.ended.wait(), _GONE_S)
         replica.ended.clear()
         await services.start_again(self._engine, replica)
+
+    async def _tell(self, replica: Replica) -> None:
+        """What its environment holds of secrets that were replaced reaches a container only when that is made."""
+        options = replica.recipe.options
+        before = options.get("environment") or {}
+        told = self.secrets.told(before)
+        if told == before or replica.running:
+            return
+        if replica.id:
+            await asyncio.wait_for(replica.ended.wait(), _GONE_S)
+            self._given_up.pop(replica.id, None)
+            await services.remove(self._engine, replica)
+            replica.ended.clear()
+        replica.recipe = replace(replica.recipe, options={**options, "environment": told})
 
     async def _until_done(self, prepared: Prepared, replica: Replica) -> None:
         await replica.ended.wait()

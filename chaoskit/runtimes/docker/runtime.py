@@ -20,11 +20,12 @@ from chaoskit.runtimes.docker.lifecycle import START_S
 from chaoskit.runtimes.docker.link_layout import lay_out
 from chaoskit.runtimes.docker.links import DockerLinks
 from chaoskit.runtimes.docker.networks import Networks
+from chaoskit.runtimes.docker.positions import CONFINED
 from chaoskit.runtimes.docker.preflight import preflight
 from chaoskit.runtimes.docker.prepare import container_name, names_of, networks_of, ports_of, prepare
 from chaoskit.runtimes.docker.translate import Context, container_options
 from chaoskit.runtimes.docker.volumes_plan import plan_volumes
-from chaoskit.runtimes.outsiders import with_sources
+from chaoskit.runtimes.outsiders import said_of_attacked, with_sources
 
 
 class DockerRuntime:
@@ -36,7 +37,8 @@ class DockerRuntime:
 
     def fidelity(self, plan: Plan) -> tuple[Fidelity, ...]:
         """What stands for each service here."""
-        return with_sources(tuple(describe(plan.system)), plan)
+        found = said_of_attacked(tuple(describe(plan.system)), plan, "positions", CONFINED)
+        return with_sources(found, plan)
 
     async def provision(self, plan: Plan, run: str, folder: Path) -> DockerEstate:
         """Start every service and link of the plan's system; what dead runs have left is swept first.

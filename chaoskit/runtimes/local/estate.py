@@ -36,12 +36,12 @@ from chaoskit.runtimes.local.links import LocalLinks
 from chaoskit.runtimes.local.positions import LocalPositions
 from chaoskit.runtimes.local.processes import LocalProcesses
 from chaoskit.runtimes.local.releases import LocalReleases
-from chaoskit.runtimes.local.secrets import LocalSecrets
 from chaoskit.runtimes.local.topology import Topology, lay_out
 from chaoskit.runtimes.measurer_jobs import MeasurerJobs, SpawnedMeasurer
 from chaoskit.runtimes.outsiders import OutsideProcesses
 from chaoskit.runtimes.record import processes
 from chaoskit.runtimes.residue import residue
+from chaoskit.runtimes.secrets import ReplacedSecrets
 from chaoskit.runtimes.supervision import Supervision, Task
 
 CAPABILITIES = frozenset(
@@ -70,7 +70,7 @@ class LocalEstate:
     positions: LocalPositions
     outsiders: OutsideProcesses
     backups: LocalBackups
-    secrets: LocalSecrets
+    secrets: ReplacedSecrets
     releases: LocalReleases
     followers: LocalFollowers
 

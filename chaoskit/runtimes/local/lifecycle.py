@@ -16,9 +16,9 @@ from chaoskit.runtimes.local import launch, pg_install
 from chaoskit.runtimes.local.links import LocalLinks
 from chaoskit.runtimes.local.pg_cluster import PgClusters
 from chaoskit.runtimes.local.pg_settings import PgSettings, read_settings, server_argv
-from chaoskit.runtimes.local.secrets import LocalSecrets
 from chaoskit.runtimes.local.topology import Topology
 from chaoskit.runtimes.record import Identity
+from chaoskit.runtimes.secrets import ReplacedSecrets
 from chaoskit.runtimes.supervision import Supervision
 
 _TASK_S = 3600.0  # `start-within` ends it sooner
@@ -37,7 +37,7 @@ class LocalLifecycle:
         self._record = supervision.record
         base = launch.base_environment(self._record.scratch, "postgresql-setup", Path(self._record.scratch))
         self.clusters = PgClusters(supervision, base)
-        self.secrets = LocalSecrets()
+        self.secrets = ReplacedSecrets()
         self.told: dict[str, dict[str, str]] = {}
         names = tuple(plan.system.services)
         self._locks = {name: asyncio.Lock() for name in names}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
+from chaoskit.model.security import Bounds
 from chaoskit.runtimes.local.lifecycle import LocalLifecycle
 from chaoskit.runtimes.supervision import Supervision, package_folder
 
@@ -20,8 +22,8 @@ class LocalPositions:
         self._store = store
         self._inside: set[str] = set()
 
-    async def enter(self, service: str, name: str, argv: tuple[str, ...], stdin: bytes) -> None:
-        """As the protocol says; its output goes to logs/<name>.log of the run folder."""
+    async def enter(self, service: str, name: str, module: str, orders: bytes) -> None:
+        """As the protocol says."""
         environment = self.environment(service)
         path = os.pathsep.join(filter(None, (package_folder(), environment.get("PYTHONPATH"))))
         record = self._supervision.record
@@ -29,11 +31,11 @@ class LocalPositions:
         await self._supervision.run(
             f"{JOB}:{name}",
             JOB,
-            argv,
+            (sys.executable, "-m", module),
             env={**environment, "PYTHONPATH": path},
             cwd=Path(record.scratch),
             log=Path(record.folder) / "logs" / f"{name}.log",
-            stdin=stdin,
+            stdin=orders,
         )
 
     async def leave(self, name: str) -> None:
@@ -45,6 +47,6 @@ class LocalPositions:
         """As the protocol says."""
         return dict(self._lifecycle.told[service])
 
-    def bounds(self) -> tuple[str, Path]:
-        """As the protocol says."""
-        return f"{self._supervision.record.block}.", self._store
+    def bounds(self, service: str) -> Bounds:
+        """As the protocol says; the same for every service."""
+        return Bounds((f"{self._supervision.record.block}.*",), (str(self._store),))

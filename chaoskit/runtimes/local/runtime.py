@@ -14,10 +14,15 @@ from chaoskit.runtimes.heal import heal
 from chaoskit.runtimes.local import pg_install
 from chaoskit.runtimes.local.estate import CAPABILITIES, LocalEstate
 from chaoskit.runtimes.local.preflight import preflight, temporary_folder
-from chaoskit.runtimes.outsiders import with_sources
+from chaoskit.runtimes.outsiders import said_of_attacked, with_sources
 from chaoskit.runtimes.supervision import Task
 
 _PROXY_S = 20.0
+# What a fault puts there shares the machine's network and user with everything else.
+_UNCONFINED = (
+    "; who is put in its place is kept to the run's addresses and folders by his own code alone, "
+    "not by a network or a user of his own"
+)
 
 
 class LocalRuntime:
@@ -30,13 +35,6 @@ class LocalRuntime:
     def fidelity(self, plan: Plan) -> tuple[Fidelity, ...]:
         """What stands for each service here."""
         found = []
-        # What a fault puts there shares the machine's network and user with everything else.
-        beset = {
-            target
-            for step in plan.steps
-            if step.kind == "fault" and "positions" in step.requires
-            for target in step.on
-        }
         for name in plan.system.services:
             local = plan.system.local.get(name)
             if local is not None and local.postgresql is not None:
@@ -48,13 +46,8 @@ class LocalRuntime:
                 found.append(Fidelity(service=name, kind="embedded", what=what))
             else:
                 what = "the service's own code as a process of this machine, without its container"
-                if name in beset:
-                    what += (
-                        "; who is put in its place is kept to the run's addresses and folders by his own code alone, "
-                        "not by a network or a user of his own"
-                    )
                 found.append(Fidelity(service=name, kind="real", what=what))
-        return with_sources(tuple(found), plan)
+        return with_sources(said_of_attacked(tuple(found), plan, "positions", _UNCONFINED), plan)
 
     async def provision(self, plan: Plan, run: str, folder: Path) -> LocalEstate:
         """Start every service and link of the plan's system; what dead runs have left is swept first.

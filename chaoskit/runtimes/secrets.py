@@ -1,11 +1,11 @@
-"""Secrets that were changed during a run: what services are told from their next start on."""
+"""Secrets that were changed during a run: what services are told from their next start on, on every runtime."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 
-class LocalSecrets:
+class ReplacedSecrets:
     """Capability `secrets`."""
 
     def __init__(self) -> None:
