@@ -29,13 +29,16 @@ class CrashWatch:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._seen: set[tuple[str, int]] = set()
-        self._restarts = 0
+        self._restarts = self._held_up = 0
 
     async def look(self) -> None:
-        """Record what is new: services that ended, proxies that had to be started anew."""
+        """Record what is new: services that ended, proxies that were held up, or started anew."""
         for restart in self._stage.estate.links.restarts()[self._restarts :]:
             self._restarts += 1
             self._stage.recorder.record("proxy.restarted", **asdict(restart))
+        for held in self._stage.estate.links.held_up()[self._held_up :]:
+            self._held_up += 1
+            self._stage.recorder.record("proxy.held-up", **asdict(held))
         for ended in await self._stage.estate.exits():
             mark = (ended.service, ended.at_ns)
             if mark in self._seen:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from chaoskit.judge import explained_loss
 from chaoskit.judge.paper import Paper, doubt, listed, seconds
 from chaoskit.judge.wording import bounds, ceil_s, floor_s, share, span
 from chaoskit.metrics.arrivals import Arrival, arrivals_of, ok_series
 from chaoskit.metrics.availability import availability_of
 from chaoskit.metrics.intermittence import SURPRISE
-from chaoskit.metrics.reconciliation import sql
 from chaoskit.metrics.recovery import MINIMUM_SERVICE
-from chaoskit.model.measurement import Interval, JourneyMeasure, LossMeasure
+from chaoskit.model.measurement import Interval, JourneyMeasure
 
 AROUND = 4
 """Probes shown on either side of each end."""
@@ -59,6 +59,7 @@ def _minimum(paper: Paper, journey: str) -> str:
         return f"{journey}.minimum-service: unknown"
     text = [
         f"{journey}.minimum-service: {bounds(measure.minimum_service)}",
+        *(f"  cannot be used: {why}" for why in measure.invalid),
         f"  as {journey}.rta, with at least {share(MINIMUM_SERVICE)} of the probes of every window good, and no say "
         "of the load",
     ]
@@ -85,54 +86,16 @@ def _good(paper: Paper, journey: str) -> str:
             f"    unknown    {again.unknown}",
             f"    ok         {again.ok}, of which {late} took longer than {within} from the intended time, "
             "or admit to be old",
+            *(
+                [f"    held up    {measure.held} of them were bad while the proxy of their links was held up"]
+                if measure.held
+                else []
+            ),
             *([f"    accepted   {again.accepted}, to be done later"] if again.accepted else []),
             f"  good = ok in time ÷ scheduled = {again.good} ÷ {again.scheduled} = {share(again.good_ratio)}, "
             "rounded down",
             *doubt(again.good == measure.good and again.scheduled == measure.scheduled),
         ]
-    )
-
-
-def _lost(paper: Paper, journey: str) -> str:
-    loss = paper.loss(journey)
-    if loss is None:
-        return f"{journey}.lost: the journey names no books"
-    own = [operation for operation in loss.lost if operation.journey == journey]
-    text = [
-        f"{journey}.lost: {len(own)} of {loss.acknowledged_by_journey.get(journey, 0)} acknowledged keys",
-        f"  looked for in the books {loss.books} of {loss.survivor or 'nobody'}, before anything was replayed",
-        *(f"  cannot be used: {why}" for why in loss.problems),
-        *_run_it_yourself(paper, loss, "lost"),
-        *(f"  lost {o.key}: sent {paper.at(o.sent)}, acknowledged {paper.at(o.done)}" for o in own),
-    ]
-    point, started = loss.rpa_by_journey.get(journey), paper.measurements.clocks.started
-    if point is not None and started is not None and own:
-        done, sent = min(o.done for o in own), min(o.sent for o in own)
-        hi = started.lo if started.hi is None else started.hi
-        text += [
-            "  recovery point, lower bound: f_lo − first acknowledged = "
-            f"{paper.at(started.lo)} − {paper.at(done)} = {seconds(max(0, started.lo - done))}",
-            "  recovery point, upper bound: f_hi − first sent = "
-            f"{paper.at(hi)} − {paper.at(sent)} = {seconds(max(0, hi - sent))}",
-            *doubt(point.lo == max(0, started.lo - done)),
-        ]
-    return "\n".join(text)
-
-
-def _in_doubt(paper: Paper, journey: str) -> str:
-    loss = paper.loss(journey)
-    if loss is None:
-        return f"{journey}.in-doubt: the journey names no books"
-    keys = loss.in_doubt_by_journey.get(journey, ())
-    settled = {key: loss.in_doubt[key] for key in keys}
-    left = sum(what not in ("posted", "absent") for what in settled.values())
-    return listed(
-        f"{journey}.in-doubt: {left} of {len(keys)} keys whose customers were not told",
-        [
-            "each was looked for by key in the surviving books; posted or absent settles it",
-            *_run_it_yourself(paper, loss, "in_doubt"),
-            *(f"{key}: {what}" for key, what in settled.items()),
-        ],
     )
 
 
@@ -274,12 +237,6 @@ def _widened(paper: Paper, earlier: int, later: int) -> list[str]:
     ]
 
 
-def _run_it_yourself(paper: Paper, loss: LossMeasure, name: str) -> list[str]:
-    body = " ".join(line for line in sql(name).splitlines() if not line.lstrip().startswith("--"))
-    place = f"ops/*.jsonl and books/{loss.books}/{loss.survivor}/*.parquet"
-    return [f"  over {place}, in SQL; `chaoskit sql` prints all that goes before it:", f"    {body}"]
-
-
 def _probes(paper: Paper, journey: str) -> tuple[Arrival, ...]:
     within = paper.history.plan.system.journeys[journey].good.within.ns
     return arrivals_of(paper.history.operations, journey, "prober", within)
@@ -293,8 +250,8 @@ NUMBERS: Mapping[str, Callable[[Paper, str], str]] = {
     "rta": _rta,
     "minimum-service": _minimum,
     "good": _good,
-    "lost": _lost,
-    "in-doubt": _in_doubt,
+    "lost": explained_loss.lost,
+    "in-doubt": explained_loss.in_doubt,
     "outages": _outages,
 }
 """What can be asked of a journey."""

@@ -87,6 +87,11 @@ def _failures(events: tuple[Event, ...]) -> Iterator[Finding]:
                 title=f"a proxy of the links had to be started anew (event {event.n})",
                 detail=f"{data.get('network')}: {data.get('why')}. What crossed it in that time is unknown.",
             )
+        elif event.kind == "proxy.held-up" and data.get("hi") is None:
+            yield Finding(
+                title=f"the proxy of the links was silent for more than two seconds (event {event.n})",
+                detail=f"{data.get('why')}. What crossed it in that time is unknown.",
+            )
         elif event.kind == "trouble":
             yield Finding(title=f"trouble in the run itself (event {event.n})", detail=str(data.get("what")))
         elif event.kind == "probe.looked" and data.get("ok") is False:

@@ -159,9 +159,12 @@ def _success(journey: str, limit: Percent, measure: JourneyMeasure | None) -> Ve
         )
     reason = f"{share(measure.good_ratio)} good ({measure.good} of {measure.scheduled} operations), {limit} asked for"
     outcome = "pass" if measure.good_ratio >= limit.ratio - 1e-12 else "fail"
-    if outcome == "fail" and (measure.good + measure.slept) / measure.scheduled >= limit.ratio - 1e-12:
+    ours = measure.slept + measure.held
+    if outcome == "fail" and (measure.good + ours) / measure.scheduled >= limit.ratio - 1e-12:
         outcome = "unknown"
-        reason += f"; but the load slept through {measure.slept} of them: this machine was too busy"
+        slept = f"the load slept through {measure.slept} of them" if measure.slept else ""
+        held = f"{measure.held} were bad while the proxy of its links was held up" if measure.held else ""
+        reason += f"; but {' and '.join(filter(None, (slept, held)))}: this machine was too busy"
     return verdict(name, outcome, reason, objective=str(limit), measured=share(measure.good_ratio))
 
 

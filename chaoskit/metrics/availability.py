@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from chaoskit.metrics.arrivals import slept
+from chaoskit.metrics.arrivals import is_good, slept
+from chaoskit.metrics.crossed import NEVER_HELD, HeldUp
 from chaoskit.metrics.latency import latency_ms
 from chaoskit.model.history import Operation
 
@@ -24,6 +25,7 @@ class Availability:
     missed: int
     accepted: int
     slept: int
+    held: int
     latency_ms: dict[str, float]
 
     @property
@@ -33,9 +35,12 @@ class Availability:
 
 
 def availability_of(
-    operations: Sequence[Operation], journey: str, within_ns: int, since: int
+    operations: Sequence[Operation], journey: str, within_ns: int, since: int, held: HeldUp = NEVER_HELD
 ) -> Availability:
-    """The journey as the load saw it, arrivals intended at `since` (ns) or later. Warming up does not count."""
+    """The journey as the load saw it, arrivals intended at `since` (ns) or later. Warming up does not count.
+
+    `held`: when the proxies that it goes through were held up.
+    """
     own = [
         o
         for o in operations
@@ -47,7 +52,8 @@ def availability_of(
     ]
     sent = [o for o in own if o.sent is not None]
     outcomes = Counter(map(attrgetter("outcome"), sent))
-    good = sum(o.done - o.intended <= within_ns for o in sent if o.full and o.done is not None)
+    bad = [o for o in own if not is_good(o, within_ns)]
+    good = len(own) - len(bad)
     return Availability(
         scheduled=len(own),
         good=good,
@@ -56,6 +62,7 @@ def availability_of(
         unknown=outcomes["unknown"],
         missed=len(own) - len(sent),
         accepted=outcomes["accepted"],
-        slept=sum(slept(o, within_ns) for o in own) if good < len(own) else 0,
+        slept=sum(slept(o, within_ns) for o in bad),
+        held=sum(held.spoils(o.intended, within_ns) and not slept(o, within_ns) for o in bad),
         latency_ms=latency_ms(own),
     )

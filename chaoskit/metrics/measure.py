@@ -8,6 +8,7 @@ from chaoskit.metrics.arrivals import arrivals_of, by_journey
 from chaoskit.metrics.attacks import measure_attacks
 from chaoskit.metrics.availability import availability_of
 from chaoskit.metrics.backlog import backlog_drained
+from chaoskit.metrics.crossed import HeldUp
 from chaoskit.metrics.decisions import measure_decisions
 from chaoskit.metrics.detection import measure_clocks
 from chaoskit.metrics.diagnosis import measure_suspects
@@ -130,7 +131,7 @@ def _journey(
 ) -> JourneyMeasure:
     spec = history.plan.system.journeys[journey]
     since = 0 if timeline.zero is None else timeline.zero - history.plan.drill.steady.for_.ns
-    seen = availability_of(load, journey, spec.good.within.ns, since)
+    seen = availability_of(load, journey, spec.good.within.ns, since, _held(history, timeline, journey))
     volley, at = recovery.volley, recovery.recovered_at
     backlog = None
     if volley is not None and at is not None and journey in history.plan.load:
@@ -148,6 +149,7 @@ def _journey(
         accepted=seen.accepted,
         missed=seen.missed,
         slept=seen.slept,
+        held=seen.held,
         good_ratio=seen.good_ratio,
         latency_ms=seen.latency_ms,
         outages=recovery.outages,
@@ -168,6 +170,11 @@ def _journey(
         invalid=recovery.invalid,
         events=_path(timeline, recovery),
     )
+
+
+def _held(history: History, timeline: Timeline, journey: str) -> HeldUp:
+    system = history.plan.system
+    return HeldUp(timeline.gaps, links_behind(system, system.journeys[journey].service))
 
 
 def _path(timeline: Timeline, recovery: Recovery) -> tuple[int, ...]:

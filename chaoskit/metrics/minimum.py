@@ -19,7 +19,7 @@ from chaoskit.metrics.clock_start import first_bad, starting_volley
 from chaoskit.metrics.criterion import Hold, search
 from chaoskit.metrics.intermittence import NO_DOUBT, doubt
 from chaoskit.metrics.people import modelled_across, modelled_ns
-from chaoskit.metrics.recovery import Probed, crossed
+from chaoskit.metrics.recovery import Probed
 from chaoskit.metrics.timeline import Timeline, Volley
 from chaoskit.metrics.validity import invalid_reasons
 from chaoskit.model.journey import MinimumService
@@ -150,7 +150,7 @@ def _invalid(ours: list[Probed], timeline: Timeline, start: int, until: int) -> 
         stop = min(until, one.data_end) - one.period
         found = (
             *invalid_reasons(one.probes, start - one.period, stop, one.period, one.load),
-            *crossed(one, timeline, start - one.period, stop),
+            *one.crossed(timeline, start - one.period, stop),
         )
         reasons += [f"{one.journey}: {reason}" for reason in found]
     return tuple(reasons)

@@ -15,6 +15,7 @@ import msgspec
 from chaoskit.metrics.arrivals import Arrival, good_series, ok_series
 from chaoskit.metrics.clock_start import first_bad, starting_volley
 from chaoskit.metrics.criterion import Hold, LoadRule, search
+from chaoskit.metrics.crossed import HeldUp, crossed
 from chaoskit.metrics.intermittence import NO_DOUBT, Doubt, doubt
 from chaoskit.metrics.live import LiveRecovery, recovered_at
 from chaoskit.metrics.outages import outages_of
@@ -46,6 +47,13 @@ class Probed:
     data_end: int
     before: int
     links: frozenset[str] | None = None
+
+    def crossed(
+        self, timeline: Timeline, start: int, stop: int, answered: int | None = None
+    ) -> tuple[str, ...]:
+        """Why [start, stop] cannot be decided from what its links' proxies did in it (`metrics.crossed`)."""
+        held = HeldUp(timeline.gaps, self.links)
+        return crossed(held, self.probes, self.load, (start, stop), self.period, self.within, answered)
 
     @property
     def as_minimum(self) -> Probed:
@@ -86,20 +94,9 @@ def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
     outages = outages_of(probed.probes, bad, probed.criterion.window_ns)
     volley = starting_volley(probed.probes, bad, timeline.volleys)
     if volley is None:
-        return Recovery(outages=outages, invalid=("it was bad before any fault began",))
+        met = probed.crossed(timeline, timeline.zero, probed.data_end)
+        return Recovery(outages=outages, invalid=("it was bad before any fault began", *met))
     return replace(_recovered(probed, timeline, bad, volley), outages=outages)
-
-
-def crossed(probed: Probed, timeline: Timeline, start: int, stop: int) -> tuple[str, ...]:
-    """Why [start, stop] cannot be decided from what the journey met in it: a proxy of ours was being replaced."""
-    return tuple(
-        f"a proxy of its links was replaced in that time, for {(gap.hi - gap.lo) / 1e6:.0f} ms (event {gap.event}): "
-        "what was lost in it is not the system's doing"
-        for gap in timeline.gaps
-        if gap.hi >= start
-        and gap.lo <= stop
-        and (probed.links is None or not probed.links.isdisjoint(gap.links))
-    )
 
 
 def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
@@ -116,7 +113,7 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     stop = min(hold.horizon(timeline.last_fault), probed.data_end)
     invalid = (
         *invalid_reasons(probes, volley.lo - period, stop - period, period, probed.load),
-        *crossed(probed, timeline, volley.lo - period, stop),
+        *probed.crossed(timeline, volley.lo - period, stop),
     )
     within_a_period = Interval(lo=0, hi=period)
     if held.found == first:
@@ -176,7 +173,7 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
         # The last due probe lies up to one period before the end of the window.
         invalid=(
             *invalid_reasons(probed.probes, start, decided_by - probed.period, probed.period, probed.load),
-            *crossed(probed, timeline, start, decided_by),
+            *probed.crossed(timeline, start, decided_by, _answered(probed, found)),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from chaoskit.model.history import Event, History
@@ -74,12 +74,17 @@ class Alert:
 
 @dataclass(frozen=True)
 class ProxyGap:
-    """A proxy was replaced: between `lo` and `hi` its `links` may have carried nothing, or their faults not worked."""
+    """A proxy was replaced: between `lo` and `hi` its `links` may have carried nothing, or their faults not worked.
+
+    `held`: it was not replaced, it was stopped or had no processor, and went on with what it had.
+    """
 
     links: tuple[str, ...]
     lo: int
     hi: int
     event: int
+    held: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,11 +121,7 @@ def read_timeline(history: History) -> Timeline:
             for e in events
             if e.kind == "detect.alert"
         ),
-        gaps=tuple(
-            ProxyGap(tuple(e.data["links"]), e.data["lo"], e.data["hi"], e.n)
-            for e in events
-            if e.kind == "proxy.restarted"
-        ),
+        gaps=tuple(_gaps(events)),
     )
 
 
@@ -132,6 +133,7 @@ _NEEDED: dict[str, dict[str, type]] = {
     "response.begin": {"step": str},
     "response.done": {"step": str},
     "proxy.restarted": {"links": list, "lo": int, "hi": int},
+    "proxy.held-up": {"links": list, "lo": int, "why": str},
     "detect.alert": {"step": str, "service": str, "first_miss": int},
 }
 
@@ -188,6 +190,22 @@ def _volleys(faults: Iterable[FaultSpan]) -> tuple[Volley, ...]:
         for number, group in groups.items()
     ]
     return tuple(sorted(volleys, key=lambda volley: volley.lo))
+
+
+def _gaps(events: list[Event]) -> Iterator[ProxyGap]:
+    """One that had not gone on when it was noticed lasted until it says itself for how long, or to the end."""
+    whole = [e for e in events if e.kind == "proxy.held-up" and isinstance(e.data.get("hi"), int)]
+    for event in events:
+        data = event.data
+        if event.kind == "proxy.restarted":
+            yield ProxyGap(tuple(data["links"]), data["lo"], data["hi"], event.n)
+        elif event.kind == "proxy.held-up":
+            hi = data.get("hi")
+            if not isinstance(hi, int):
+                if any(one.n > event.n and one.data["hi"] >= event.t for one in whole):
+                    continue
+                hi = max(one.t for one in events)
+            yield ProxyGap(tuple(data["links"]), data["lo"], hi, event.n, True, data["why"])
 
 
 def _decisions(events: Iterable[Event]) -> tuple[DecisionSpan, ...]:

@@ -59,6 +59,19 @@ class ProxyRestart:
 
 
 @dataclass(frozen=True)
+class ProxyHeldUp:
+    """A proxy was stopped, or had no processor: from `lo` to `hi` (CLOCK_MONOTONIC ns) its links carried nothing.
+
+    `hi` None: it had not gone on yet when this was told; how long it was in the end is told once more.
+    """
+
+    lo: int
+    hi: int | None
+    links: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
 class Toxic:
     """A toxic as Toxiproxy names it; attributes are integers in Toxiproxy's units (ms, KB/s, bytes)."""
 
@@ -155,6 +168,10 @@ class Links(Protocol):
 
     def restarts(self) -> tuple[ProxyRestart, ...]:
         """Proxies that had to be started anew so far."""
+        ...
+
+    def held_up(self) -> tuple[ProxyHeldUp, ...]:
+        """When proxies were held up, so far; where one that is gets replaced, `restarts` tells instead."""
         ...
 
 

@@ -60,6 +60,12 @@ class JourneyMeasure(Frozen):
     slept: Annotated[
         int, Field(description="bad through the load itself, which was held up; counted in `scheduled`, bad")
     ] = 0
+    held: Annotated[
+        int,
+        Field(
+            description="bad while a proxy of its links was held up or replaced; counted in `scheduled`, bad"
+        ),
+    ] = 0
     good_ratio: float
     latency_ms: Annotated[
         dict[str, float],

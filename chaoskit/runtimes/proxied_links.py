@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.estate import Address, LinkStanding, ProxyRestart, Toxic
+from chaoskit.model.estate import Address, LinkStanding, ProxyHeldUp, ProxyRestart, Toxic
 from chaoskit.model.system import Link
 from chaoskit.runtimes.link_state import LinkState, Mode, proxies_of
 
@@ -50,6 +50,10 @@ class ProxiedLinks(ABC):
 
     def restarts(self) -> tuple[ProxyRestart, ...]:
         """How often a server had to be started anew, and when."""
+        return ()
+
+    def held_up(self) -> tuple[ProxyHeldUp, ...]:
+        """When a server was held up; none where one that is gets replaced."""
         return ()
 
     async def bypassed(self) -> Mapping[str, int]:

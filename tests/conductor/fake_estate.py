@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from chaoskit.conductor.journal import JournalWriter
 from chaoskit.conductor.task import MeasurerTask
-from chaoskit.model.estate import Address, Exit, LinkBytes, ProxyRestart, Toxic
+from chaoskit.model.estate import Address, Exit, LinkBytes, ProxyHeldUp, ProxyRestart, Toxic
 from chaoskit.model.lease import ProcessRef, ProcessState, Undo
 from chaoskit.model.plan import Plan
 from tests.conductor.virtual_loop import VirtualLoop
@@ -31,6 +31,7 @@ class World:
     killed: list[tuple[str, bool]] = field(default_factory=list)
     exits: list[Exit] = field(default_factory=list)
     restarts: list[ProxyRestart] = field(default_factory=list)
+    held_up: list[ProxyHeldUp] = field(default_factory=list)
     direct: dict[str, int] = field(default_factory=dict)
     bypassed: dict[str, int] = field(default_factory=dict)
     close_error: str = ""
@@ -183,6 +184,9 @@ class FakeLinks:
 
     def restarts(self) -> tuple[ProxyRestart, ...]:
         return tuple(self.world.restarts)
+
+    def held_up(self) -> tuple[ProxyHeldUp, ...]:
+        return tuple(self.world.held_up)
 
     async def bypassed(self) -> Mapping[str, int]:
         return self.world.bypassed

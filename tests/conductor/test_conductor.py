@@ -17,7 +17,7 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.evidence import room
 from chaoskit.evidence.chain import verify
 from chaoskit.evidence.seal import seal_problems
-from chaoskit.model.estate import Exit, ProxyRestart
+from chaoskit.model.estate import Exit, ProxyHeldUp, ProxyRestart
 from tests.conductor.fake_estate import World
 from tests.conductor.staging import ABORT, DECISION, down, fault, plan_of, play, response, seconds
 
@@ -154,6 +154,18 @@ def test_a_proxy_that_was_started_anew_is_in_the_history(tmp_path: Path) -> None
     played = play(tmp_path, plan_of(fault()), restarted)
     told = {"network": "bank", "lo": 5, "hi": 9, "links": ["gateway -> db"], "why": "it hung"}
     assert played.one("proxy.restarted") == told
+
+
+def test_a_proxy_that_was_held_up_is_in_the_history(tmp_path: Path) -> None:
+    async def held(world: World, stop: asyncio.Event) -> None:
+        world.held_up.append(ProxyHeldUp(5, None, ("gateway -> db",), "its process is stopped"))
+        world.held_up.append(ProxyHeldUp(5, 9, ("gateway -> db",), "it was stopped"))
+
+    played = play(tmp_path, plan_of(fault()), held)
+    assert [(one["lo"], one["hi"], one["links"]) for one in played.of("proxy.held-up")] == [
+        (5, None, ["gateway -> db"]),
+        (5, 9, ["gateway -> db"]),
+    ]
 
 
 def test_interrupted_in_the_middle_undoes_and_keeps_what_there_is(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ import psutil
 
 from chaoskit.engines.database_undo import undo_database
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.estate import Address, LinkBytes, ProxyRestart, Toxic
+from chaoskit.model.estate import Address, LinkBytes, ProxyHeldUp, ProxyRestart, Toxic
 from chaoskit.model.lease import (
     HostRulesUndo,
     LinkUndo,
@@ -297,6 +297,9 @@ class Bench:
         return links
 
     def restarts(self) -> tuple[ProxyRestart, ...]:
+        return ()
+
+    def held_up(self) -> tuple[ProxyHeldUp, ...]:
         return ()
 
     async def bypassed(self) -> Mapping[str, int]:

@@ -156,13 +156,26 @@ def test_a_helper_that_was_killed(workplace: Workplace, name: str) -> None:
         ("measurer:prober", 0.7, 4, "probes were not sent"),
         ("measurer:load", 2.0, 1, "the load slept through"),
         ("measurer:load", 0.7, 4, "the load slept through"),
+        ("proxy:toxiproxy", 0.7, 4, "the proxy of its links was held up for"),
     ],
-    ids=["prober stopped", "prober starved", "load stopped", "load starved"],
+    ids=["prober stopped", "prober starved", "load stopped", "load starved", "proxy starved"],
 )
 def test_a_measurer_that_was_held_up(
     workplace: Workplace, job: str, seconds: float, times: int, cause: str
 ) -> None:
     unknown(workplace, disturbed(workplace, SHORT, "fault.begin", stop_for(job, seconds, times)), cause)
+
+
+@pytest.mark.slow
+def test_a_proxy_that_was_stopped(workplace: Workplace) -> None:
+    """To its customers the bank was away until it went on: a recovery time that is too long, unless it is said."""
+    done = disturbed(workplace, SHORT, "fault.begin", stop_for("proxy:toxiproxy", 2.0))
+    unknown(workplace, done, "the proxy of its links was held up for")
+    (folder,) = workplace.folders()
+    explained = workplace.chaoskit("explain", folder, "balance.rta")
+    assert "cannot be used: the proxy of its links was held up for" in explained.out, explained.both
+    told = [one.data for one in verify(folder / "events.jsonl").events if one.kind == "proxy.held-up"]
+    assert max(one["hi"] - one["lo"] for one in told if one["hi"]) > 1_900_000_000
 
 
 @pytest.mark.slow

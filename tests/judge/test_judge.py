@@ -16,7 +16,7 @@ from chaoskit.judge import judge
 from chaoskit.metrics import measure
 from chaoskit.model.drill import Drill
 from chaoskit.model.verdict import Result
-from tests.histories.builder import BACK, END, KILL_LO, MS, ZERO, RunBuilder, S, drill, plan_for
+from tests.histories.builder import BACK, END, KILL_LO, MS, PERIOD, ZERO, RunBuilder, S, drill, plan_for
 
 
 def result_of(builder: RunBuilder, folder: Path, other: Drill | None = None) -> Result:
@@ -216,6 +216,85 @@ class TestProxyRestarted:
     def test_on_links_that_the_journey_does_not_go_through_it_is_harmless(self, tmp_path: Path) -> None:
         result = result_of(self.restarted(BACK - S, BACK - S // 2, "reports -> warehouse"), tmp_path)
         assert (result.outcome, result.exit_code) == ("pass", 0)
+
+
+class TestProxyHeldUp:
+    """Our proxy was stopped or starved and went on: it made late, or lost, what a well one would have carried."""
+
+    @staticmethod
+    def held(lo: int, hi: int | None, *links: str, seen: int | None = None) -> RunBuilder:
+        builder = built()
+        told = {"lo": lo, "hi": hi, "links": list(links or ("ledger -> db",)), "why": "it was stopped"}
+        builder.event(seen or hi or END, "proxy.held-up", **told)
+        return builder
+
+    def test_longer_than_a_period_while_an_outage_is_timed_the_journey_is_unknown(
+        self, tmp_path: Path
+    ) -> None:
+        result = result_of(self.held(BACK - 2 * S, BACK - S), tmp_path)
+        assert (result.outcome, result.exit_code) == ("unknown", 3)
+        assert outcomes(result)["transfer.rto"] == "unknown"
+        reason = reason_of(result, "transfer.rto")
+        assert (
+            "held up for 1000 ms, longer than the probes' period of 100 ms (it was stopped; event " in reason
+        )
+
+    @pytest.mark.parametrize(
+        ("lo", "hi", "link"),
+        [
+            (ZERO - 3 * S, ZERO - 2 * S, "ledger -> db"),
+            (BACK - S, BACK - S + PERIOD // 2, "ledger -> db"),
+            (BACK + 2 * S, BACK + 3 * S, "ledger -> db"),
+            (BACK - 2 * S, BACK - S, "reports -> warehouse"),
+        ],
+        ids=[
+            "before the fault",
+            "shorter than a period",
+            "while it holds, and nothing is bad",
+            "other links",
+        ],
+    )
+    def test_where_it_decides_nothing_it_is_harmless(
+        self, lo: int, hi: int, link: str, tmp_path: Path
+    ) -> None:
+        result = result_of(self.held(lo, hi, link), tmp_path)
+        assert (result.outcome, result.exit_code) == ("pass", 0)
+
+    def test_one_that_never_went_on_lasted_to_the_end(self, tmp_path: Path) -> None:
+        result = result_of(self.held(BACK - S, None), tmp_path)
+        assert outcomes(result)["transfer.rto"] == "unknown"
+        assert any("was silent" in finding.title for finding in result.findings)
+
+    def test_one_that_went_on_lasted_as_long_as_it_says_then(self, tmp_path: Path) -> None:
+        """It was noticed while it was stopped, before the fault, and was well again by then."""
+        builder = self.held(ZERO - 9 * S, None, seen=ZERO - 6 * S)
+        told = {"lo": ZERO - 9 * S, "hi": ZERO - 5 * S, "links": ["ledger -> db"], "why": "it was stopped"}
+        builder.event(ZERO - 5 * S, "proxy.held-up", **told)
+        result = result_of(builder, tmp_path)
+        assert (result.outcome, result.exit_code) == ("pass", 0)
+
+    def test_many_that_are_short_and_make_the_end_of_the_outage_bad(self, tmp_path: Path) -> None:
+        """None is longer than a period; of the last bad probes' time they are more than a measurer may be late by."""
+        builder = built()
+        for at in range(KILL_LO - S, BACK + S, 100 * MS):
+            told = {"lo": at, "hi": at + 90 * MS, "links": ["ledger -> db"], "why": "it had no processor"}
+            builder.event(at + 90 * MS, "proxy.held-up", **told)
+        result = result_of(builder, tmp_path)
+        assert outcomes(result)["transfer.rto"] == "unknown"
+        assert "held up for more than 20% of their limit" in reason_of(result, "transfer.rto")
+
+    def test_success_that_is_missed_only_by_what_it_held_up_is_unknown(self, tmp_path: Path) -> None:
+        def result(proxy: bool) -> Result:
+            builder = built(objectives={"*": {"success": "99.9%"}})
+            if proxy:
+                told = {"links": ["ledger -> db"], "why": "it was stopped"}
+                builder.event(BACK + S, "proxy.held-up", lo=KILL_LO - S, hi=BACK + S, **told)
+            return result_of(builder, tmp_path / str(proxy))
+
+        assert outcomes(result(False))["transfer.success"] == "fail"
+        held = result(True)
+        assert outcomes(held)["transfer.success"] == "unknown"
+        assert "were bad while the proxy of its links was held up" in reason_of(held, "transfer.success")
 
 
 def silence_a_link(builder: RunBuilder) -> None:

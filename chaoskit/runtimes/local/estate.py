@@ -99,7 +99,9 @@ class LocalEstate:
             raise
         self._jobs = MeasurerJobs(self.supervision)
         self.processes = LocalProcesses(self.supervision)
-        self.links = LocalLinks(plan.system.links, self.topology)
+        self.links = LocalLinks(
+            plan.system.links, self.topology, self.folder / "logs" / "toxiproxy.pulse.jsonl"
+        )
         self.lifecycle = LocalLifecycle(plan, self.topology, self.supervision, self.links)
         store = Path(self.supervision.record.scratch) / BACKUPS
         self.positions = LocalPositions(self.supervision, self.lifecycle, store)
@@ -122,9 +124,11 @@ class LocalEstate:
             control.host,
             "--port",
             str(control.port),
+            "--pulse",
+            str(self.links.pulse.path),
         )
         log = self.folder / "logs" / "toxiproxy.log"
-        await self._jobs.start(_PROXY, "proxy", argv, log)
+        self.links.pulse.process = await self._jobs.start(_PROXY, "proxy", argv, log)
         try:
             if not await readiness.until(self.links.answers, self._proxy_ended, within_s):
                 raise EnvironmentBroken(self._broken or "the proxy of the links has ended")

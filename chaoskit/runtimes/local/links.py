@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TypeVar
 
+from chaoskit.clock import monotonic_ns
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.estate import Address, LinkBytes, LinkStanding
+from chaoskit.model.estate import Address, LinkBytes, LinkStanding, ProxyHeldUp
 from chaoskit.model.system import Link
 from chaoskit.runtimes.link_state import LinkState, Mode, bring, clear
+from chaoskit.runtimes.local.proxy_pulse import ProxyPulse
 from chaoskit.runtimes.local.topology import Topology
 from chaoskit.runtimes.proxied_links import ProxiedLinks
 from chaoskit.toxiproxy.client import Toxiproxy
@@ -29,12 +32,20 @@ class LocalLinks(ProxiedLinks):
     no link.
     """
 
-    def __init__(self, links: Iterable[Link], topology: Topology) -> None:
+    def __init__(self, links: Iterable[Link], topology: Topology, pulse: Path) -> None:
+        """`pulse` is the file in which the proxy notes when it was held up."""
         super().__init__(links, topology.ports)
+        self.pulse = ProxyPulse(pulse)
         self._topology = topology
         self._client = Toxiproxy(topology.control.host, topology.control.port)
         self._silent: set[str] = set()
         self._tarpits: dict[str, list[socket.socket]] = {}
+
+    def held_up(self) -> tuple[ProxyHeldUp, ...]:
+        """One proxy carries every link."""
+        return tuple(
+            ProxyHeldUp(lo, hi, tuple(self._states), why) for lo, hi, why in self.pulse.read(monotonic_ns())
+        )
 
     async def answers(self) -> bool:
         """Whether the proxy's API answers."""

@@ -22,6 +22,7 @@ from chaoskit.toxiproxy.server.address import Address, bind, bound_address, reso
 from chaoskit.toxiproxy.server.api import application
 from chaoskit.toxiproxy.server.collection import ProxyCollection
 from chaoskit.toxiproxy.server.proxy import World
+from chaoskit.toxiproxy.server.pulse import Pulse
 from chaoskit.toxiproxy.server.wire import ApiError
 
 
@@ -33,11 +34,15 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
-async def serve(host: str, port: int, seed: int, config: list[Any] | None = None) -> None:
+async def serve(
+    host: str, port: int, seed: int, config: list[Any] | None = None, pulse: Path | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT; prints one line when the API listens.
 
-    `port` 0 takes a free one; `config` is a list of proxies, as for `/populate`. Raises `ServerStartError`.
+    `port` 0 takes a free one; `config` is a list of proxies, as for `/populate`; `pulse` is a file that is told when
+    this process was held up. Raises `ServerStartError`.
     """
+    beating = _pulse(pulse)
     collection = ProxyCollection(World(seed))
     try:
         listener = bind(await resolve_listen(str(Address(host, port))))
@@ -66,10 +71,21 @@ async def serve(host: str, port: int, seed: int, config: list[Any] | None = None
     # Connections that wait in the backlog are served as soon as uvicorn accepts: the line may be printed first.
     address = bound_address(listener)
     print(f"toxiproxy {PROTOCOL_VERSION} (embedded) listening on {address}, seed {seed}", flush=True)
+    if beating is not None:
+        beating.start()
     try:
         await http.serve(sockets=[listener])
     finally:
         collection.stop()
+        if beating is not None:
+            beating.stop()
+
+
+def _pulse(path: Path | None) -> Pulse | None:
+    try:
+        return None if path is None else Pulse(path)
+    except OSError as error:
+        raise ServerStartError(f"cannot write {path}: {error.strerror}") from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,11 +100,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--config", type=Path, help="JSON file with a list of proxies to create at start")
     parser.add_argument("--seed", type=int, help="seed of all chance (default: a new one, which is printed)")
+    parser.add_argument(
+        "--pulse", type=Path, help="file to append to when this process was stopped or starved (JSON lines)"
+    )
     options = parser.parse_args(argv)
     seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
     try:
         config = None if options.config is None else read_config(options.config)
-        uvloop.run(serve(options.host, options.port, seed, config))
+        uvloop.run(serve(options.host, options.port, seed, config, options.pulse))
     except ServerStartError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,58 @@
+"""A journey's losses and doubts on paper: which keys, where they were looked for, and the recovery point."""
+
+from __future__ import annotations
+
+from chaoskit.judge.paper import Paper, doubt, listed, seconds
+from chaoskit.metrics.reconciliation import sql
+from chaoskit.model.measurement import LossMeasure
+
+
+def lost(paper: Paper, journey: str) -> str:
+    """The keys that are lost, and the bounds of the recovery point."""
+    loss = paper.loss(journey)
+    if loss is None:
+        return f"{journey}.lost: the journey names no books"
+    own = [operation for operation in loss.lost if operation.journey == journey]
+    text = [
+        f"{journey}.lost: {len(own)} of {loss.acknowledged_by_journey.get(journey, 0)} acknowledged keys",
+        f"  looked for in the books {loss.books} of {loss.survivor or 'nobody'}, before anything was replayed",
+        *(f"  cannot be used: {why}" for why in loss.problems),
+        *_run_it_yourself(paper, loss, "lost"),
+        *(f"  lost {o.key}: sent {paper.at(o.sent)}, acknowledged {paper.at(o.done)}" for o in own),
+    ]
+    point, started = loss.rpa_by_journey.get(journey), paper.measurements.clocks.started
+    if point is not None and started is not None and own:
+        done, sent = min(o.done for o in own), min(o.sent for o in own)
+        hi = started.lo if started.hi is None else started.hi
+        text += [
+            "  recovery point, lower bound: f_lo − first acknowledged = "
+            f"{paper.at(started.lo)} − {paper.at(done)} = {seconds(max(0, started.lo - done))}",
+            "  recovery point, upper bound: f_hi − first sent = "
+            f"{paper.at(hi)} − {paper.at(sent)} = {seconds(max(0, hi - sent))}",
+            *doubt(point.lo == max(0, started.lo - done)),
+        ]
+    return "\n".join(text)
+
+
+def in_doubt(paper: Paper, journey: str) -> str:
+    """What became of each key of unknown outcome."""
+    loss = paper.loss(journey)
+    if loss is None:
+        return f"{journey}.in-doubt: the journey names no books"
+    keys = loss.in_doubt_by_journey.get(journey, ())
+    settled = {key: loss.in_doubt[key] for key in keys}
+    left = sum(what not in ("posted", "absent") for what in settled.values())
+    return listed(
+        f"{journey}.in-doubt: {left} of {len(keys)} keys whose customers were not told",
+        [
+            "each was looked for by key in the surviving books; posted or absent settles it",
+            *_run_it_yourself(paper, loss, "in_doubt"),
+            *(f"{key}: {what}" for key, what in settled.items()),
+        ],
+    )
+
+
+def _run_it_yourself(paper: Paper, loss: LossMeasure, name: str) -> list[str]:
+    body = " ".join(line for line in sql(name).splitlines() if not line.lstrip().startswith("--"))
+    place = f"ops/*.jsonl and books/{loss.books}/{loss.survivor}/*.parquet"
+    return [f"  over {place}, in SQL; `chaoskit sql` prints all that goes before it:", f"    {body}"]
