@@ -23,7 +23,7 @@ import lateness  # beside this file
 from load_generator import processor_s, server
 from tabulate import tabulate
 
-from chaoskit import pipeline
+from chaoskit import judging, pipeline
 from chaoskit.conductor.task import MeasurerTask
 from chaoskit.model.plan import ProbeSchedule
 from chaoskit.quantity import Duration
@@ -112,7 +112,7 @@ def judging_s(operations: int) -> float:
         builder.records["load"].sort(key=lambda one: one.get("done") or one.get("woke") or END)
         folder = builder.write(Path(name) / "run")
         begun = time.monotonic()
-        run = pipeline.judge_folder(folder)
+        run = judging.judge_folder(folder)
         spent = time.monotonic() - begun
         if run.result.outcome != "pass":
             raise RuntimeError(f"{run.result.outcome}: {run.result.reason}")

@@ -6,27 +6,23 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from chaoskit import evidence, metrics, planner, registry, run_folder
+from chaoskit import planner, registry, run_folder
 from chaoskit.clock import Clock, suspended_ns
-from chaoskit.conductor.conductor import Conductor
-from chaoskit.conductor.stage import Controls
 from chaoskit.errors import EnvironmentBroken, InputError
-from chaoskit.evidence import manifest, room
-from chaoskit.judge import judge
-from chaoskit.model.drill import Drill
 from chaoskit.model.estate import Runtime
-from chaoskit.model.history import Event, History, Operation
-from chaoskit.model.measurement import Measurements
+from chaoskit.model.history import Event, Operation
 from chaoskit.model.people import Asker
 from chaoskit.model.plan import Plan
-from chaoskit.model.verdict import Result
-from chaoskit.regular_file import read_regular
 from chaoskit.spec import Loaded
+
+if TYPE_CHECKING:  # what a plan does not need, and what takes longer to import than a plan takes to make
+    from chaoskit.conductor.stage import Controls
+    from chaoskit.judging import Run
 
 Pace = Literal["drill", "real"]
 
@@ -44,23 +40,6 @@ class Onlooker(Protocol):
 
 Watch = Callable[[Path, Plan], contextlib.AbstractContextManager[Onlooker]]
 """Makes whoever watches a run, of its folder and its plan."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run: where it lies, what was recorded, measured and judged.
-
-    `written` is the result's file, if it is new; `head` vouches for every file of the folder (`evidence.manifest`);
-    `series` is what the runs of its `repeat:` came to, in words.
-    """
-
-    folder: Path
-    history: History
-    measurements: Measurements
-    result: Result
-    written: Path | None = None
-    head: str | None = None
-    series: str | None = None
 
 
 def runtime(name: str) -> Runtime:
@@ -116,6 +95,9 @@ def run_plan(
 
     `suspended` tells for how long this host has slept since it booted.
     """
+    from chaoskit.conductor.stage import Controls
+    from chaoskit.judging import judge_folder
+
     folder = _begin(plan, reports)
     # A loop of its own: asyncio.run would take away the one that a caller in a test session has set.
     with (
@@ -133,6 +115,8 @@ def run_plan(
 
 def _begin(plan: Plan, reports: Path) -> Path:
     """A run folder with its plan, and room for the end. EnvironmentBroken, and nothing left, where there is none."""
+    from chaoskit.evidence import room
+
     folder = run_folder.make_run_folder(reports, plan.drill.drill, datetime.now())
     try:
         room.keep(folder)
@@ -145,58 +129,11 @@ def _begin(plan: Plan, reports: Path) -> Path:
     return folder
 
 
-def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
-    """MEASURE and JUDGE a run folder with nothing running; a first judgement writes result.json, later ones beside it.
-
-    With `drill`, its objectives are used instead of the plan's, and the result names both.
-    """
-    history = evidence.load_history(folder)
-    with contextlib.suppress(OSError):  # a killed run has it still
-        room.give_back(folder)
-    measurements = metrics.measure(history)
-    result = judge(history, measurements, registry, drill)
-    target = folder / "result.json"
-    if drill is not None:
-        target = run_folder.unused_name(target)
-    elif not target.exists():
-        run_folder.write_json(folder / "measurements.json", measurements)
-    new = drill is not None or not target.exists()
-    if new:
-        run_folder.write_json(target, result)
-    if drill is None and new:
-        manifest.write_manifest(folder)
-    # Of a folder that was changed since, the head would vouch for what is no longer there.
-    head = manifest.head_of(folder) if drill is None and new else manifest.vouched_head(folder)
-    return Run(folder, history, measurements, result, target if new else None, head)
-
-
-def verify_folder(folder: Path, head: str | None = None) -> manifest.Verification:
-    """Check a run folder against its manifest and the head that was kept elsewhere, and its result against its history.
-
-    The history is judged again: a result that this chaoskit would not give is a problem too.
-    """
-    found = manifest.check(folder, head)
-    if found.problems:
-        return found
-    history = evidence.load_history(folder)
-    again = judge(history, metrics.measure(history), registry, None)
-    try:
-        told = Result.model_validate_json(read_regular(folder / "result.json"))
-    except (OSError, ValueError) as error:
-        why = str(error).splitlines()[0]
-    else:
-        if told == Result.model_validate_json(again.model_dump_json()):
-            return found
-        why = f"says {told.outcome}, and its history, judged again by this version, {again.outcome}"
-        if told.outcome == again.outcome:
-            why = "differs from what its history gives when it is judged again by this version"
-    return replace(found, standing="altered", problems=(f"result.json: {why}",))
-
-
 async def _conduct(
     plan: Plan, folder: Path, onlooker: Onlooker | None, controls: Controls, suspended: Clock
 ) -> None:
     """PROVISION, CONDUCT, COLLECT: everything that needs the estate, ending in a sealed history."""
+    from chaoskit.conductor.conductor import Conductor
     from chaoskit.runtimes.slot import Slot
 
     stop, chosen = asyncio.Event(), runtime(plan.runtime)

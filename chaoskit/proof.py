@@ -19,6 +19,7 @@ from chaoskit.judge.controls import (
     judge_left_out,
     unfelt_faults,
 )
+from chaoskit.judging import Run
 from chaoskit.model.measurement import Measurements
 from chaoskit.model.plan import Plan
 from chaoskit.planner.controls import (
@@ -35,7 +36,7 @@ from chaoskit.spec import Loaded
 class Proven:
     """One run of a proof, with its judgement."""
 
-    run: pipeline.Run
+    run: Run
     verdict: ControlVerdict
 
 
@@ -62,7 +63,7 @@ def prove(
             return
 
 
-def unshown(controls: tuple[Control, ...], written: pipeline.Run) -> tuple[str, ...]:
+def unshown(controls: tuple[Control, ...], written: Run) -> tuple[str, ...]:
     """Faults that started no customer's clock and whose end is no control: the proof does not show that they matter."""
     ended = {control.step for control in controls if control.kind == "leave-out"}
     unfelt = [fault for fault in unfelt_faults(written.measurements) if fault.step not in ended]
@@ -70,7 +71,7 @@ def unshown(controls: tuple[Control, ...], written: pipeline.Run) -> tuple[str, 
 
 
 def _control(
-    plan: Plan, control: Control, written: pipeline.Run, reports: Path, watch: pipeline.Watch | None
+    plan: Plan, control: Control, written: Run, reports: Path, watch: pipeline.Watch | None
 ) -> Proven:
     if control.kind == "disarm":
         run = pipeline.run_plan(

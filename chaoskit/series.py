@@ -11,14 +11,14 @@ from chaoskit import pipeline, run_folder
 from chaoskit.errors import InputError
 from chaoskit.evidence import manifest
 from chaoskit.judge.series import judge_series
+from chaoskit.judging import Run
 from chaoskit.model.plan import Plan
-from chaoskit.model.series import Place, SeriesFile, SeriesResult
+from chaoskit.model.series import SUFFIX, Place, SeriesFile, SeriesResult
 from chaoskit.model.verdict import Result
 from chaoskit.quantity import Percent
 from chaoskit.regular_file import read_regular
 from chaoskit.spec import Loaded
 
-SUFFIX = ".series.json"
 _INTERRUPTED = 130
 
 
@@ -60,7 +60,7 @@ def run_all(
     pace: pipeline.Pace,
     watch: pipeline.Watch | None = None,
     terminal: bool = False,
-) -> Iterator[pipeline.Run]:
+) -> Iterator[Run]:
     """Every run of the series in turn, whatever the ones before came out as; only a person's stop ends it early."""
     for number, seed in enumerate(asked.seeds, start=1):
         plan = pipeline.make_plan(pipeline.with_seed(loaded, seed), runtime_name, pace, terminal)

@@ -21,7 +21,7 @@ def judge(
     ] = None,
 ) -> int:
     """Measure and judge a recorded run again from disk, with nothing running."""
-    from chaoskit.cli.running import judge_run
+    from chaoskit.cli.judging import judge_run
 
     return judge_run(run_folder, drill)
 
@@ -31,7 +31,7 @@ def report(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
 ) -> int:
     """Print the scorecard of a run from its result.json; exits 0."""
-    from chaoskit.cli.running import report_run
+    from chaoskit.cli.judging import report_run
 
     return report_run(run_folder)
 
@@ -55,7 +55,7 @@ def sql(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder", show_default=False)],
 ) -> int:
     """Print the run's reconciliation as one SQL script, to be read and run with DuckDB alone in the run folder."""
-    from chaoskit.cli.running import print_sql
+    from chaoskit.cli.judging import print_sql
 
     return print_sql(run_folder)
 
@@ -95,6 +95,6 @@ def verify(
     ] = None,
 ) -> int:
     """Check that a run folder is the one that was judged: exit 0 authentic, 1 altered, 3 without --head."""
-    from chaoskit.cli.running import verify_run
+    from chaoskit.cli.judging import verify_run
 
     return verify_run(run_folder, head)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chaoskit import evidence, metrics
-from chaoskit.cli.running import load_result
+from chaoskit.cli.judging import load_result
 from chaoskit.judge import explanation
 from chaoskit.judge.paper import Paper
 from chaoskit.model.plain_text import one_line

@@ -9,8 +9,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from chaoskit import pipeline, proof, registry, spec
+from chaoskit.cli.judging import as_typed
 from chaoskit.cli.live import watch
-from chaoskit.cli.running import as_typed
 from chaoskit.drill_files import drills_in
 from chaoskit.errors import InputError
 from chaoskit.model.plain_text import harmless, one_line

@@ -1,24 +1,17 @@
-"""`run`, `judge` and `report`: what a person sees of a run, and the exit code it ends with."""
+"""`run`: a drill and its cells, what a person sees of them, and the exit code it ends with."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from tabulate import tabulate
-
 from chaoskit import pipeline, registry, series, spec
 from chaoskit.cli import asking
+from chaoskit.cli.judging import show
 from chaoskit.cli.live import watch
-from chaoskit.errors import EnvironmentBroken, InputError
-from chaoskit.evidence.manifest import parse_head, vouched_head
-from chaoskit.judge import EXIT_CODES, EXIT_INTERRUPTED, GRAVEST_FIRST
-from chaoskit.judge.series import in_words
-from chaoskit.model.plain_text import harmless, one_line
-from chaoskit.model.series import SeriesRun
-from chaoskit.model.verdict import Result
-from chaoskit.regular_file import read_regular
-from chaoskit.reporters.scorecard import Scorecard
+from chaoskit.cli.series_table import show_series
+from chaoskit.judge import EXIT_INTERRUPTED, GRAVEST_FIRST
+from chaoskit.model.plain_text import one_line
 
 
 def run_drill(
@@ -62,116 +55,3 @@ def _run_cell(drill: spec.Loaded, runtime: str, reports: Path, pace: Literal["dr
         stopped = run.result.exit_code == EXIT_INTERRUPTED
     code = show_series(path)
     return EXIT_INTERRUPTED if stopped else code
-
-
-def show_series(path: Path) -> int:
-    """Print what a series came to; 0 only if every run that was fixed in advance was made and came out as it should."""
-    found = series.read(path)
-    rows = [[str(run.number), run.outcome, run.folder or "–", one_line(run.reason, 80)] for run in found.runs]
-    print("\n" + tabulate(rows, headers=("run", "outcome", "folder", "why"), disable_numparse=True))
-    print(one_line(f"{found.drill}: {in_words(found)} · {as_typed(path)}"), flush=True)
-    return min((_code(run) for run in found.runs), key=GRAVEST_FIRST.index)
-
-
-def _code(run: SeriesRun) -> int:
-    """A run that should have failed and passed is red as well; one that is missing has no answer."""
-    if run.as_expected:
-        return 0
-    return (
-        EXIT_CODES["unknown"] if run.outcome == "missing" else EXIT_CODES[run.outcome] or EXIT_CODES["fail"]
-    )
-
-
-def judge_run(folder: Path, drill: Path | None) -> int:
-    """Judge a run folder again; with a drill file, by that file's objectives and checks."""
-    other = spec.load(drill, registry).drill if drill else None
-    try:
-        run = pipeline.judge_folder(folder, other)
-    except OSError as error:  # a folder that may not be read, or not be written to
-        raise InputError(f"{error.filename or folder}: {error.strerror or error}") from error
-    show(run.result, folder, run.head)
-    if run.written is not None:
-        print(one_line(f"written: {as_typed(run.written)}"))
-    return run.result.exit_code
-
-
-def report_run(folder: Path) -> int:
-    """Print the scorecard of result.json as it stands; of a series' file, what its runs came to."""
-    if folder.name.endswith(series.SUFFIX):
-        return show_series(folder)
-    result = load_result(folder)
-    head = vouched_head(folder)
-    show(result, folder, head)
-    if head is None:
-        print(one_line(f"NOT VOUCHED FOR: see what `chaoskit verify {as_typed(folder)}` says"))
-    return 0
-
-
-def print_sql(folder: Path) -> int:
-    """Print the reconciliation of a recorded run as SQL. EnvironmentBroken when its books cannot be reconciled."""
-    from chaoskit.evidence import load_history
-    from chaoskit.metrics.auditor_sql import auditor_sql
-    from chaoskit.metrics.reconciliation import BooksUnreadable
-
-    try:
-        script = auditor_sql(load_history(folder), folder)
-    except BooksUnreadable as error:
-        raise EnvironmentBroken(f"{folder}: {error}") from error
-    print(harmless(script))
-    return 0
-
-
-def load_result(folder: Path) -> Result:
-    """result.json of a run folder. InputError when it is not there or cannot be read."""
-    path = folder / "result.json"
-    try:
-        return Result.model_validate_json(read_regular(path))
-    except (FileNotFoundError, NotADirectoryError):
-        if not folder.is_dir():
-            raise InputError(
-                f"{folder}: no such folder; give the folder of a run, like reports/<run>"
-            ) from None
-        raise InputError(f"{path}: no such file; `chaoskit judge {folder}` judges a recorded run") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        detail = one_line(str(error).splitlines()[0])
-        raise InputError(
-            f"{path}: no result of this version ({detail}); `chaoskit judge {folder}` judges the run again"
-        ) from error
-
-
-def verify_run(folder: Path, head: str | None) -> int:
-    """Print what a check of a run folder found; 0 only if it is the one that the head was kept of."""
-    found = pipeline.verify_folder(folder, parse_head(head) if head is not None else None)
-    name = as_typed(folder)
-    for problem in found.problems:
-        print(one_line(f"  · {problem}"))
-    for later in found.later:
-        print(one_line(f"  · {later}: made from the run after it was judged, not covered"))
-    if found.standing == "altered":
-        print(one_line(f"{name}: altered: {len(found.problems)} contradictions"))
-        return EXIT_CODES["fail"]
-    if found.standing == "consistent":
-        print(
-            one_line(
-                f"{name}: consistent, not authentic: {found.files} files fit each other, and all of them could "
-                "have been made anew; give the head from the scorecard or JUnit with --head"
-            )
-        )
-        return EXIT_CODES["unknown"]
-    print(one_line(f"{name}: authentic: {found.files} files are those of head {found.head}"))
-    return 0
-
-
-def show(result: Result, folder: Path, head: str | None) -> None:
-    """Print the scorecard; the folder as the reader would type it."""
-    print("\n" + Scorecard().render(result, f"{as_typed(folder)}/", head), end="", flush=True)
-
-
-def as_typed(path: Path) -> str:
-    """Relative to the current folder where that is shorter to type, else as it is."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except (OSError, ValueError):  # elsewhere, or the current folder is gone
-        return str(path)

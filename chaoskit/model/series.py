@@ -10,6 +10,8 @@ from chaoskit.model.base import Frozen
 from chaoskit.quantity import Percent
 
 SERIES_VERSION = "1"
+SUFFIX = ".series.json"
+"""How the name of a series' file ends."""
 
 
 class Place(Frozen):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from chaoskit.pipeline import Run
+    from chaoskit.judging import Run
     from chaoskit.testing import RunningEstate
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from chaoskit import registry
 from chaoskit.errors import ChaoskitError, InputError, Location
+from chaoskit.judging import Run
 from chaoskit.model.plain_text import harmless, one_line
 from chaoskit.model.verdict import Verdict
-from chaoskit.pipeline import Run
 from chaoskit.pytest_plugin import running
 from chaoskit.reporters.scorecard import Scorecard
 from chaoskit.spec import Loaded

@@ -18,9 +18,9 @@ from chaoskit.cli.live import Screen
 from chaoskit.errors import ChaoskitError, InputError
 from chaoskit.judge import GRAVEST_FIRST
 from chaoskit.judge.series import in_words
+from chaoskit.judging import Run
 from chaoskit.model.plain_text import harmless, one_line
 from chaoskit.model.plan import Plan
-from chaoskit.pipeline import Run
 from chaoskit.spec import Loaded
 
 _INTERRUPTED = 130

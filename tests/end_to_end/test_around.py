@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from chaoskit import pipeline, registry, spec
+from chaoskit import judging, pipeline, registry, spec
 from chaoskit.judge import explanation
 from chaoskit.judge.paper import Paper
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(name: str, cell: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> pipeline.Run:
+def run(name: str, cell: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> judging.Run:
     monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(folder / "state"))
     loaded = dict(spec.cells(spec.load(ROOT / "drills" / "resilience" / f"{name}.yaml", registry)))[cell]
     return pipeline.run(loaded, reports=folder / "reports")
 
 
-def outcomes(made: pipeline.Run) -> dict[str, Any]:
+def outcomes(made: judging.Run) -> dict[str, Any]:
     return {verdict.name: verdict.outcome for verdict in made.result.verdicts}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaoskit import pipeline, registry, spec
+from chaoskit import judging, pipeline, registry, spec
 from chaoskit.model.measurement import AttackMeasure
 from chaoskit.runtimes.local.runtime import LocalRuntime
 from chaoskit.spec import Loaded
@@ -20,7 +20,7 @@ def cells() -> dict[str, Loaded]:
     return dict(spec.cells(spec.load(DRILLS / "ledger-ransomware.yaml", registry)))
 
 
-def run(loaded: Loaded, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[pipeline.Run, dict[str, Any]]:
+def run(loaded: Loaded, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[judging.Run, dict[str, Any]]:
     monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(folder / "state"))
     made = pipeline.run(loaded, reports=folder / "reports")
     assert made.result.as_expected, made.result.reason

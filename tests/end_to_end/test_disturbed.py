@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from chaoskit import pipeline, registry, spec
+from chaoskit import judging, pipeline, registry, spec
 from chaoskit.clock import suspended_ns
 from chaoskit.evidence.chain import verify
 from chaoskit.runtimes.process_table import look
@@ -93,7 +93,7 @@ def unknown(workplace: Workplace, done: Command, cause: str) -> None:
     assert (result["outcome"], result["as-expected"]) == ("unknown", False)
     (folder,) = workplace.folders()
     assert verify(folder / "events.jsonl").problems == ()
-    assert pipeline.verify_folder(folder).standing == "consistent"
+    assert judging.verify_folder(folder).standing == "consistent"
 
 
 def stop_for(job: str, seconds: float, times: int = 1) -> Disturb:

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 from hypothesis import strategies as st
 
-from chaoskit import pipeline
+from chaoskit import judging
 from chaoskit.evidence.chain import link_hash
 from tests.fuzz import hostile
 from tests.fuzz.sandbox import Ended, Finding, Sandbox
@@ -80,7 +80,7 @@ class Recorded:
 def record(folder: Path) -> Recorded:
     """Write a small run as a real one leaves it, and judge it."""
     RunBuilder().crash().write(folder)
-    run = pipeline.judge_folder(folder)
+    run = judging.judge_folder(folder)
     assert (run.result.outcome, run.head is not None) == ("pass", True)
     assert run.head is not None
     return Recorded(folder, run.head)

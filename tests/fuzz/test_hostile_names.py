@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chaoskit import pipeline
+from chaoskit import judging
 from chaoskit.conductor.journal import JournalReader, JournalWriter
 from chaoskit.evidence.chain import ChainWriter, canonical, link_hash, verify
 from chaoskit.evidence.manifest import write_manifest
@@ -65,7 +65,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if record["r"] == "done" and record["outcome"] == "unknown":
             record["error"] = HOSTILE["the same in one byte each"] + HOSTILE["the other reading direction"]
     folder = builder.write(tmp_path_factory.mktemp("hostile") / "run")
-    pipeline.judge_folder(folder)
+    judging.judge_folder(folder)
     return folder
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chaoskit import pipeline
+from chaoskit import judging
 from chaoskit.cli.app import run_app
 from chaoskit.evidence.manifest import head_of
 from chaoskit.evidence.stored_run import StoredRun, load_stored_run
@@ -28,7 +28,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     builder = RunBuilder().crash()
     builder.usual_events()
     folder = builder.write(tmp_path_factory.mktemp("runs") / "2026-11-23T0931-primary-crash")
-    pipeline.judge_folder(folder)
+    judging.judge_folder(folder)
     return folder
 
 

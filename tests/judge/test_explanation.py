@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaoskit import evidence, metrics, pipeline
+from chaoskit import evidence, judging, metrics
 from chaoskit.cli.app import run_app
 from chaoskit.errors import InputError
 from chaoskit.judge.explanation import explain, names
@@ -31,7 +31,7 @@ from tests.histories.builder import (
 
 def paper_of(folder: Path, builder: RunBuilder) -> Paper:
     builder.usual_events()
-    run = pipeline.judge_folder(builder.write(folder))
+    run = judging.judge_folder(builder.write(folder))
     return Paper(run.history, run.measurements, run.result)
 
 

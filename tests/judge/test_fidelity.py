@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chaoskit import pipeline
+from chaoskit import judging
 from chaoskit.cli.comparing import side_by_side
 from chaoskit.evidence.stored_run import StoredRun, load_stored_run
 from chaoskit.judge.comparison import compare
@@ -23,7 +23,7 @@ def judged(folder: Path, version: str | None) -> StoredRun:
     builder.plan = builder.plan.model_copy(update={"fidelity": EMBEDDED})
     builder.usual_events()
     builder.event(ZERO - 1, "service.version", service="db", version=version, error=None)
-    pipeline.judge_folder(builder.write(folder))
+    judging.judge_folder(builder.write(folder))
     return load_stored_run(folder)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaoskit import pipeline
+from chaoskit import judging
 from chaoskit.metrics.reads import account_of, judged_reads
 from chaoskit.model.verdict import Verdict
 from tests.histories.builder import BACK, END, MS, SYSTEM, ZERO, Posting, RunBuilder, S, drill, plan_for
@@ -64,7 +64,7 @@ class Told:
         )
 
     def judged(self, folder: Path) -> Verdict:
-        run = pipeline.judge_folder(self.builder.write(folder / "run"))
+        run = judging.judge_folder(self.builder.write(folder / "run"))
         return next(one for one in run.result.verdicts if one.name == "reads-are-true")
 
 

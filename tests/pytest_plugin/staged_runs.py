@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+from chaoskit.judging import Run
 from chaoskit.model.history import History
 from chaoskit.model.measurement import Clocks, Interval, JourneyMeasure, Measurements
 from chaoskit.model.verdict import Outcome, Result, Verdict
-from chaoskit.pipeline import Run
 from chaoskit.spec import Loaded
 
 SYSTEM = """\
