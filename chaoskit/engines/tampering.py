@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from psycopg import sql
 
@@ -35,12 +36,16 @@ def role_of_primary(target: str, system: System) -> DatabaseRole:
     raise ValueError(f"{target} is the primary of no database role; known: {known}")
 
 
-async def add(address: Address, role: DatabaseRole, table: str, column: str, by: int, rows: int) -> None:
-    """Add `by` to the column of the first `rows` rows. Raises EngineError, also where there are fewer."""
+async def add(
+    address: Address, role: DatabaseRole, table: str, columns: Sequence[str], by: int, rows: int
+) -> None:
+    """Add `by` to the columns of the first `rows` rows. Raises EngineError, also where there are fewer."""
+    changes = sql.SQL(", ").join(
+        sql.SQL("{0} = {0} + {1}").format(identifier(column), sql.Literal(by)) for column in columns
+    )
     change = sql.SQL(
-        "UPDATE {table} SET {column} = {column} + {by} "
-        "WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} ORDER BY ctid LIMIT {rows}))"
-    ).format(table=identifier(table), column=identifier(column), by=sql.Literal(by), rows=sql.Literal(rows))
+        "UPDATE {table} SET {changes} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} ORDER BY ctid LIMIT {rows}))"
+    ).format(table=identifier(table), changes=changes, rows=sql.Literal(rows))
 
     async def work(connection: Connection) -> None:
         async with connection.transaction():

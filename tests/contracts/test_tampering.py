@@ -67,9 +67,23 @@ def test_seen_only_when_it_was_done_and_undone_by_nobody(case: Case, books: Benc
 def test_a_total_that_moves_by_itself_is_no_witness(books: Bench) -> None:
     async def main() -> None:
         fault = build(registry.member("faults", ROGUE[0]), ROGUE[2])
-        witness = await fault.witness("db", books, (500, 501))
+        witness = await fault.witness("db", books, ((500,), (501,)))
         assert not witness.seen
         assert "moves by itself" in witness.how
+
+    run(main())
+
+
+def test_whoever_covers_his_tracks_is_witnessed_by_every_column(books: Bench) -> None:
+    async def main() -> None:
+        books.members["db"].execute("ALTER TABLE books ADD COLUMN opening bigint DEFAULT 100")
+        parameters = {**ROGUE[2], "also": ["opening"]}
+        _, witness, begun = await inflict((ROGUE[0], "db", parameters), books)
+        proven(witness, begun)
+        assert "books.opening, read in another session, went from 500 to 640" in witness.how
+        fault = build(registry.member("faults", ROGUE[0]), parameters)
+        half = await fault.witness("db", books, ((500, 640), (500, 640)))
+        assert not half.seen
 
     run(main())
 
@@ -85,6 +99,8 @@ def test_fewer_rows_than_asked_for_change_nothing(books: Bench) -> None:
     ("name", "parameters", "words"),
     [
         (ROGUE[0], {**ROGUE[2], "by": 0}, "nothing would change"),
+        (ROGUE[0], {**ROGUE[2], "also": ["amount"]}, "names a column twice"),
+        (ROGUE[0], {**ROGUE[2], "also": ["a; DROP"]}, "no name of a table or a column"),
         (ROGUE[0], {**ROGUE[2], "column": "a; DROP"}, "no name of a table or a column"),
         (WRONG[0], {"truncate": "a.b.c"}, "no name of a table or a column"),
     ],

@@ -77,15 +77,40 @@ def test_a_table_emptied_by_mistake_is_back_with_what_was_paid_since(
 ) -> None:
     _, found = run(spec.load(DRILLS / "operator-truncates.yaml", registry), tmp_path, monkeypatch)
     assert "same digest" in found["restored-from-backup"].reason
+    assert "rows of the audit trail are not in the books" in found["tampering-noticed"].reason
+
+
+ROGUE = dict(spec.cells(spec.load(DRILLS / "rogue-admin.yaml", registry)))
+
+
+def test_the_two_differ_in_nothing_but_the_audit_trail() -> None:
+    one, other = (pipeline.make_plan(cell, "local") for cell in ROGUE.values())
+    for name in ("load", "seed", "steps", "probes", "criteria", "deadline", "wirings"):
+        assert getattr(one, name) == getattr(other, name), name
+    for name in ("objectives", "checks", "steady", "settle", "timeline"):
+        assert getattr(one.drill, name) == getattr(other.drill, name), name
+    assert one.system.local == other.system.local
+    changed = {
+        name for name in one.system.services if one.system.services[name] != other.system.services[name]
+    }
+    assert changed == {"ledger-db", "auditor"}
 
 
 @pytest.mark.timeout(240)
-def test_an_administrator_who_changes_a_balance_is_seen_by_the_books_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("variant=audit-trail", "1 rows of the audit trail are not in the books"),
+        pytest.param("variant=no-audit-trail", "no alert, though the feed was read", marks=pytest.mark.slow),
+    ],
+)
+def test_an_administrator_who_covers_his_tracks_is_seen_by_the_audit_trail_alone(
+    cell: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, found = run(spec.load(DRILLS / "rogue-admin.yaml", registry), tmp_path, monkeypatch)
+    made, found = run(ROGUE[cell], tmp_path, monkeypatch)
     assert [one.never_bad for one in made.measurements.journeys.values()] == [True, True]
-    assert "1 × stored-balance" in found["books-balance"].reason
+    assert words in found["tampering-noticed"].reason
+    assert found["books-balance"].outcome == "pass"  # the books agree with themselves
 
 
 def repelled(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AttackMeasure:

@@ -95,19 +95,15 @@ def _scripts(service: Service) -> tuple[tuple[str, str], ...]:
     """(name, SQL) in the order in which the image runs them; raises EnvironmentBroken for one that is no
     SQL.
     """
-    mounted = [
-        (target, Path(source))
-        for target, source in service.mounts.items()
-        if target == _INIT_FOLDER or target.startswith(_INIT_FOLDER + "/")
-    ]
-    paths = []
-    for target, source in mounted:
-        if target == _INIT_FOLDER:
-            paths += [(path.name, path) for path in source.glob("*") if not path.name.startswith(".")]
-        else:
-            paths.append((target.rpartition("/")[2], source))
+    paths: dict[str, Path] = {}
+    if (folder := service.mounts.get(_INIT_FOLDER)) is not None:
+        paths |= {path.name: path for path in Path(folder).glob("*") if not path.name.startswith(".")}
+    # A file that is mounted by itself lies over the folder's of that name, as in a container.
+    for target, source in service.mounts.items():
+        if target.startswith(_INIT_FOLDER + "/"):
+            paths[target.rpartition("/")[2]] = Path(source)
     scripts = []
-    for name, path in sorted(paths):
+    for name, path in sorted(paths.items()):
         if path.suffix != ".sql":
             raise EnvironmentBroken(
                 f"{service.name} initialises its database with {name}, which the local runtime does not run; "

@@ -74,6 +74,8 @@ def test_scripts_run_in_order_and_others_than_sql_are_refused(tmp_path: Path) ->
     assert [name for name, _ in settings(mounts=mounts).scripts] == ["10-a.sql", "20-b.sql"]
     single = {"/docker-entrypoint-initdb.d/30-c.sql": str(tmp_path / "10-a.sql")}
     assert settings(mounts=single).scripts == (("30-c.sql", "-- 10-a.sql"),)
+    over = {"/docker-entrypoint-initdb.d/20-b.sql": str(tmp_path / "10-a.sql"), **mounts}
+    assert settings(mounts=over).scripts == (("10-a.sql", "-- 10-a.sql"), ("20-b.sql", "-- 10-a.sql"))
     (tmp_path / "15-evil.sh").write_text("true")
     with pytest.raises(EnvironmentBroken, match=r"15-evil\.sh, which the local runtime does not run"):
         settings(mounts=mounts)

@@ -1,0 +1,74 @@
+"""tampering-noticed: the system itself said, in time, that its records were changed behind its back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaoskit.model.history import Event, History
+from chaoskit.model.measurement import FaultMeasure, Measurements
+from chaoskit.model.verdict import Verdict
+from chaoskit.quantity import Duration
+from chaoskit.registry import register
+
+TAMPERING = ("attack.rogue-admin", "mistake.wrong-command")  # rows changed past the application
+_LIMIT = Duration.parse("5s")
+
+
+@register("checks", "tampering-noticed")
+@dataclass(frozen=True)
+class TamperingNoticed:
+    """Did the system raise an alert at most 5 s after its rows were changed behind its back?
+
+    Of every `attack.rogue-admin` and `mistake.wrong-command`: by a feed of the system's own (`respond: read-alerts`),
+    the first alert since. The books of this drill count nowhere: what is asked is whether the bank would have known.
+
+    fail: no alert, though the feed was read for 5 s and longer, or a later one. unknown: the change was not witnessed;
+    nobody read a feed for so long; the alert lies across the limit; or there had been an alert before anything was
+    changed, so that the next says nothing. Not exercised: nothing was changed behind its back.
+    """
+
+    def judge(self, history: History, measurements: Measurements) -> Verdict:
+        """One verdict over all changes; the gravest counts."""
+        changes = [one for one in measurements.faults if one.name in TAMPERING]
+        if not changes:
+            why = "not exercised: nothing was changed behind the system's back"
+            return Verdict(name="tampering-noticed", outcome="unknown", exercised=False, reason=why)
+        facts = [event for event in history.events if event.kind == "response.fact"]
+        alerts = sorted(
+            (e for e in facts if e.data.get("fact") == "attack-alert" and e.data.get("says") == "alert"),
+            key=_at,
+        )
+        read = max((event.t for event in facts if event.data.get("fact") == "attack-counts"), default=0)
+        found = [_judge(one, alerts, read) for one in changes]
+        gravest = ("fail", "unknown", "pass")
+        return min(found, key=lambda verdict: gravest.index(verdict.outcome))
+
+
+def _judge(change: FaultMeasure, alerts: Sequence[Event], read: int) -> Verdict:
+    """`alerts` in the order of their instants; `read`: when the feed was last read, ns."""
+
+    def verdict(outcome: str, reason: str, *events: int) -> Verdict:
+        words = {"name": "tampering-noticed", "outcome": outcome, "reason": f"{change.step}: {reason}"}
+        return Verdict.model_validate({**words, "objective": str(_LIMIT), "events": events})
+
+    if change.hi is None:
+        return verdict("unknown", "that rows were changed was not witnessed")
+    if early := [event for event in alerts if _at(event) < change.lo]:
+        why = f"there was an alert before anything was changed: {early[0].data['what']}"
+        return verdict("unknown", why, early[0].n)
+    if not alerts:
+        if read < change.hi + _LIMIT.ns:
+            return verdict("unknown", f"no feed of the system's own was read for {_LIMIT} after it")
+        return verdict("fail", f"no alert, though the feed was read for {_LIMIT} and longer")
+    first = alerts[0]
+    lo, hi = (_at(first) - min(change.hi, _at(first))) / 1e9, (_at(first) - change.lo) / 1e9
+    outcome = "pass" if hi <= _LIMIT.s else "fail" if lo > _LIMIT.s else "unknown"
+    said = f"{first.data['service']} raised an alert {lo:.2f} – {hi:.2f} s after it: {first.data['what']}"
+    return verdict(outcome, said, first.n)
+
+
+def _at(event: Event) -> int:
+    """When the system said it; its own word where it can be true, else when it was read."""
+    at = event.data.get("at")
+    return at if isinstance(at, int) and at <= event.t else event.t

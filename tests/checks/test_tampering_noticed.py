@@ -1,0 +1,79 @@
+"""tampering-noticed: histories that it rejects, the green twin, and what it cannot know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaoskit import registry
+from chaoskit.evidence import load_history
+from chaoskit.metrics import measure
+from chaoskit.model.verdict import Verdict
+from tests.histories.builder import KILL_HI, KILL_LO, MS, RunBuilder, S, drill, plan_for
+
+
+def tampered(
+    *alerts: tuple[int, str], read: int | None = KILL_HI + 9 * S, fault: str = "attack.rogue-admin"
+) -> RunBuilder:
+    """The usual run, its fault rows that were changed, with alerts (instant, kind) and the last look at the feed."""
+    builder = RunBuilder(plan=plan_for(drill(checks=[]))).crash()
+    for _, kind, data in builder.events:
+        if kind == "fault.begin":
+            data["name"] = fault
+    for at, kind in alerts:
+        told = {"service": "auditor", "says": kind, "what": "2 rows are not in the trail", "at": at}
+        builder.event(at + 40 * MS, "response.fact", step="read", fact="attack-alert", **told)
+    if read is not None:
+        builder.event(read, "response.fact", step="read", fact="attack-counts", service="auditor", busy=False)
+    return builder
+
+
+def verdict_of(builder: RunBuilder, folder: Path) -> Verdict:
+    history = load_history(builder.write(folder / "run"))
+    found: Verdict = registry.member("checks", "tampering-noticed")().judge(history, measure(history))
+    return found
+
+
+@pytest.mark.parametrize("fault", ["attack.rogue-admin", "mistake.wrong-command"])
+@pytest.mark.parametrize(
+    ("alerts", "read", "outcome", "words"),
+    [
+        ([(KILL_HI + 200 * MS, "alert")], KILL_HI + S, "pass", "auditor raised an alert 0.2"),
+        ([], KILL_HI + 9 * S, "fail", "no alert, though the feed was read for 5s"),
+        ([(KILL_HI + 200 * MS, "block")], KILL_HI + 9 * S, "fail", "no alert"),
+        ([(KILL_HI + 6 * S, "alert")], KILL_HI + 9 * S, "fail", "raised an alert 6.00"),
+        ([], KILL_HI + 4 * S, "unknown", "no feed of the system's own was read for 5s"),
+        ([], None, "unknown", "no feed"),
+        ([(KILL_LO + 5 * S + 1, "alert")], KILL_HI + 9 * S, "unknown", "raised an alert"),
+        (
+            [(KILL_LO - S, "alert"), (KILL_HI + 200 * MS, "alert")],
+            KILL_HI + 9 * S,
+            "unknown",
+            "an alert before anything was changed: 2 rows",
+        ),
+    ],
+)
+def test_whether_the_system_itself_said_so_in_time(
+    alerts: list[tuple[int, str]], read: int | None, outcome: str, words: str, fault: str, tmp_path: Path
+) -> None:
+    verdict = verdict_of(tampered(*alerts, read=read, fault=fault), tmp_path)
+    assert (verdict.outcome, words in verdict.reason) == (outcome, True), verdict.reason
+
+
+def test_a_change_that_nobody_saw_is_not_noticed(tmp_path: Path) -> None:
+    builder = tampered((KILL_HI + 200 * MS, "alert")).without("fault.witnessed")
+    assert verdict_of(builder, tmp_path).outcome == "unknown"
+
+
+def test_a_word_of_its_own_that_cannot_be_true_does_not_count(tmp_path: Path) -> None:
+    builder = tampered((KILL_HI + 7 * S, "alert"))
+    for _, _, data in builder.events:
+        if data.get("fact") == "attack-alert":
+            data["at"] = KILL_HI + 900 * S  # later than it was read
+    assert verdict_of(builder, tmp_path).outcome == "fail"
+
+
+def test_without_such_a_fault_there_is_nothing_to_judge(tmp_path: Path) -> None:
+    verdict = verdict_of(tampered(fault="process.kill"), tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
