@@ -205,7 +205,7 @@ def test_on_a_database(case: Case, whole: Stage) -> None:
     whole.run(main())
 
 
-@pytest.mark.parametrize("case", [*DRIFTS[:1], *DRIFTS[-2:]], ids=named)
+@pytest.mark.parametrize("case", DRIFTS, ids=named)
 def test_on_a_standby(case: Case, whole: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
 
