@@ -13,6 +13,7 @@ from chaoskit.model.verdict import Verdict
 from chaoskit.registry import register
 
 _ROLL_OUT = "upgrade.roll-out"
+_RULE = "payload-differs"
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class OldReadsNew:
 
     Judged are the accounts that moved in that time, whether the customer was told so or the books alone say it: whoever
     asks for one of them after the roll-back must be answered at least once. And a payment that was posted in that time
-    must not be refused when it is asked for again, with the same payload, under its key. Whether the balances shown are
-    true is `reads-are-true`.
+    must not be refused when it is asked for again, with the same payload, under its key; nor may it stand in the books
+    with another payload's hash, by which it would be, whether or not somebody has asked again. Whether the balances
+    shown are true is `reads-are-true`. Where the data was restored as well, what counts is what is there once customers
+    are let in again: a payment that the old version could not read, and that was sent again since, is one that it can.
 
-    fail: an account that is never answered again, a posted payment that is refused. unknown: the release was not taken
-    back everywhere, so that nobody knows which version answered. Not exercised: nothing was rolled back, nothing was
-    written in that time, or nobody asked for it afterwards.
+    fail: an account that is never answered again, a posted payment that is or would be refused. unknown: the release
+    was not taken back everywhere, so that nobody knows which version answered. Not exercised: nothing was rolled back,
+    nothing was written in that time, or nobody asked for it afterwards.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -63,16 +66,22 @@ class OldReadsNew:
         for account, well in _asked(history, span):
             if account in moved:
                 answered[account] = answered.get(account, False) or well
-        return _verdict(name, events, answered, _refused(history, {key for key, _ in written}, span))
+        keys = {key for key, _ in written}
+        refused = _refused(history, keys, span)
+        return _verdict(name, events, answered, refused, _unreadable(measurements, keys.difference(refused)))
 
 
-def _verdict(name: str, events: tuple[int, ...], answered: Mapping[str, bool], refused: list[str]) -> Verdict:
+def _verdict(
+    name: str, events: tuple[int, ...], answered: Mapping[str, bool], refused: list[str], marked: list[str]
+) -> Verdict:
     unread = sorted(account for account, ok in answered.items() if not ok)
-    if unread or refused:
+    if unread or refused or marked:
         parts = [f"{len(unread)} of {len(answered)} accounts cannot be read any more"] if unread else []
         parts += [f"{len(refused)} posted payments are refused"] if refused else []
+        parts += [f"{len(marked)} more would be, by the hash that they have in the books"] if marked else []
         details = [f"account {account}: moved under the release, never answered since" for account in unread]
         details += [f"key {key}: posted under the release, refused by the version before" for key in refused]
+        details += [f"key {key}: posted under the release, with another payload's hash" for key in marked]
         reason = "the old version does not read what the new one wrote: " + ", ".join(parts)
         return Verdict(name=name, outcome="fail", reason=reason, events=events, details=tuple(details))
     if not answered:
@@ -98,6 +107,8 @@ def _span(recorded: Iterable[Event]) -> _Span | None:
         elif event.kind == "response.fact" and fact == "restored":
             back = event
             restored.add(str(event.data.get("service")))
+        elif event.kind == "response.fact" and fact == "opened":
+            back = event if back is not None else None  # until then nobody could ask
         elif event.kind == "response.done":
             ended.add(str(step))
     if seen is None or halted is None or back is None:
@@ -141,6 +152,12 @@ def _asked(history: History, span: _Span) -> list[tuple[str, bool]]:
 def _refused(history: History, keys: set[str], span: _Span) -> list[str]:
     again = (one for one in history.operations if one.key in keys and _after(one, span) and not one.other)
     return sorted({one.key for one in again if one.outcome == "fail" and one.status is not None})
+
+
+def _unreadable(measurements: Measurements, keys: set[str]) -> list[str]:
+    """Of the keys, those whose payment has another payload's hash in the books at the end."""
+    cases = (case for one in measurements.books.values() for rule in one.broken(_RULE) for case in rule.cases)
+    return sorted(keys.intersection(case.removeprefix("key ").rpartition(": ")[0] for case in cases))
 
 
 def _after(one: Operation, span: _Span) -> bool:

@@ -12,6 +12,7 @@ from chaoskit.registry import register
 RULES = ("one-legged", "unbalanced", "entries-differ", "stored-balance", "total", "unasked")
 _NOTHING = ("", "None")
 ATTACKS = ("attack.", "mistake.")
+ROLL_OUT = "upgrade.roll-out"
 
 
 @register("checks", "restored-from-backup")
@@ -22,7 +23,9 @@ class RestoredFromBackup:
     Judges the restore that a response carried out: the digest of what the system had seen settled must be found again
     in the restored database, the restore point must lie before the damage was witnessed, and the books that survive
     must balance. How far the point lies before the first damage is told against the truth, which the system did not
-    know. Where operations were sent again, those that the restore had lost are told, and what is still missing.
+    know. A restore to before a release is held to that release's roll-out in the same way: its point must lie before
+    the first change was witnessed. Where operations were sent again, those that the restore had lost are told, and
+    what is still missing.
 
     fail: the restore did not come about, its proof differs, its point lies after the damage, or the books do not
     balance. unknown: there is no surviving ledger to judge; the proof covers nothing; or damage that nobody witnessed
@@ -41,7 +44,7 @@ class RestoredFromBackup:
             why = "not exercised: nothing was restored"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
         failed = [e for e in history.events if e.kind == "response.failed" and e.data["step"] in tried]
-        done = [e for e in history.events if e.kind == "response.fact" and e.data.get("fact") == "restored"]
+        done = [e for e in _facts(history, "restored") if e.data["step"] in tried]
         events = tuple(e.n for e in (*failed, *done))
         if failed or not done:
             reason = str(failed[-1].data["error"]) if failed else "the restore was not finished"
@@ -55,7 +58,7 @@ class RestoredFromBackup:
                 f"the proof covers nothing ({last.data['proof']!r}): an empty database would have passed it"
             )
             return Verdict(name=name, outcome="unknown", reason=reason, events=events)
-        damage = [one for one in measurements.faults if one.name.startswith(ATTACKS)]
+        damage = _damage(measurements, last.data.get("before"))
         if late := [one for one in damage if one.hi is not None and last.data["at_ns"] > one.hi]:
             reason = f"the restore point lies after the damage by {late[0].step} was seen"
             return Verdict(name=name, outcome="fail", reason=reason, events=events)
@@ -77,8 +80,19 @@ class RestoredFromBackup:
             outcome="pass",
             reason=reason,
             events=events,
-            details=(*_parts(history), *_lost(history, measurements)),
+            details=(*_parts(history, tried), *_lost(history, measurements)),
         )
+
+
+def _facts(history: History, *names: str) -> list[Event]:
+    return [e for e in history.events if e.kind == "response.fact" and e.data.get("fact") in names]
+
+
+def _damage(measurements: Measurements, release: str | None) -> list[FaultMeasure]:
+    """What the point must lie before: the attacks, or where a release was undone, its latest roll-out."""
+    if release is None:
+        return [one for one in measurements.faults if one.name.startswith(ATTACKS)]
+    return [one for one in measurements.faults if (one.name, one.target) == (ROLL_OUT, release)][-1:]
 
 
 def _count(restored: Event) -> str:
@@ -94,6 +108,9 @@ def _error(restored: Event, damage: list[FaultMeasure]) -> str:
         return ""
     first = min(damage, key=lambda one: one.lo)
     at = restored.data["at_ns"]
+    if first.name == ROLL_OUT:
+        seen = f", {(first.hi - at) / 1e9:.2f} s before its first change was seen" if first.hi else ""
+        return f", noted before {first.target} was rolled out{seen}"
     if at > first.lo:
         return ", not known to be before the first damage, which was not seen at once"
     least = (first.lo - at) / 1e9
@@ -104,7 +121,7 @@ def _error(restored: Event, damage: list[FaultMeasure]) -> str:
 
 def _lost(history: History, measurements: Measurements) -> list[str]:
     """Loss before and after the system sent again what it had accepted."""
-    sent = [e for e in history.events if e.kind == "response.fact" and e.data.get("fact") == "resubmitted"]
+    sent = _facts(history, "resubmitted")
     if not sent:
         return ["nothing was sent again: what was accepted after the restore point is lost"]
     again = [key for event in sent for key in event.data["resubmitted"]]
@@ -123,21 +140,17 @@ def _lost(history: History, measurements: Measurements) -> list[str]:
     return lines + [f"refused when it was sent again: {key}" for key in refused]
 
 
-def _parts(history: History) -> list[str]:
+def _parts(history: History, tried: set[str]) -> list[str]:
     """Where the time went."""
     lines = []
-    for event in history.events:
-        if event.kind == "response.fact" and event.data.get("fact") in (
-            "verified",
-            "laid",
-            "recovered",
-            "restored",
-        ):
-            lines.append(f"{event.data['fact']} after {event.data['after_ms'] / 1000:.2f} s")
-        if event.kind == "response.fact" and event.data.get("fact") == "backup-verified":
+    for event in _facts(history, "backup-verified", "verified", "laid", "recovered", "restored"):
+        fact = event.data["fact"]
+        if fact == "backup-verified":
             when = "sound" if event.data["sound"] else "not sound"
             lines.append(f"looked at before: {when}, its log {event.data['age_s']:.1f} s old")
-        if event.kind == "response.fact" and event.data.get("fact") == "verified":
+        elif event.data["step"] in tried:
+            lines.append(f"{fact} after {event.data['after_ms'] / 1000:.2f} s")
+        if fact == "verified":
             size = event.data["bytes"] / 1e6
             lines.append(
                 f"the backup: {event.data['files']} files, {size:.0f} MB, every checksum right, log "

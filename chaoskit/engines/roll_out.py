@@ -1,7 +1,10 @@
 """A roll-out while it goes on: the schema, then the services, until all are changed or somebody halts it.
 
-one-first    migrate ─ pause ─ service 1 ─ pause ─ service 2 …         halt ends it between two changes
-all          migrate ─ every service at once
+one-first    note ─ migrate ─ pause ─ service 1 ─ pause ─ service 2 …         halt ends it between two changes
+all          note ─ migrate ─ every service at once
+
+`note` is where the log of each database with a backup stood before the first change: the way back that is left when
+the old version cannot read what the new one writes.
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chaoskit.engines.http_exchange import document
+from chaoskit.engines.restore_point import note
 from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Estate
 from chaoskit.model.release import Release, Strategy
 from chaoskit.model.releases import releases
+from chaoskit.model.security import RestorePoint
 from chaoskit.quantity import Duration
 
 _ASK_S = 1.0
@@ -23,7 +28,10 @@ _ASK_S = 1.0
 
 @dataclass
 class RollOut:
-    """One release on its way to its services. `before` is what each ran; `failed` says why it came to a stop."""
+    """One release on its way to its services. `before` is what each ran; `failed` says why it came to a stop.
+
+    `noted`: by backup, the point before the first change; `unnoted` says why there is none.
+    """
 
     name: str
     release: Release
@@ -33,6 +41,8 @@ class RollOut:
     before: Mapping[str, str | None]
     changed: list[str] = field(default_factory=list)
     failed: str = ""
+    noted: Mapping[str, RestorePoint] = field(default_factory=dict)
+    unnoted: str = ""
     _halted: asyncio.Event = field(default_factory=asyncio.Event)
     _work: asyncio.Task[None] | None = None
 
@@ -57,6 +67,9 @@ class RollOut:
             await asyncio.wait({self._work})
 
     async def _go(self) -> None:
+        self.noted, self.unnoted = await note(self.estate)
+        if self._halted.is_set():
+            return
         try:
             if self.release.migration is not None:
                 await releases(self.estate).migrate(self.name, "up")

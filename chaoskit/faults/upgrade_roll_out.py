@@ -44,6 +44,8 @@ class UpgradeRollOut:
     Each service is stopped in an orderly way and started again with the release's files and settings, `strategy: all`
     at once, or `one-first`: the schema, a pause, the first service, a pause, the next one. A roll-out that is rolled
     back meanwhile changes nothing more. Nothing is broken by chaoskit: whatever fails is the release's own doing.
+    Before the first change the position in the log of every database with a backup is noted, with the backup's proof:
+    `restore-backup` with `before:` goes back to it when the old version cannot read what the new one wrote.
 
     Witness: the running service itself says that it is the release, and the kernel no longer has the processes that
     said otherwise; for a migration the database's own catalogue has changed. The instant is that of the first change.
@@ -120,9 +122,17 @@ class UpgradeRollOut:
             for task in (*looks, schema):
                 task.cancel()
             await asyncio.gather(*looks, schema, return_exceptions=True)
+        if rolling is not None:
+            told += _noted(rolling)
         if rolling is not None and rolling.failed:
             told.append(f"the roll-out stopped: {rolling.failed.splitlines()[0]}")
         return Witness(bool(seen), min(seen, default=None), "; ".join(told))
+
+
+def _noted(rolling: roll_out.RollOut) -> list[str]:
+    """Where the way back by a restore leads."""
+    told = [f"{name} was noted at {point.lsn} before it" for name, point in rolling.noted.items()]
+    return [*told, f"no way back by a restore: {rolling.unnoted}"] if rolling.unnoted else told
 
 
 async def _said(

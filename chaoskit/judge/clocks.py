@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from chaoskit.judge import attacks, decisions, minimum, redundancy, stand_in
 from chaoskit.judge.wording import NOTHING, bounds, share, span
-from chaoskit.model.measurement import Interval, Measurements, NoticeMeasure, RollOutMeasure
+from chaoskit.model.measurement import Interval, Measurements, NoticeMeasure, RollOutMeasure, WayBack
 
 _WORDS = {"taken": "decided", "refused": "refused", "missed": "not decided"}
 _EVIDENCE_SHOWN = 2
@@ -33,6 +33,8 @@ def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
     yield from redundancy.rows(measurements)
     for rolled in measurements.roll_outs:
         yield _row(f"stopped: {rolled.release}", bounds(rolled.after), _hit(rolled))
+        if rolled.way_back is not None:
+            yield _row(f"back: {rolled.release}", bounds(rolled.way_back.after), _back(rolled.way_back))
     for stood in measurements.stand_ins.values():
         yield stand_in.row(stood)
     for one in measurements.decisions:
@@ -72,6 +74,21 @@ def _hit(rolled: RollOutMeasure) -> str:
     ]
     some = f"{len(rolled.changed)} of {len(rolled.services)} services had it"
     return f"{some}; customers it had hit: {', '.join(hit) or 'nobody asked'}"
+
+
+def _back(way: WayBack) -> str:
+    """Which recovery it was, what it cost before anything was sent again, and what is still amiss."""
+    code = "the code was taken back" if way.code else "the code was not taken back everywhere"
+    if way.restored and way.sent_again is not None:
+        how = f"{code}, the books restored to before it ({way.lost_before} accepted operations lost by that)"
+        how += f", {way.sent_again} sent again"
+    elif way.restored:
+        how = f"{code}, the books restored to before it, and nothing sent again"
+    else:
+        how = f"{code}, and what it wrote stayed"
+    if way.lost is None or way.unreadable is None:
+        return f"{how}; what is lost or unreadable is unknown"
+    return f"{how}; in the end {way.lost} lost, {way.unreadable} not as they were asked for"
 
 
 def _told(notice: NoticeMeasure) -> str:

@@ -81,9 +81,7 @@ def measure(history: History) -> Measurements:
         decisions=measure_decisions(history.events, clocks.started),
         suspects=measure_suspects(history.events, timeline, clocks.started),
         notices=measure_notices(history.events, clocks.started, journeys, history.plan.system.journeys),
-        roll_outs=measure_roll_outs(
-            timeline.faults, history.events, history.operations, history.plan, clocks.started
-        ),
+        roll_outs=measure_roll_outs(history, timeline.faults, losses, books, clocks.started),
         attacks=measure_attacks(history, timeline, books),
         load_lateness_ms=_lateness(history, "load"),
         prober_lateness_ms=_lateness(history, "prober"),

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from chaoskit.metrics.arrivals import is_arrival, is_good
 from chaoskit.metrics.diagnosis import since
 from chaoskit.metrics.timeline import FaultSpan
-from chaoskit.model.history import Event, Operation
-from chaoskit.model.measurement import Hit, Interval, RollOutMeasure
+from chaoskit.metrics.way_back import way_back
+from chaoskit.model.history import History, Operation
+from chaoskit.model.measurement import BooksMeasure, Hit, Interval, LossMeasure, RollOutMeasure
 from chaoskit.model.plan import Plan
 
 
 def measure_roll_outs(
+    history: History,
     faults: Sequence[FaultSpan],
-    events: Sequence[Event],
-    operations: Sequence[Operation],
-    plan: Plan,
+    losses: Mapping[str, LossMeasure],
+    books: Mapping[str, BooksMeasure],
     started: Interval | None,
 ) -> tuple[RollOutMeasure, ...]:
     """Each stop of a witnessed roll-out; one that nobody stopped is not here."""
-    return tuple(_measured(faults, events, operations, plan, started))
+    return tuple(_measured(history, faults, losses, books, started))
 
 
 def _measured(
+    history: History,
     faults: Sequence[FaultSpan],
-    events: Sequence[Event],
-    operations: Sequence[Operation],
-    plan: Plan,
+    losses: Mapping[str, LossMeasure],
+    books: Mapping[str, BooksMeasure],
     started: Interval | None,
 ) -> Iterator[RollOutMeasure]:
-    for event in events:
+    plan, operations = history.plan, history.operations
+    for event in history.events:
         data = event.data
         release = data.get("release")
         if (
@@ -48,6 +50,7 @@ def _measured(
             services=plan.system.releases[str(release)].services,
             after=since(started, event.t),
             hit={name: _hit(name, operations, plan, max(seen), event.t) for name in plan.load},
+            way_back=way_back(event, history.events, losses, books, started),
             event=event.n,
         )
 

@@ -221,6 +221,30 @@ class Hit(Frozen):
     bad: int
 
 
+class WayBack(Frozen):
+    """What was done about a release that was stopped, and what it cost in accepted operations."""
+
+    code: Annotated[bool, Field(description="every service that it had changed is what it was before")]
+    restored: Annotated[bool, Field(description="the books were restored to the instant before its roll-out")]
+    sent_again: Annotated[
+        int | None,
+        Field(description="operations that the system sent again after that; None: nothing was sent again"),
+    ] = None
+    lost_before: Annotated[
+        int | None,
+        Field(description="accepted and gone by the restore, by the system's own journal; None: nobody says"),
+    ] = None
+    lost: Annotated[
+        int | None, Field(description="acknowledged and not in the books at the end; None: unknown")
+    ]
+    unreadable: Annotated[
+        int | None,
+        Field(description="rows at the end that are not what was asked for; None: unknown"),
+    ]
+    after: Annotated[Interval | None, Field(description="from the fault to its last step, ns")]
+    event: int
+
+
 class RollOutMeasure(Frozen):
     """A roll-out that was stopped: how far it had come, and whom it had hit by then."""
 
@@ -232,6 +256,7 @@ class RollOutMeasure(Frozen):
         dict[str, Hit],
         Field(description="the load's requests from the first change until the stop, by journey"),
     ]
+    way_back: Annotated[WayBack | None, Field(description="None: nothing was taken back")] = None
     event: int
 
 

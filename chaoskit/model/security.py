@@ -59,6 +59,17 @@ class Kept:
         return {**asdict(self), "age_s": round(self.age_s, 3)}
 
 
+@dataclass(frozen=True)
+class RestorePoint:
+    """Up to where a database was sound. `at_ns` is CLOCK_MONOTONIC; `proof` is what the proof's query says of it."""
+
+    lsn: str
+    at_ns: int
+    at: str
+    horizon: Any
+    proof: str
+
+
 class Backups(Protocol):
     """Capability `backups`: what `backups:` of system.yaml names. Raises EnvironmentBroken."""
 

@@ -6,23 +6,24 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from chaoskit.clock import elapsed_ms, monotonic_ns
-from chaoskit.engines import tree
+from chaoskit.engines import roll_out, tree
 from chaoskit.engines.damage import in_words, marked_rows
 from chaoskit.engines.http_exchange import NoAnswer, ask_json
 from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.engines.restore_point import proof_of
 from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
-from chaoskit.model.security import SAID_BY_BACKUP, backup_named, security
+from chaoskit.model.security import SAID_BY_BACKUP, RestorePoint, backup_named, security
 from chaoskit.model.system import Backup, DatabaseRole, System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -30,17 +31,6 @@ from chaoskit.registry import register
 _LSN = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
 _DEAD_S = 10.0
 _WITHIN = Duration.parse("60s")
-
-
-@dataclass(frozen=True)
-class Point:
-    """Up to where the system itself says that it was sound. `at_ns` is CLOCK_MONOTONIC."""
-
-    lsn: str
-    at_ns: int
-    at: str
-    horizon: Any
-    proof: str
 
 
 @register("responses", "restore-backup")
@@ -51,6 +41,8 @@ class RestoreBackup:
     1. Verify, before anything is touched: every file of the base backup against its checksum, the log for gaps. A
        backup that is not sound is not used, and the database stays as it is.
     2. Find the point in time: the system's own evidence (`restore-point:` of the backup), never chaoskit's records.
+       With `before: RELEASE` it is what the latest roll-out of that release noted before its first change: for one that
+       writes what the old version cannot read, which no evidence of damage tells of. Take the code back first.
     3. Empty environment. Both members are ended, their data set aside, the primary's directory made from the base
        backup; it recovers from the log up to that point and becomes the primary.
     4. Prove. The backup's `proof:` query must give what the system saw then, and no row may bear an attacker's mark.
@@ -65,16 +57,25 @@ class RestoreBackup:
             backup: books
     """
 
+    before: Annotated[
+        str | None,
+        Field(description="a release of system.yaml: restored to the instant before its roll-out"),
+    ] = None
     backup: Annotated[
         str | None, Field(description="which of `backups:` in system.yaml; not needed where there is one")
     ] = None
     within: Annotated[Duration, Field(description="deadline of the recovery")] = _WITHIN
-    requires: ClassVar[frozenset[str]] = frozenset({"backups", "lifecycle", "processes", "links"})
+    requires: ClassVar[frozenset[str]] = frozenset({"backups", "lifecycle", "processes", "links", "releases"})
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, for a backup that is not there, or of which nothing says up to where."""
         refuse_services(on, SAID_BY_BACKUP)
         name, backup = backup_named(self.backup, system)
+        if self.before is not None and self.before not in system.releases:
+            known = ", ".join(system.releases) or "none"
+            raise ValueError(
+                f"`before: {self.before}` must be one of system.yaml's `releases:`; known: {known}"
+            )
         if backup.restore_point is None:
             raise ValueError(
                 f"the backup {name} names no `restore-point:`: nothing says up to where it was sound"
@@ -88,8 +89,13 @@ class RestoreBackup:
         context.record("verified", backup=name, **kept.facts(), after_ms=elapsed_ms(begun))
         if not kept.sound:
             raise ResponseFailed(f"the backup {name} cannot be used, and nothing was touched: {kept.why}")
-        point = await _point(backup, estate)
-        context.record("point", lsn=point.lsn, at=point.at, at_ns=point.at_ns, after_ms=elapsed_ms(begun))
+        point = await _point(backup, estate) if self.before is None else _noted(self.before, name, estate)
+        goal = {"lsn": point.lsn, "at_ns": point.at_ns, "before": self.before}
+        context.record("point", at=point.at, after_ms=elapsed_ms(begun), **goal)
+        with suppress(
+            EngineError
+        ):  # a database that nobody writes to has no log behind the point, and one that is
+            await PostgreSQL(estate.direct(role.primary), role).committed_write()  # wrecked may refuse
         try:
             await self._restore(name, role, point, context, begun)
             found = await _prove(backup, role, point, estate)
@@ -101,16 +107,15 @@ class RestoreBackup:
             "restored",
             backup=name,
             service=role.primary,
-            lsn=point.lsn,
-            at_ns=point.at_ns,
             proof=found,
             expected=point.proof,
             redundant=role.standby is not None,
             after_ms=elapsed_ms(begun),
+            **goal,
         )
 
     async def _restore(
-        self, name: str, role: DatabaseRole, point: Point, context: ResponseContext, begun: int
+        self, name: str, role: DatabaseRole, point: RestorePoint, context: ResponseContext, begun: int
     ) -> None:
         estate, backups = context.estate, security(context.estate).backups
         for member in (role.primary, role.standby):
@@ -135,7 +140,18 @@ class RestoreBackup:
             await asyncio.sleep(0.02)  # another process ends recovery, and there is no event to wait for
 
 
-async def _point(backup: Backup, estate: Estate) -> Point:
+def _noted(release: str, backup: str, estate: Estate) -> RestorePoint:
+    """Where the log stood before the latest roll-out of a release, by that roll-out's own note."""
+    found = [one for one in roll_out.begun(estate) if one.name == release]
+    if not found:
+        raise ResponseFailed(f"{release} was not rolled out in this run: there is no point before it")
+    if backup not in found[-1].noted:
+        why = found[-1].unnoted or "it has not begun yet"
+        raise ResponseFailed(f"the roll-out of {release} noted no point before it: {why}")
+    return found[-1].noted[backup]
+
+
+async def _point(backup: Backup, estate: Estate) -> RestorePoint:
     assert backup.restore_point is not None  # `check`
     service, _, path = backup.restore_point.partition("/")
     try:
@@ -144,7 +160,7 @@ async def _point(backup: Backup, estate: Estate) -> Point:
         raise ResponseFailed(f"nobody says up to where the data was sound: {error}") from error
     try:
         moment = datetime.fromisoformat(told["at"]).astimezone(UTC)
-        point = Point(
+        point = RestorePoint(
             str(told["lsn"]),
             monotonic_ns() - (time.time_ns() - int(moment.timestamp() * 1e9)),
             moment.isoformat(),
@@ -162,17 +178,14 @@ async def _point(backup: Backup, estate: Estate) -> Point:
     return point
 
 
-async def _prove(backup: Backup, role: DatabaseRole, point: Point, estate: Estate) -> str:
+async def _prove(backup: Backup, role: DatabaseRole, point: RestorePoint, estate: Estate) -> str:
     """What the proof says of the restored database. Raises ResponseFailed where it is not what was seen."""
-    server = PostgreSQL(estate.direct(role.primary), role)
-    path = Path(estate.plan.system.folder) / str(backup.proof)
-    query = await asyncio.to_thread(path.read_text, encoding="utf-8")
-    found = await server.value(query, {"horizon": point.horizon})
+    found = await proof_of(backup, estate, point.horizon)
     if found != point.proof:
         raise ResponseFailed(
             f"restored to {point.lsn}, and it is not what was there: {found}, not {point.proof}"
         )
-    damage = await marked_rows(server.address, role)
+    damage = await marked_rows(estate.direct(role.primary), role)
     if damage:
         raise ResponseFailed(f"restored to {point.lsn}, and the damage is in it: {in_words(damage)}")
     return found

@@ -162,6 +162,40 @@ def test_what_was_restored(tmp_path: Path, change: dict[str, Any], outcome: str,
         assert verdict.details[-1].startswith("nothing was sent again")
 
 
+def rolled_out(at_ns: int) -> RunBuilder:
+    """A release is rolled out in the fault's place and its books are restored; its services came back before."""
+    builder = restoring(attacked("upgrade.roll-out", restored={**RESTORED, "at_ns": at_ns, "before": "db"}))
+    builder.event(
+        ZERO + 790 * MS, "response.fact", step="back", fact="restored", service="app", says="1", after_ms=900
+    )
+    builder.events.sort(key=lambda one: one[0])
+    return builder
+
+
+@pytest.mark.parametrize(
+    ("at_ns", "outcome", "words"),
+    [
+        (KILL_LO + 1, "pass", ", noted before db was rolled out, 0.0"),
+        (KILL_HI + MS, "fail", "lies after the damage by crash was seen"),
+    ],
+)
+def test_a_restore_to_before_a_release_lies_before_its_first_change(
+    tmp_path: Path, at_ns: int, outcome: str, words: str
+) -> None:
+    verdict = verdict_of("restored-from-backup", rolled_out(at_ns), tmp_path)
+    assert (verdict.outcome, words in verdict.reason) == (outcome, True), verdict.reason
+    assert "restored after 0.90 s" not in verdict.details, "that is the service, not the books"
+
+
+def test_a_release_is_no_damage_where_an_attack_was_restored_from(tmp_path: Path) -> None:
+    builder = restoring(attacked(restored={**RESTORED, "at_ns": KILL_LO - MS}))
+    late = {"step": "roll-out", "target": "next"}
+    builder.event(ZERO - 4 * S, "fault.begin", name="upgrade.roll-out", lo=ZERO - 4 * S, **late)
+    builder.event(ZERO - 3 * S, "fault.witnessed", hi=ZERO - 3 * S, how="the service says so", **late)
+    builder.events.sort(key=lambda one: one[0])
+    assert verdict_of("restored-from-backup", builder, tmp_path).outcome == "pass"
+
+
 def test_a_restore_that_was_not_finished_fails(tmp_path: Path) -> None:
     verdict = verdict_of("restored-from-backup", restoring(attacked(verified=VERIFIED)), tmp_path)
     assert (verdict.outcome, verdict.reason) == ("fail", "the restore was not finished")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from chaoskit.checks.old_reads_new import OldReadsNew
 from chaoskit.evidence import load_history
 from chaoskit.metrics import measure
@@ -95,6 +97,43 @@ def test_a_posted_payment_that_the_old_version_refuses_fails(tmp_path: Path) -> 
     verdict = judged(builder, tmp_path / "run")
     assert verdict.outcome == "fail"
     assert verdict.details == (f"key {key}: posted under the release, refused by the version before",)
+
+
+def hashed(builder: RunBuilder, *wrong: str) -> RunBuilder:
+    """Every payment is marked alike by customer and bank, but for these."""
+    for records in builder.records.values():
+        for record in records:
+            if record["r"] == "intent":
+                record["payload_hash"] = f"h-{record['key']}"
+    for posting in builder.postings:
+        posting.payload_hash = f"other-{posting.key}" if posting.key in wrong else f"h-{posting.key}"
+    return builder
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_payment_that_would_be_refused_fails_though_nobody_asks_again(
+    tmp_path: Path, restored: bool
+) -> None:
+    builder = built()
+    pay(builder, ZERO - S, "A3", "B3")  # before the release, by which the marks are known to be comparable
+    key = pay(builder, ZERO + S, "A1", "B1")
+    look(builder, BACK + S, "A1")
+    verdict = judged(hashed(builder, *(() if restored else (key,))), tmp_path / "run")
+    assert verdict.outcome == ("pass" if restored else "fail"), verdict.reason
+    if not restored:
+        assert "1 more would be, by the hash that they have in the books" in verdict.reason
+        assert verdict.details == (f"key {key}: posted under the release, with another payload's hash",)
+
+
+def test_who_asked_while_the_books_were_restored_is_not_who_can_never_be_answered(tmp_path: Path) -> None:
+    builder = built()
+    pay(builder, ZERO + S, "A1", "B1")
+    look(builder, BACK + 100 * MS, "B1", outcome="unknown")  # the door is shut, and nobody asks for B1 again
+    look(builder, BACK + 2 * S, "A1")
+    builder.event(BACK + S, "response.fact", step="restore", fact="restored", service="db", backup="books")
+    builder.event(BACK + S + MS, "response.fact", step="reopen", fact="opened", services=["gateway"])
+    builder.events.sort(key=lambda one: one[0])
+    assert judged(builder, tmp_path / "run").outcome == "pass"
 
 
 def test_a_release_that_is_still_there_somewhere_is_unknown(tmp_path: Path) -> None:
