@@ -18,7 +18,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
@@ -27,7 +27,7 @@ from chaoskit.clock import Clock
 from chaoskit.conductor.answer import Answer, Target
 from chaoskit.conductor.attempt import Attempt, done
 from chaoskit.conductor.journal import MISSED_LATE, MISSED_OUTSTANDING, JournalWriter, percentiles_ms
-from chaoskit.conductor.outcome import Judged, judged
+from chaoskit.conductor.outcome import FIELDS_MAX, Judged, judged
 from chaoskit.conductor.precision import Alarm, scheduling, yield_processor
 from chaoskit.conductor.request import RequestMaker
 from chaoskit.conductor.schedule import Arrival
@@ -46,13 +46,15 @@ FULL_COLLECTION_BEATS = 20
 @dataclass(frozen=True, slots=True)
 class Lane:
     """How one journey is driven. `late_max_ns`: an arrival later than this is recorded as missed. `again`:
-    its unknown operations are retried and some acknowledged ones tapped twice."""
+    its unknown operations are retried and some acknowledged ones tapped twice. `fields` are those that answers without
+    the age that was looked for had, each with when it was first seen, ns."""
 
     journey: Journey
     maker: RequestMaker
     target: Target
     late_max_ns: int
     again: bool
+    fields: dict[str, int] = field(default_factory=dict)
 
     @property
     def limit_ns(self) -> int:
@@ -115,6 +117,7 @@ class Measurer:
             "late_ms": late,
             "cpu_ns": cpu_ns,
             "scheduling": held,
+            "fields": {name: lane.fields for name, lane in self._lanes.items() if lane.fields},
         }
         self._journal.write(end)
 
@@ -195,6 +198,9 @@ class Measurer:
         self._outstanding -= 1
         lane = self._lanes[attempt.request.journey]
         result = judged(lane.journey, answer)
+        for name in result.fields:
+            if name not in lane.fields and len(lane.fields) < FIELDS_MAX:
+                lane.fields[name] = answer.done_ns
         try:
             self._journal.write(done(identity, woke_ns, answer, result))
             if lane.again:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from chaoskit.judge.redundancy import second_failures
 from chaoskit.judge.wording import bounds, money, share, span
+from chaoskit.metrics.ages import unheard_age
 from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import Interval, JourneyMeasure, Measurements
 from chaoskit.model.verdict import Finding
@@ -26,6 +27,7 @@ def findings_of(history: History, measurements: Measurements) -> tuple[Finding, 
         *_detection(measurements),
         *_people(measurements),
         *_journeys(measurements),
+        *_ages(history),
         *_measurer(measurements),
     )
 
@@ -65,6 +67,17 @@ def _books(measurements: Measurements) -> Iterator[Finding]:
             ]
             exact = "; the sum of all balances is still exactly right" if balance else ""
             yield Finding(title=f"{len(loss.lost)} acknowledged operations lost, {sums}{exact}")
+
+
+def _ages(history: History) -> Iterator[Finding]:
+    for name in history.plan.load:
+        if fields := unheard_age(history, name):
+            yield Finding(
+                title=f"{name}: no answer had the field that `read: age` names, "
+                f"{history.plan.system.journeys[name].read.age!r}",
+                detail=f"Answers had: {', '.join(sorted(fields))}. Nothing was old, or an old answer says its age "
+                "otherwise and was counted as a new one.",
+            )
 
 
 def _failures(events: tuple[Event, ...]) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from chaoskit.metrics.ages import age_doubts
 from chaoskit.metrics.arrivals import arrivals_of, by_journey
 from chaoskit.metrics.attacks import measure_attacks
 from chaoskit.metrics.availability import availability_of
@@ -115,6 +116,7 @@ def _probed(history: History, operations: Operations, timeline: Timeline, journe
         data_end=data_end,
         before=zero - plan.drill.steady.for_.ns,
         links=links_behind(plan.system, plan.system.journeys[journey].service),
+        doubts=age_doubts(history, journey, timeline),
     )
 
 

@@ -35,7 +35,7 @@ MINIMUM_SERVICE = 0.5
 class Probed:
     """What is known of one journey. `data_end`: arrivals before it are complete; `before`: the steady start.
 
-    `links` are those that its operations may go through; None: any.
+    `links` are those that its operations may go through; None: any. `doubts`: why good may not be good.
     """
 
     journey: str
@@ -47,13 +47,16 @@ class Probed:
     data_end: int
     before: int
     links: frozenset[str] | None = None
+    doubts: tuple[str, ...] = ()
 
     def crossed(
         self, timeline: Timeline, start: int, stop: int, answered: int | None = None
     ) -> tuple[str, ...]:
-        """Why [start, stop] cannot be decided from what its links' proxies did in it (`metrics.crossed`)."""
+        """Why [start, stop] cannot be decided from what its links' proxies did in it (`metrics.crossed`), or at all."""
         held = HeldUp(timeline.gaps, self.links)
-        return crossed(held, self.probes, self.load, (start, stop), self.period, self.within, answered)
+        span = (start, stop)
+        met = crossed(held, self.probes, self.load, span, self.period, self.within, answered)
+        return (*met, *self.doubts)
 
     @property
     def as_minimum(self) -> Probed:

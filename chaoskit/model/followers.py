@@ -40,7 +40,8 @@ class NotRewound(Exception):
 class Followers(Protocol):
     """Capability `followers`: the data of a stopped member, made to follow the other one. Raises EnvironmentBroken.
 
-    Whatever is replaced is kept beside it until the run ends, and is back in its place when the work fails.
+    Whatever is replaced is kept beside it until the run ends, and is back in its place when the work fails. `rewind`
+    and `copy` take what they take: whoever waits has the deadline, and ends them by giving up.
     """
 
     async def control(self, service: str) -> ControlFile:

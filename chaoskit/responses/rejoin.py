@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -119,8 +119,9 @@ class Rejoin:
             context.record("fell-back", service=mine, to="base-backup", why=why, after_ms=elapsed_ms(begun))
         if made is None:
             rate = None if self.rate is None else self.rate.bytes
-            copied = await followers(estate).copy(mine, source, rate)
-            left_s = max(0.0, (begun + self.within.ns - monotonic_ns()) / 1e9)
+            what = f"a base backup of {source}"
+            copied = await self._in_time(followers(estate).copy(mine, source, rate), what, mine, begun)
+            left_s = self._left_s(begun)
             made = await _started("base-backup", copied, mine, source, role, estate, left_s)
         if made is None:
             raise ResponseFailed(f"{mine} was started and did not stream from {source} within {self.within}")
@@ -147,7 +148,7 @@ class Rejoin:
         """It follows, rewound; or why it cannot, and then nothing of it is left."""
         estate = context.estate
         try:
-            copied = await followers(estate).rewind(mine, source)
+            copied = await self._in_time(followers(estate).rewind(mine, source), "rewinding", mine, begun)
         except NotRewound as reason:
             return str(reason)
         try:
@@ -165,6 +166,19 @@ class Rejoin:
             why = f"rewound, it did not stream within {_STREAMS_S:g} s"
         await _end(mine, estate)
         return why.strip()
+
+    def _left_s(self, begun: int) -> float:
+        return max(0.0, (begun + self.within.ns - monotonic_ns()) / 1e9)
+
+    async def _in_time(self, work: Coroutine[Any, Any, Copied], what: str, mine: str, begun: int) -> Copied:
+        try:
+            async with asyncio.timeout(self._left_s(begun)):
+                return await work
+        except TimeoutError:
+            raise ResponseFailed(
+                f"{what} for {mine} was not done within {self.within}, and was given up: it does not follow; raise "
+                "`within`"
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,9 @@ class RestoreBackup:
     backup: Annotated[
         str | None, Field(description="which of `backups:` in system.yaml; not needed where there is one")
     ] = None
-    within: Annotated[Duration, Field(description="deadline of the recovery")] = _WITHIN
+    within: Annotated[Duration, Field(description="deadline of laying the backup, and of the recovery")] = (
+        _WITHIN
+    )
     requires: ClassVar[frozenset[str]] = frozenset({"backups", "lifecycle", "processes", "links", "releases"})
 
     def check(self, on: Sequence[str], system: System) -> None:
@@ -125,7 +127,13 @@ class RestoreBackup:
                 if await tree.until(estate.processes, killed, frozenset({"gone"}), _DEAD_S) is None:
                     raise ResponseFailed(f"{member} was killed and is still there after {_DEAD_S:g} s")
                 await estate.links.mirror(member, "refused")
-        await backups.lay(name, point.lsn, point.at)
+        try:
+            async with asyncio.timeout(self.within.s):
+                await backups.lay(name, point.lsn, point.at)
+        except TimeoutError:
+            raise ResponseFailed(
+                f"the backup {name} was not laid within {self.within}, and was given up; raise `within`"
+            ) from None
         context.record("laid", service=role.primary, after_ms=elapsed_ms(begun))
         await estate.lifecycle.start(role.primary)
         await self._until_open(PostgreSQL(estate.direct(role.primary), role))

@@ -67,6 +67,25 @@ def test_a_promise_is_neither_done_nor_in_doubt() -> None:
     assert judged(journey, Answer("eof", 1, 2, 202, BODY)).outcome == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (
+            b'{"balance": "1.00", "meta": {"as_of": 7, "stale": true}}',
+            ("balance", "meta", "meta.as_of", "meta.stale"),
+        ),
+        (b'{"balance": "1.00", "stale_for": null}', ()),
+        (b'{"balance": "1.00", "stale_for": 2.5}', ()),
+        (b"[]", ()),
+    ],
+)
+def test_where_the_age_is_absent_the_fields_that_are_there_are_told(
+    body: bytes, fields: tuple[str, ...]
+) -> None:
+    journey = JOURNEY.model_copy(update={"read": Read(value=None, age="stale_for")})
+    assert judged(journey, Answer("answered", 1, 2, 200, body)).fields == fields
+
+
 def test_an_age_is_recorded_alone_too() -> None:
     journey = JOURNEY.model_copy(update={"read": Read(age="stale_for")})
     assert judged(journey, Answer("answered", 1, 2, 200, b'{"stale_for": 2.5}')).read == {"age": 2.5}

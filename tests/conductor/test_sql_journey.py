@@ -77,7 +77,7 @@ def test_whatever_a_value_holds_it_is_a_parameter(server: Member) -> None:
         answer = await customer.send(read, key=nasty)
         assert answer.read == {"key": nasty, "cents": 7, "small": 7}
         looked = judged(journey(read, read=Read(value="cents", position="when")), answer)
-        assert looked == ("ok", "read: no row with a column 'when'", {"value": 7})
+        assert looked[:3] == ("ok", "read: no row with a column 'when'", {"value": 7})
         customer.target.close()
 
     run(test)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from chaoskit.model.member import ResponseFailed
 from chaoskit.model.parameters import build
 from chaoskit.quantity import Duration
 from chaoskit.runtimes.local.estate import LocalEstate
+from chaoskit.runtimes.process_table import below
 from tests.contracts.responding import Context
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision, provision, state
@@ -54,6 +56,12 @@ def insert(estate: LocalEstate, member: str, item: str) -> None:
 
 async def seen(estate: LocalEstate) -> redundancy.Sight:
     return await redundancy.look(estate.plan.system.roles["database"], estate, 2.0)
+
+
+def executable(pid: int) -> str:
+    with suppress(OSError):  # it has ended since
+        return str(Path(f"/proc/{pid}/exe").readlink())
+    return ""
 
 
 def data(estate: LocalEstate, member: str) -> Path:
@@ -205,7 +213,7 @@ def test_when_its_source_dies_the_old_data_is_back_in_its_place(tmp_path: Path, 
             insert(estate, "db", "before")
             await failed_over(estate)
             slow = asyncio.ensure_future(
-                respond(estate, "rejoin", "db", method="base-backup", rate="1MiB", within="1500ms")
+                respond(estate, "rejoin", "db", method="base-backup", rate="1MiB", within="4s")
             )
             half = data(estate, "db").parent
             while not any(half.glob("data.new-*/backup_label")):
@@ -217,6 +225,38 @@ def test_when_its_source_dies_the_old_data_is_back_in_its_place(tmp_path: Path, 
             assert not list(half.glob("data.*"))
             await estate.lifecycle.start("db")
             assert "before" in items(estate, "db")
+
+    run(main())
+
+
+def test_within_ends_a_base_backup_that_takes_longer(tmp_path: Path, provision: Provision) -> None:
+    """Nothing of it is left, neither a program nor its half copy, and the old data is where it was."""
+
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
+            await failed_over(estate)
+            with pytest.raises(
+                ResponseFailed, match="a base backup of db-standby for db was not done within 2s"
+            ):
+                await respond(estate, "rejoin", "db", method="base-backup", rate="32KiB", within="2s")
+            assert [one.name for one in data(estate, "db").parent.glob("data*")] == ["data"]
+            left = below(estate.supervision.record.supervisor.pid).entries
+            assert not any("pg_basebackup" in executable(one.pid) for one in left)
+
+    run(main())
+
+
+@pytest.mark.slow
+def test_within_lets_a_base_backup_take_longer_than_a_minute(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
+            await failed_over(estate)
+            size = sum(
+                path.stat().st_size for path in data(estate, "db-standby").rglob("*") if path.is_file()
+            )
+            rate = f"{size // 70 // 1024}KiB"
+            context = await respond(estate, "rejoin", "db", method="base-backup", rate=rate, within="5m")
+            assert dict(context.facts)["rejoined"]["seconds"] > 60
 
     run(main())
 

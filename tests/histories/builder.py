@@ -153,6 +153,7 @@ class RunBuilder:
     )
     events: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     ends: dict[str, bool] = field(default_factory=lambda: {"load": True, "prober": True})
+    fields: dict[str, dict[str, int]] = field(default_factory=dict)
     sealed: bool = True
     lacks: dict[str, set[str]] = field(default_factory=dict)
     """Keys whose postings a member does not have."""
@@ -308,9 +309,8 @@ class RunBuilder:
             if self.ends[source]:
                 scheduled = sum(r["r"] != "done" and r["attempt"] == 1 and not r["tap"] for r in records)
                 late = {"p50": 0.1, "p99": 0.6, "max": 1.0}
-                journal.write(
-                    {"r": "end", "t": END + S, "scheduled": scheduled, "sent": scheduled, "late_ms": late}
-                )
+                end = {"r": "end", "t": END + S, "scheduled": scheduled, "sent": scheduled, "late_ms": late}
+                journal.write({**end, "fields": self.fields})
 
     def legs(self) -> list[dict[str, Any]]:
         """The two entries of every posting."""

@@ -356,6 +356,39 @@ def test_it_is_minimum_service_and_not_full(how: str, tmp_path: Path) -> None:
     assert one.good < one.scheduled - 60
 
 
+@pytest.mark.parametrize(
+    ("fields", "unknown", "told"),
+    [
+        ({"v": ZERO - S, "stale": KILL_LO + S}, True, True),
+        ({"v": ZERO - S, "p": ZERO - S}, False, True),
+        ({"v": ZERO - S, "a": ZERO - S}, False, False),
+        ({}, False, False),
+    ],
+    ids=[
+        "a field that only answers after the fault have",
+        "the same fields all along",
+        "an age that is 0",
+        "not told",
+    ],
+)
+def test_an_age_that_no_answer_has_is_told(
+    fields: dict[str, int], unknown: bool, told: bool, tmp_path: Path
+) -> None:
+    """`read: age` names "a". An answer that says its age by another name is taken for a new one."""
+    plan = plan_for(drill(), {**SYSTEM, "journeys": {**SYSTEM["journeys"], "balance": BALANCE}})
+    made = RunBuilder(plan=plan, fields={"balance": fields}).crash()
+    history = load_history(made.write(tmp_path / "run"))
+    result = judge(history, measure(history), registry)
+    (rto,) = (one for one in result.verdicts if one.name == "balance.rto")
+    assert ("answers had 'stale', which none had before" in rto.reason) is unknown
+    assert rto.outcome == ("unknown" if unknown else "pass")
+    findings = [
+        one for one in result.findings if "no answer had the field that `read: age` names" in one.title
+    ]
+    assert bool(findings) is told
+    assert not told or f"Answers had: {', '.join(sorted(fields))}." in findings[0].detail
+
+
 def test_hostile_lists_are_no_lists(tmp_path: Path) -> None:
     made = a_run()
     promise(made, "p", booked=False)

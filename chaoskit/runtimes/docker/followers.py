@@ -28,7 +28,7 @@ from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.services import Replica
 
 CAPABILITIES = frozenset({"followers"})
-_WORK_S = 600.0
+_WORK_S = 6 * 3600.0  # whoever waits has a deadline of his own
 _GONE_S = 20.0
 _NOT_REWOUND = 3
 _SIZE = re.compile(rb"^chaoskit: (\d+) bytes$", re.MULTILINE)

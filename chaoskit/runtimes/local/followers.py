@@ -66,6 +66,7 @@ class LocalFollowers:
                 "--no-sync",
                 "--progress",
                 log=self._log(service),
+                within_s=None,
             )
         except BaseException as error:
             await asyncio.to_thread(_put_back, data, kept)
@@ -91,6 +92,7 @@ class LocalFollowers:
                 *what,
                 *slowly,
                 log=self._log(service),
+                within_s=None,
             )
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)

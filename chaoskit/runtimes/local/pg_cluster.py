@@ -19,6 +19,7 @@ from chaoskit.runtimes.readiness import postmaster_ready, until, with_tail
 from chaoskit.runtimes.supervision import Supervision
 
 _COMMAND_S = 60.0
+_FOR_EVER_S = 7 * 86400.0
 _SOCKET_PATH_BYTES_MAX = 107
 _CLUSTERS_MAX = 8
 _UNUSED_AFTER_S = 86400.0
@@ -90,15 +91,15 @@ class PgClusters:
         _write(data / "standby.signal", "", self._user)
         return data
 
-    async def tool(self, program: str, *words: str, log: Path) -> None:
+    async def tool(self, program: str, *words: str, log: Path, within_s: float | None = _COMMAND_S) -> None:
         """Run one of PostgreSQL's own programs to its end. Raises EnvironmentBroken, with its last words, unless it
-        exits 0."""
+        exits 0 within that time; None: for as long as the caller waits, who ends it by giving up."""
         binaries = await self.binaries()
-        await self._run((str(binaries / "bin" / program), *words), log, user=self._user)
+        await self._run((str(binaries / "bin" / program), *words), log, user=self._user, within_s=within_s)
 
     async def copy(self, source: Path, target: Path, log: Path) -> None:
-        """A whole folder, owners and modes kept."""
-        await self._run(("cp", "-a", str(source), str(target)), log, user=None)
+        """A whole folder, owners and modes kept; it takes what it takes, and ends when the caller gives up."""
+        await self._run(("cp", "-a", str(source), str(target)), log, user=None, within_s=None)
 
     async def _initialise(
         self, binaries: Path, settings: PgSettings, home: Path, data: Path, log: Path
@@ -161,18 +162,33 @@ class PgClusters:
         user: tuple[int, int] | None,
         stdin: bytes = b"",
         what: str = "",
+        within_s: float | None = _COMMAND_S,
     ) -> None:
-        """Run to its end; EnvironmentBroken with the log's tail unless it exits 0."""
+        """Run to its end; EnvironmentBroken with the log's tail unless it exits 0 in time. None: no own limit."""
         name = self._next(Path(argv[0]).name)
         folder = Path(self._supervision.record.scratch)
         await self._supervision.run(
             name, "command", argv, env=self.env, cwd=folder, log=log, stdin=stdin, user=user
         )
-        facts = await self._supervision.call("ended", _COMMAND_S, name=name)
-        if facts["status"] != 0:
+        program = f"{Path(argv[0]).name} {what}".rstrip()
+        try:
+            async with asyncio.timeout(within_s):
+                facts = await self._supervision.call("ended", _FOR_EVER_S, name=name)
+        except TimeoutError:
+            await self._end(name)
             raise EnvironmentBroken(
-                with_tail(f"{Path(argv[0]).name} {what}".rstrip() + f" failed ({facts['status']})", log)
-            )
+                with_tail(f"{program} was still running after {within_s:g} s, and was ended", log)
+            ) from None
+        except asyncio.CancelledError:  # whoever gave up may put back what it was writing to
+            await self._end(name)
+            raise
+        if facts["status"] != 0:
+            raise EnvironmentBroken(with_tail(f"{program} failed ({facts['status']})", log))
+
+    async def _end(self, name: str) -> None:
+        """Kill a command, and wait until nothing of it is left."""
+        await self._supervision.call("kill", name=name)
+        await self._supervision.call("gone", name=name)
 
     def _next(self, what: str) -> str:
         self._count += 1
