@@ -47,7 +47,6 @@ class Attempt(msgspec.Struct, frozen=True):
         request = self.request
         # By position, which costs half of what names do; the order is Intent's.
         return Intent(
-            "intent",
             identity,
             request.key,
             request.journey,
@@ -82,7 +81,6 @@ def done(identity: int, woke_ns: int, answer: Answer, result: Judged) -> Done | 
     sent_ns = woke_ns if answer.sent_ns is None else answer.sent_ns
     if not result.read:
         return Done(
-            "done",
             identity,
             sent_ns,
             answer.done_ns,

@@ -25,19 +25,22 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import msgspec
-from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from chaoskit.conductor.journal_records import (
     OF_DONE,
     OF_INTENT,
     OF_MISSED,
+    Beat,
     Done,
     Intent,
+    Usual,
     answered,
     begun,
     checked,
+    first_line,
     usual,
+    usual_lines,
 )
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.history import MISSED_LATE as MISSED_LATE
@@ -51,6 +54,8 @@ MISSED_OUTSTANDING = "too many outstanding"
 _ENCODER = msgspec.json.Encoder()
 PROBLEMS_MAX = 100
 """How many damaged lines of a journal are listed; one is enough for the run to be unknown."""
+BLOCK_BYTES = 1 << 16
+"""So much is read and decoded at once: enough for some hundred lines, and little to go through line by line."""
 
 
 class JournalWriter:
@@ -116,15 +121,19 @@ class JournalReader:
     def poll(self) -> list[Operation]:
         """Operations finished or missed since the last poll, in the order of their records; [] if there is no
         file yet."""
+        finished: list[Operation] = []
         try:
             with open_regular(self.path) as file:
                 file.seek(self._offset)
-                fresh = file.read()
+                while fresh := file.read(BLOCK_BYTES):
+                    if not fresh.endswith(b"\n"):
+                        fresh += file.readline()
+                    self._offset += len(fresh)
+                    lines, end, self._rest = (self._rest + fresh).rpartition(b"\n")
+                    finished += self._take(lines + end)
         except FileNotFoundError:
             return []
-        self._offset += len(fresh)
-        *lines, self._rest = (self._rest + fresh).split(b"\n")
-        return self._take(lines)
+        return finished
 
     def operations(self) -> list[Operation]:
         """Every operation of which there is a record so far, in the order recorded; those without an answer
@@ -150,12 +159,20 @@ class JournalReader:
         """Whether the file ends inside a line, as a killed writer may leave it."""
         return bool(self._rest)
 
-    def _take(self, lines: Iterable[bytes]) -> list[Operation]:
-        """What lines finish: quickly, if they are what nearly all are; whatever is unusual goes the long way."""
+    def _take(self, block: bytes) -> list[Operation]:
+        """What a block of lines finishes: quickly, if they are what nearly all are."""
+        if self.header is not None and self.end is None and (records := usual_lines(block)) is not None:
+            return self._follow(records, block)
+        finished = []
+        for line in block.split(b"\n")[:-1]:
+            finished += self._follow([usual(line) if self.header and self.end is None else None], line)
+        return finished
+
+    def _follow(self, records: Iterable[Usual | None], block: bytes) -> list[Operation]:
+        """What records finish, one a line of the block; whatever is unusual goes the long way."""
         operations, unanswered, finished = self._operations, self._open, []
-        for line in lines:
+        for number, record in enumerate(records):
             self._line += 1
-            record = usual(line) if self.header is not None and self.end is None else None
             if type(record) is Intent and record.id not in operations:
                 operations[record.id] = record
                 unanswered.add(record.id)
@@ -170,7 +187,10 @@ class JournalReader:
                 unanswered.remove(record.id)
                 operation = operations[record.id] = answered(self._source, intent, record)
                 finished.append(operation)
-            elif (unusual := self._long_way(line)) is not None:
+            elif type(record) is Beat:
+                self._alive(record.t)
+                self.last_beat = msgspec.to_builtins(record)
+            elif (unusual := self._long_way(block.split(b"\n")[number])) is not None:
                 finished.append(unusual)
         return finished
 
@@ -182,7 +202,7 @@ class JournalReader:
             return self._record(record)
         except (ValueError, KeyError, TypeError) as error:  # pydantic's ValidationError is a ValueError
             if len(self.problems) < PROBLEMS_MAX:
-                self.problems.append(f"{self.path.name}:{self._line}: {_first_line(error)}")
+                self.problems.append(f"{self.path.name}:{self._line}: {first_line(error)}")
             elif len(self.problems) == PROBLEMS_MAX:
                 self.problems.append(f"{self.path.name}:{self._line}: and more, which are not listed")
             return None
@@ -274,25 +294,3 @@ class JournalReader:
         self._operations[identity] = operation
         self._scheduled += operation.attempt == 1 and not operation.tap
         return operation
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    if isinstance(error, KeyError):
-        return f"field {error.args[0]!r} is missing"
-    return str(error).splitlines()[0]
-
-
-def percentiles_ms(values_ns: list[int]) -> dict[str, float]:
-    """p50, p99 and max in ms, by nearest rank; {} of nothing."""
-    if not values_ns:
-        return {}
-    ordered = sorted(values_ns)
-    last = len(ordered) - 1
-    at = {
-        "p50": ordered[-(-len(ordered) // 2) - 1],
-        "p99": ordered[min(last, -(-len(ordered) * 99 // 100) - 1)],
-    }
-    return {name: round(value / 1e6, 3) for name, value in {**at, "max": ordered[last]}.items()}

@@ -26,8 +26,9 @@ from msgspec.structs import replace
 from chaoskit.clock import Clock
 from chaoskit.conductor.answer import Answer, Target
 from chaoskit.conductor.attempt import Attempt, done
-from chaoskit.conductor.journal import MISSED_LATE, MISSED_OUTSTANDING, JournalWriter, percentiles_ms
+from chaoskit.conductor.journal import MISSED_LATE, MISSED_OUTSTANDING, JournalWriter
 from chaoskit.conductor.outcome import FIELDS_MAX, Judged, judged
+from chaoskit.conductor.percentiles import percentiles_ms
 from chaoskit.conductor.precision import Alarm, scheduling, yield_processor
 from chaoskit.conductor.request import RequestMaker
 from chaoskit.conductor.schedule import Arrival

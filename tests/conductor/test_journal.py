@@ -16,9 +16,9 @@ from chaoskit.conductor.journal import (
     MISSED_LATE,
     JournalReader,
     JournalWriter,
-    percentiles_ms,
 )
 from chaoskit.conductor.journal_records import Done, Intent
+from chaoskit.conductor.percentiles import percentiles_ms
 from chaoskit.errors import EnvironmentBroken
 
 BEGIN = {"r": "begin", "t": 1, "source": "load", "beat_ns": 500}
@@ -246,14 +246,12 @@ def test_percentiles_by_nearest_rank(values: list[int], expected: dict[str, floa
 
 
 def test_typed_records_are_the_lines_that_dictionaries_are(path: Path) -> None:
-    sent = Intent("intent", 1, "key-1", "transfer", 1, False, 100, 105, "ab", 1230, "EUR", {"payer": "ACC-1"})
-    answered = Done("done", 1, 110, 200, "ok", 201, None, {"value": "1.00"})
+    sent = Intent(1, "key-1", "transfer", 1, False, 100, 105, "ab", 1230, "EUR", {"payer": "ACC-1"})
+    answered = Done(1, 110, 200, "ok", 201, None, {"value": "1.00"})
     with JournalWriter(path) as journal:
         for record in (intent(1), sent, done(1), answered):
             journal.write(record)
-        journal.write(
-            Intent("intent", 2, "k", "t", 1, True, 1, 2, None, None, None, {"a": "\x9b\udcff"}, True)
-        )
+        journal.write(Intent(2, "k", "t", 1, True, 1, 2, None, None, None, {"a": "\x9b\udcff"}, True))
     first, second, third, fourth, strange = path.read_bytes().splitlines()
     assert (first, third) == (second, fourth)
     assert strange.endswith(b'"values": {"a": "\\u009b\xef\xbf\xbd"}, "other": true}')
