@@ -16,7 +16,7 @@ from typing import Any
 from chaoskit.conductor.stage import Stage
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
-from chaoskit.model.lease import Lease, MirrorUndo
+from chaoskit.model.lease import Lease, MirrorUndo, RaisedLimitUndo
 from chaoskit.model.member import Fault, Response, ResponseFailed, Witness
 from chaoskit.model.parameters import build
 from chaoskit.model.plan import PlannedStep
@@ -26,6 +26,7 @@ RENEW_WITHIN_S = 0.3
 APPLY_WITHIN_S = 10.0
 WITNESS_WITHIN_S = 30.0
 UNDO_WITHIN_S = 10.0
+RESTARTS_WITHIN_S = 60.0  # an undo by restarts of databases, one after the other
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,9 @@ async def _witness(stage: Stage, one: Armed, applied: asyncio.Task[None]) -> Non
 
 async def undo(stage: Stage, lease: Lease) -> bool:
     """Run a lease's undo and note it; harmless if it was run before. False if it failed: the lease stays held."""
+    slow = any(isinstance(step, RaisedLimitUndo) for step in lease.undo.steps)
     try:
-        async with asyncio.timeout(UNDO_WITHIN_S):
+        async with asyncio.timeout(RESTARTS_WITHIN_S if slow else UNDO_WITHIN_S):
             await stage.estate.undo(lease.undo)
         await stage.leases.undone(lease.id)
     except (EnvironmentBroken, OSError, TimeoutError) as error:

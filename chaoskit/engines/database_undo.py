@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chaoskit.engines import member_settings
+from chaoskit.engines import member_settings, standby_limit
 from chaoskit.engines.replication import end_reports
 from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
-from chaoskit.model.lease import DatabaseUndo, HostRulesUndo, ReportUndo, SettingUndo
+from chaoskit.model.lease import DatabaseUndo, HostRulesUndo, RaisedLimitUndo, ReportUndo, SettingUndo
 from chaoskit.model.system import DatabaseRole
 
 
@@ -30,6 +30,8 @@ async def undo_database(step: DatabaseUndo, estate: Estate) -> None:
                 await member_settings.write_host_rules(step.service, role, estate, step.text)
             case SettingUndo():
                 await member_settings.change(step.service, role, estate, step.name, step.value)
+            case RaisedLimitUndo():
+                await standby_limit.lower(step, role, estate)
     except EngineError as error:
         raise EnvironmentBroken(f"{step.service} did not undo {step.op}: {error}") from error
 

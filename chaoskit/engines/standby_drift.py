@@ -7,12 +7,13 @@ from typing import Literal, get_args
 
 from chaoskit.engines import member_settings as settings
 from chaoskit.engines import standby_access as access
+from chaoskit.engines import standby_limit as limit
 from chaoskit.engines.replication import Pair
 from chaoskit.engines.session import MISSING_LIBRARY, Connection, EngineError
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import HostRulesUndo, SettingUndo, ToxicUndo, Undo
 
-Kind = Literal["host-rules", "read-only", "synchronous", "library", "address"]
+Kind = Literal["host-rules", "read-only", "synchronous", "library", "address", "limit"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NAMES = {
     "read-only": "default_transaction_read_only",
@@ -26,7 +27,7 @@ _TAKEN_OUT = "# taken out, it turned the application away: "
 
 @dataclass(frozen=True)
 class Drift:
-    """A difference that would cost time once the standby is needed. `mendable`: a reload is enough."""
+    """A difference that would cost time once the standby is needed. `mendable`: `mend` knows how."""
 
     kind: str
     what: str
@@ -45,6 +46,8 @@ async def undo_of(kind: Kind, pair: Pair, estate: Estate) -> Undo:
     if kind == "address":
         links = access.application_links(pair, estate.plan.system)
         return Undo(steps=tuple(ToxicUndo(link=link, toxic=access.STALE) for link in links))
+    if kind == "limit":
+        return await limit.undo_of(pair, estate)
     name = NAMES[kind]
     return Undo(
         steps=(SettingUndo(service=pair.standby, name=name, value=await settings.kept(*member, name)),)
@@ -63,6 +66,8 @@ async def lay(kind: Kind, pair: Pair, estate: Estate) -> None:
         await access.mislead(pair, estate)
     elif kind == "library":
         await access.preload(pair, estate, access.MISSING)
+    elif kind == "limit":
+        await limit.lay(pair, estate)
     else:
         await settings.change(*member, NAMES[kind], VALUES[kind])
 
@@ -99,6 +104,12 @@ async def found(pair: Pair, estate: Estate) -> tuple[Drift, ...]:
     return tuple(drifts)
 
 
+async def stopped(pair: Pair, estate: Estate) -> tuple[Drift, ...]:
+    """What only both members together show: a replay that has stopped at a limit of the primary. Raises EngineError."""
+    what = await limit.found(pair, estate)
+    return () if what is None else (Drift("limit", what, mendable=True),)
+
+
 async def _settings(connection: Connection) -> dict[str, str]:
     # What a session begins with, not what ours has been given; a server before PostgreSQL 14 has no in_hot_standby.
     query = """SELECT name, reset_val FROM pg_settings
@@ -108,7 +119,10 @@ async def _settings(connection: Connection) -> dict[str, str]:
 
 
 async def mend(drift: Drift, pair: Pair, estate: Estate) -> str:
-    """Mend what a reload can mend; what was done, in words. Raises EngineError, also when it is still there."""
+    """Mend what a reload can mend, and by a restart what takes one; what was done, in words.
+
+    Raises EngineError, also when it is still there, and EnvironmentBroken when the restarted standby does not come up.
+    """
     if not drift.mendable:
         raise EngineError(f"this cannot be mended by a reload: {drift.what}")
     member = (pair.standby, pair.role, estate)
@@ -126,10 +140,13 @@ async def mend(drift: Drift, pair: Pair, estate: Estate) -> str:
         case "address":
             links = await access.lead_back(pair, estate)
             done = f"the address that stands for {pair.standby} put right: {', '.join(links)}"
+        case "limit":
+            done = await limit.mend(pair, estate)
         case _:
             name, value = NAMES[drift.kind], "off" if drift.kind == "read-only" else ""
             await settings.change(*member, name, value)
             done = f"{name} set to {value!r}"
-    if any(one.kind == drift.kind for one in await found(pair, estate)):
+    look = stopped if drift.kind == "limit" else found
+    if any(one.kind == drift.kind for one in await look(pair, estate)):
         raise EngineError(f"{pair.standby} still drifts after {done}")
     return done

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from chaoskit.clock import monotonic_ns
-from chaoskit.engines import replication, standby_access, standby_drift
+from chaoskit.engines import replication, standby_access, standby_drift, standby_limit
 from chaoskit.engines.session import EngineError
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import Undo
@@ -20,6 +20,7 @@ from chaoskit.registry import register
 
 _LOOK_S = 0.05
 _WITHIN_S = 3.0
+_ARRIVES_S = 15.0
 
 
 @register("faults", "standby.drift")
@@ -33,14 +34,21 @@ class StandbyDrift:
     `read-only`, default_transaction_read_only is on: promoted, it refuses every payment;
     `synchronous`, a synchronous_standby_names copied from the primary: promoted, every commit waits for a standby that
     is not there, unless the runbook clears it, as `promote-standby` does;
+    `limit`, a limit was doubled on the primary alone, which is restarted for it: the standby's replay stops;
     `library`, session_preload_libraries names a library that was never installed on this host: it lets nobody in;
     `address`, the application has an address for the standby at which somebody else is, who hangs up.
     `probe: standby-ready` finds each of them beforehand, and `respond: mend-standby` mends them.
 
+    `limit` takes the first of max_connections, max_worker_processes and max_locks_per_transaction that no command line
+    gives, and customers feel the restart. The standby answers and receives, so that nothing is lost; it shows old rows,
+    and a promotion waits until somebody has restarted it with the higher limit. PostgreSQL 14 or later.
+
     Witness: a new session on the standby, by SQL: the application's log-in is refused, there or by its own way, the
-    library does not load, or the application is told the changed setting, none of which was so before.
+    library does not load, or the application is told the changed setting, none of which was so before; for `limit`,
+    the two members' values and a replay that is paused.
     Undo: pg_hba.conf word for word, or the setting as postgresql.auto.conf had it; a standby that is down keeps it,
-    and that is told. The address is right again.
+    and that is told. The address is right again. A limit takes restarts: of the standby with the higher one, of the
+    primary with its old one, and of the standby with its own.
     Fidelity on `local`: (and `docker`) the real server's real files, written by the server itself and reloaded. A
     setting given on the server's command line cannot drift, and the fault says so. The stale address is the proxy of
     the application's declared link, which resets every connection; the application's own files stay as they are.
@@ -53,7 +61,7 @@ class StandbyDrift:
     """
 
     kind: Annotated[standby_drift.Kind, Field(description="what has drifted")]
-    requires: ClassVar[frozenset[str]] = frozenset({"processes", "links"})
+    requires: ClassVar[frozenset[str]] = frozenset({"processes", "links", "lifecycle"})
     targets: ClassVar[Literal["service", "link"]] = "service"
 
     def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
@@ -67,7 +75,11 @@ class StandbyDrift:
 
     async def baseline(self, target: str, estate: Estate) -> tuple[str, ...]:
         pair = replication.pair_of(target, estate.plan.system)
-        return tuple(drift.kind for drift in await standby_drift.found(pair, estate))
+        return tuple(drift.kind for drift in await self._found(pair, estate))
+
+    async def _found(self, pair: replication.Pair, estate: Estate) -> tuple[standby_drift.Drift, ...]:
+        look = standby_drift.stopped if self.kind == "limit" else standby_drift.found
+        return await look(pair, estate)
 
     async def undo(self, target: str, estate: Estate) -> Undo:
         pair = replication.pair_of(target, estate.plan.system)
@@ -83,8 +95,12 @@ class StandbyDrift:
         pair = replication.pair_of(target, estate.plan.system)
         deadline = monotonic_ns() + int(_WITHIN_S * 1e9)
         try:
+            if self.kind == "limit" and await standby_limit.below(pair, estate):
+                deadline += int(
+                    _ARRIVES_S * 1e9
+                )  # the standby connects anew, at its own pace, and then meets it
             while True:
-                for drift in await standby_drift.found(pair, estate):
+                for drift in await self._found(pair, estate):
                     if drift.kind == self.kind:
                         return Witness(True, monotonic_ns(), drift.what)
                 if monotonic_ns() > deadline:

@@ -128,6 +128,18 @@ class SettingUndo(Frozen):
     value: str | None
 
 
+class RaisedLimitUndo(Frozen):
+    """Give a primary, and then its standby, the value back that postgresql.auto.conf had for a limit (None: it had
+    none), with the restarts that this takes; where both have it already, nothing."""
+
+    op: Literal["limit.lower"] = "limit.lower"
+    service: str
+    standby: str
+    name: str
+    value: str | None
+    standby_value: str | None
+
+
 class NothingToUndo(Frozen):
     """The effect cannot be undone (a killed process); says why."""
 
@@ -138,7 +150,7 @@ class NothingToUndo(Frozen):
 MeansUndo = LimitUndo | DiskUndo | PartitionUndo | ClockUndo
 """What `model.means` is undone by."""
 
-DatabaseUndo = ReportUndo | HostRulesUndo | SettingUndo
+DatabaseUndo = ReportUndo | HostRulesUndo | SettingUndo | RaisedLimitUndo
 """What `engines.database_undo` asks a member of a database role to undo, on every runtime."""
 
 UndoStep = Annotated[

@@ -35,6 +35,7 @@ from chaoskit.model.lease import (
     MirrorUndo,
     ProcessRef,
     ProcessState,
+    RaisedLimitUndo,
     ReportUndo,
     SettingUndo,
     SignalUndo,
@@ -187,7 +188,7 @@ class Bench:
                 await self.remove_toxic(step.link, step.toxic)
             elif isinstance(step, MirrorUndo):
                 self.release(step.service)
-            elif isinstance(step, ReportUndo | HostRulesUndo | SettingUndo):
+            elif isinstance(step, ReportUndo | HostRulesUndo | SettingUndo | RaisedLimitUndo):
                 await undo_database(step, self)
 
     # --- Processes ----------------------------------------------------------------------------------------------

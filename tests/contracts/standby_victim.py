@@ -25,10 +25,21 @@ async def main(order: dict[str, Any]) -> None:
         told = (toxic.type, toxic.stream, toxic.attributes, toxic.toxicity, toxic.name)
         await asyncio.to_thread(proxies.add_toxic, link, *told)
 
+    async def ask(word: str, service: str) -> None:
+        print(word, service, flush=True)
+        if not await asyncio.to_thread(sys.stdin.readline):
+            raise EOFError
+
+    async def mirror(service: str, mode: str) -> tuple[str, ...]:
+        return ()
+
     estate: Any = SimpleNamespace(
         plan=SimpleNamespace(system=System.model_validate_json(order["system"])),
         direct=lambda service: Address(*order["addresses"][service]),
-        links=SimpleNamespace(add_toxic=add_toxic),
+        links=SimpleNamespace(add_toxic=add_toxic, mirror=mirror),
+        lifecycle=SimpleNamespace(
+            stop=lambda service: ask("stop", service), start=lambda service: ask("start", service)
+        ),
     )
     fault = build(registry.member("faults", order["fault"]), order["params"])
     undo = await fault.undo(order["target"], estate)

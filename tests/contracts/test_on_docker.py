@@ -45,7 +45,7 @@ from tests.contracts.test_faults import (
     undo_from_disk,
     undoable,
 )
-from tests.contracts.test_standby_faults import DRIFTS, NOT_SEEN_S, STANDBY
+from tests.contracts.test_standby_faults import DRIFTS, LIMIT, NOT_SEEN_S, STANDBY
 
 pytestmark = pytest.mark.docker
 
@@ -205,7 +205,7 @@ def test_on_a_database(case: Case, whole: Stage) -> None:
     whole.run(main())
 
 
-@pytest.mark.parametrize("case", DRIFTS, ids=named)
+@pytest.mark.parametrize("case", [*DRIFTS, LIMIT], ids=named)
 def test_on_a_standby(case: Case, whole: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
 

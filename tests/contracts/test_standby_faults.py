@@ -36,6 +36,7 @@ DRIFTS: list[Case] = [
     for kind in ("host-rules", "read-only", "synchronous", "library", "address")
 ]
 ADDRESS = DRIFTS[-1]
+LIMIT: Case = ("standby.drift", STANDBY, {"kind": "limit"})
 NOT_SEEN_S = 1.0
 """How long a witness looks in vain here, where nothing was done."""
 
@@ -82,6 +83,86 @@ def whole(whole_bank: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]
     monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
     with writing(whole_bank):
         yield whole_bank
+
+
+def test_a_limit_there_and_back(whole_bank: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody writes meanwhile: the primary is restarted, and whoever was logged in to it is not."""
+    monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
+    before = files(whole_bank)
+
+    async def main() -> None:
+        await there_and_back(LIMIT, whole_bank)
+        assert files(whole_bank) == before
+        lease, witness, _ = await inflict(LIMIT, whole_bank)
+        assert "max_connections is 100 on db-standby and 200 on db: the replay has stopped" in witness.how
+        mend = build(registry.member("responses", "mend-standby"), {})
+        context = Context(whole_bank)
+        await mend.run([STANDBY], context)
+        assert [kind for kind, _ in context.facts] == ["mended"]
+        await not_seen(LIMIT, whole_bank)
+        for _ in range(2):
+            await undo_from_disk(lease, whole_bank)
+        await PostgreSQL(whole_bank.direct("db"), role()).committed_write(10)
+
+    run(main())
+    assert files(whole_bank) == before
+
+
+def files(bank: Bench) -> list[list[str]]:
+    """What both members keep in their own files, and what they run with."""
+    query = "SELECT name || '=' || setting FROM pg_settings WHERE name LIKE 'max\\_%' OR pending_restart ORDER BY 1"
+    texts = [(member.data / "postgresql.auto.conf").read_text() for member in bank.members.values()]
+    told = [[str(row[0]) for row in member.execute(query)] for member in bank.members.values()]
+    return [[line for line in text.splitlines() if not line.startswith("#")] for text in texts] + told
+
+
+def test_a_limit_whose_conductor_was_killed_is_taken_back_by_the_lease_on_disk(
+    whole_bank: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
+    before = files(whole_bank)
+    lease = killed_after_applying(LIMIT, whole_bank, tmp_path)
+    assert files(whole_bank) != before
+    for _ in range(2):
+        run(undo_from_disk(lease, whole_bank))
+        assert files(whole_bank) == before
+    run(not_seen(LIMIT, whole_bank))
+
+
+def test_an_undo_that_was_itself_cut_short_goes_on(
+    whole_bank: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
+    before = files(whole_bank)
+
+    async def main() -> None:
+        lease, witness, begun = await inflict(LIMIT, whole_bank)
+        proven(witness, begun)
+        for restarts in (0, 1, 1):  # of the standby, the primary and the standby again: cut short before each
+            left = restarts
+
+            async def stop(service: str, whole: Any = Bench.stop) -> None:
+                nonlocal left
+                if not left:
+                    raise EnvironmentBroken("killed here")
+                left -= 1
+                await whole(whole_bank, service)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(whole_bank, "stop", stop)
+                with pytest.raises(EnvironmentBroken, match="killed here"):
+                    await undo_from_disk(lease, whole_bank)
+        await undo_from_disk(lease, whole_bank)
+
+    run(main())
+    assert files(whole_bank) == before
+
+
+def test_limits_that_command_lines_give_cannot_drift(bench: Bench, database_template: Path) -> None:
+    given = ("max_connections=50", "max_worker_processes=8", "max_locks_per_transaction=64")
+    bench.start_pair(database_template, *given)
+    with pytest.raises(CannotSet, match="come from a command line"):
+        run(inflict(LIMIT, bench))
 
 
 @pytest.mark.parametrize("case", [RECEIVE, REPLAY, *DRIFTS], ids=named)
@@ -181,9 +262,15 @@ def killed_after_applying(case: Case, bank: Bench, folder: Path) -> Lease:
         "lease": str(path),
     }
     command = [sys.executable, "-m", "tests.contracts.standby_victim", json.dumps(order)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as conductor:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as conductor:
         assert conductor.stdout is not None
-        assert conductor.stdout.readline() == "applied\n"
+        assert conductor.stdin is not None
+        while (said := conductor.stdout.readline()) != "applied\n":
+            word, service = said.split()  # what a runtime's own processes do for it
+            run({"stop": bank.stop, "start": bank.start}[word](service))
+            conductor.stdin.write("done\n")
         conductor.kill()
     return Lease.model_validate_json(path.read_text())
 

@@ -17,7 +17,7 @@ from tests.contracts.bench_estate import LINKS, Bench, system
 from tests.contracts.postgresql_pair import Member, await_detached, role
 from tests.contracts.responding import Context
 from tests.contracts.test_faults import Case, inflict, named, undo_from_disk
-from tests.contracts.test_standby_faults import DRIFTS, STANDBY
+from tests.contracts.test_standby_faults import DRIFTS, LIMIT, STANDBY
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -126,7 +126,9 @@ def test_a_replay_that_somebody_has_paused_and_a_log_that_does_not_arrive(whole:
     whole.until(lambda: run(ready(whole)).ok)
 
 
-def test_a_limit_raised_on_the_primary_alone_is_named_and_no_reload_mends_it(bank: Bench) -> None:
+def test_a_limit_raised_on_the_primary_alone_is_named_and_a_restart_of_the_standby_mends_it(
+    bank: Bench,
+) -> None:
     async def main() -> Look:
         await bank.kill("db")
         old = bank.members["db"]
@@ -143,7 +145,28 @@ def test_a_limit_raised_on_the_primary_alone_is_named_and_no_reload_mends_it(ban
     told = " ".join(look.found)
     assert "max_connections is '100' on db-standby and '300' on db: the replay stops" in told
     assert "the replay of db-standby is paused" in told
-    assert run(mend(bank)) == [("nothing-to-mend", {"service": STANDBY})]
+    ((kind, facts),) = run(mend(bank))
+    assert (kind, facts["how"]) == ("mended", "max_connections set to 300, and restarted")
+    assert run(ready(bank)).ok
+
+
+def test_a_limit_is_mended_only_while_the_primary_says_what_it_is(bank: Bench) -> None:
+    async def main() -> list[tuple[str, dict[str, Any]]]:
+        await inflict(LIMIT, bank)
+        await bank.kill("db")
+        return await mend(bank)
+
+    assert run(main()) == [("nothing-to-mend", {"service": STANDBY})]
+
+
+def test_a_standby_stopped_at_a_limit_is_not_promoted(bank: Bench) -> None:
+    async def main() -> None:
+        await inflict(LIMIT, bank)
+        await bank.kill("db")
+        await build(registry.member("responses", "promote-standby"), {"within": "3s"}).run([], Context(bank))
+
+    with pytest.raises(ResponseFailed):
+        run(main())
 
 
 def test_a_member_that_does_not_answer_is_not_ready(bank: Bench) -> None:

@@ -18,6 +18,7 @@ from chaoskit.model.lease import (
     MirrorUndo,
     NothingToUndo,
     ProcessRef,
+    RaisedLimitUndo,
     ReleaseUndo,
     ReportUndo,
     SchemaUndo,
@@ -214,7 +215,7 @@ class DockerEstate:
                 case IntruderUndo():
                     await self.positions.leave(step.name)
                     await self.outsiders.end(step.name)
-                case ReportUndo() | HostRulesUndo() | SettingUndo():
+                case ReportUndo() | HostRulesUndo() | SettingUndo() | RaisedLimitUndo():
                     await undo_database(step, self)
                 case ReleaseUndo() | SchemaUndo():
                     await self.releases.undo(step)

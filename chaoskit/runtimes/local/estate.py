@@ -16,6 +16,7 @@ from chaoskit.model.lease import (
     LinkUndo,
     MirrorUndo,
     NothingToUndo,
+    RaisedLimitUndo,
     ReleaseUndo,
     ReportUndo,
     SchemaUndo,
@@ -185,7 +186,7 @@ class LocalEstate:
                     await self.releases.undo(step)
                 case NothingToUndo():
                     pass
-                case ReportUndo() | HostRulesUndo() | SettingUndo():
+                case ReportUndo() | HostRulesUndo() | SettingUndo() | RaisedLimitUndo():
                     await undo_database(step, self)
 
     async def _listens(self, service: str) -> bool:
