@@ -1,7 +1,7 @@
 """A limit of the primary that its standby has not: it stops the standby's replay, and no reload undoes that.
 
     primary    ALTER SYSTEM, restart ──► its log says: 16 from here on
-    standby    has 8 ──► pauses its replay at that record; it answers, it receives, and it cannot be promoted
+    standby    has 8 ──► pauses its replay at that record; it answers and receives, and ends when promoted
 
 A standby that has met the record goes on only after a restart with as much or more. So it is undone in this order: the
 standby gets the primary's limit and is restarted, the primary goes back and is restarted, and when the standby has
@@ -59,7 +59,7 @@ async def found(pair: Pair, estate: Estate) -> str | None:
         f"{name} is {own} on {pair.standby} and {theirs} on {pair.primary}"
         for name, (own, theirs) in low.items()
     )
-    return f"{told}: the replay has stopped there, and a promotion would wait for ever"
+    return f"{told}: the replay has stopped there, and a promotion would end the server"
 
 
 async def below(pair: Pair, estate: Estate) -> dict[str, tuple[int, int]]:

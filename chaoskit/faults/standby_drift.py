@@ -40,8 +40,8 @@ class StandbyDrift:
     `probe: standby-ready` finds each of them beforehand, and `respond: mend-standby` mends them.
 
     `limit` takes the first of max_connections, max_worker_processes and max_locks_per_transaction that no command line
-    gives, and customers feel the restart. The standby answers and receives, so that nothing is lost; it shows old rows,
-    and a promotion waits until somebody has restarted it with the higher limit. PostgreSQL 14 or later.
+    gives, and customers feel the restart. The standby answers, shows old rows, and receives the log; a promotion ends
+    it, and it starts no more until somebody has given it the higher limit. PostgreSQL 14 or later.
 
     Witness: a new session on the standby, by SQL: the application's log-in is refused, there or by its own way, the
     library does not load, or the application is told the changed setting, none of which was so before; for `limit`,
