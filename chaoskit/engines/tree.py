@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaoskit.clock import monotonic_ns
+from chaoskit.engines.foremost import foremost
 from chaoskit.model.estate import Processes
 from chaoskit.model.lease import ProcessRef, ProcessState
 from chaoskit.model.member import Witness
 
 _LOOK_S = 0.0005
+_FOREMOST_S = 0.25
+"""What does not die in this time is not what real time is for."""
 _NO_MORE: frozenset[ProcessState] = frozenset({"dying", "gone"})
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -42,22 +45,22 @@ class Fate:
 async def until(
     processes: Processes, tree: Sequence[ProcessRef], wanted: frozenset[ProcessState], within_s: float
 ) -> Fate | None:
-    """Look until every process is in a wanted state; None after the deadline.
-
-    A process that is gone stays gone and is not looked at again; a stopped one may have been woken.
-    """
+    """Look until one look has every process in a wanted state; None after the deadline."""
     deadline = monotonic_ns() + int(within_s * 1e9)
     left = list(tree)
     while True:
-        states: dict[ProcessRef, ProcessState] = {one: processes.state(one) for one in left}
+        seen: list[ProcessState] = []
+        for one in left:
+            seen.append(processes.state(one))
+            if seen[-1] not in wanted:  # it decides this look, and is the first to be asked in the next
+                left.insert(0, left.pop(len(seen) - 1))
+                break
         at = monotonic_ns()
-        if all(state in wanted for state in states.values()):
-            seen = list(states.values())
+        if all(state in wanted for state in seen):
             stopped, dying = seen.count("stopped"), seen.count("dying")
             return Fate(at, 0, stopped, len(tree) - stopped - dying, dying)
         if at >= deadline:
             return None
-        left = [one for one, state in states.items() if state != "gone"]
         await asyncio.sleep(_LOOK_S)  # the processes are not our children, on no runtime: no event tells
 
 
@@ -116,13 +119,19 @@ async def witness_death(
         return Witness(False, None, f"{service} had no process before the fault")
     family = list(before)
     while True:
-        if await until(processes, family, _NO_MORE, within_s) is None:
-            return Witness(False, None, _left(processes, service, before, family))
-        ticks = ticks_now()
-        if forked := await _forked(processes, service, family, ticks):
+        with foremost():
+            fate = await until(processes, family, _NO_MORE, min(within_s, _FOREMOST_S))
+            if fate is not None:
+                ticks = ticks_now()
+                forked = await _forked(processes, service, family, ticks)
+                seen_ns = monotonic_ns()
+        if fate is None:
+            if await until(processes, family, _NO_MORE, within_s) is None:
+                return Witness(False, None, _left(processes, service, before, family))
+            continue
+        if forked:
             family += forked
             continue
-        seen_ns = monotonic_ns()
         if await until(processes, family, frozenset({"gone"}), within_s) is None:
             return Witness(False, None, _left(processes, service, before, family))
         # While its parent was dying, a child may have stood under nobody.

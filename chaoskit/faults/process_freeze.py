@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from chaoskit.engines import tree
 from chaoskit.engines.dialect import Dialect, Position, take_position
+from chaoskit.engines.foremost import foremost
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import ProcessRef, SignalUndo, Undo
 from chaoskit.model.member import Witness
@@ -75,7 +76,8 @@ class ProcessFreeze:
             return Witness(False, None, before.position.why)
         # Those that were forked meanwhile count too; those that ended by themselves do not.
         now = {*before.tree, *await estate.processes.tree(target)}
-        fate = await tree.until(estate.processes, tuple(now), frozenset({"stopped", "gone"}), _WITHIN_S)
+        with foremost():
+            fate = await tree.until(estate.processes, tuple(now), frozenset({"stopped", "gone"}), _WITHIN_S)
         if fate is None or not fate.stopped:
             return Witness(False, None, f"of {target}'s processes: {tree.look(estate.processes, now)}")
         how = f"the kernel has all {fate.stopped} processes of {target} stopped"

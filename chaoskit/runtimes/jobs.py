@@ -26,7 +26,8 @@ class Running:
     """A job. `status` is as wait() gives it, once its main process has ended; `gone`: nothing of its tree is left.
 
     `unkept`: somebody killed its keeper, and it with it, which is nothing of its own doing. `waiting` are the requests
-    to be answered at a moment.
+    to be answered at a moment. `killed` are those that were sent SIGKILL, by pid and start time: they need no second
+    one, and while they end there is better work for a processor.
     """
 
     job: keeper.Job
@@ -40,6 +41,7 @@ class Running:
     unkept: bool = False
     buffer: bytes = b""
     waiting: list[tuple[Moment, int]] = field(default_factory=list)
+    killed: set[tuple[int, int]] = field(default_factory=set)
 
     def facts(self) -> dict[str, Any]:
         """For an answer."""
@@ -89,7 +91,9 @@ class Jobs:
         self._running[name].asked = True
         if self._destruction.new_shared_memory():
             self._destruction.collect_shared_memory(self._members(name)().entries)
-        return _refs(signals.kill_all(self._members(name)).values())
+        killed = signals.kill_all(self._members(name)).values()
+        self._running[name].killed |= {(entry.pid, entry.start) for entry in killed}
+        return _refs(killed)
 
     def freeze(self, name: str) -> Refs:
         """Stop all."""
@@ -119,7 +123,12 @@ class Jobs:
     # -- inside ---------------------------------------------------------------------------------------
 
     def _below(self, running: Running) -> signals.Members:
-        return lambda: below(running.keeper)
+        def members() -> Sighting:
+            found = below(running.keeper)
+            left = tuple(one for one in found.entries if (one.pid, one.start) not in running.killed)
+            return Sighting(left, found.complete)
+
+        return members
 
     def _members(self, name: str) -> signals.Members:
         """The job's tree; those seen for the first time are recorded, so that heal knows them without us."""

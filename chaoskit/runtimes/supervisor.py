@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chaoskit.engines.foremost import foremost
 from chaoskit.runtimes import keeper, signals
 from chaoskit.runtimes.addresses import Block, lease_block
 from chaoskit.runtimes.destruction import Destruction
@@ -66,6 +67,15 @@ class Supervisor:
         self.selector.register(self.control, selectors.EVENT_READ, self._receive)
         self.selector.register(self.conductor, selectors.EVENT_READ, lambda: self._end("the conductor ended"))
         self._send({"event": "hello", **self.record.as_json()})
+        with foremost():  # a kill begins when its request is read; what is forked does not have it
+            self._serve()
+        with contextlib.suppress(OSError):  # the disk of its log may be full
+            print(f"closing: {self.ending}", flush=True)
+        left = self.destruction.destroy()
+        if self.close_request is not None:
+            self._send({"id": self.close_request, "ok": left})
+
+    def _serve(self) -> None:
         while self.ending is None:
             next_at = min((at for at, _ in self.timers), default=None)
             # Without a timer only an event wakes it: a supervisor that turned in a circle would slow the measurer.
@@ -75,11 +85,6 @@ class Supervisor:
                 if self.ending:
                     break
             self._fire_timers()
-        with contextlib.suppress(OSError):  # the disk of its log may be full
-            print(f"closing: {self.ending}", flush=True)
-        left = self.destruction.destroy()
-        if self.close_request is not None:
-            self._send({"id": self.close_request, "ok": left})
 
     # -- the wire ---------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from chaoskit.engines.foremost import foremost
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.lease import ProcessRef, ProcessState
 from chaoskit.runtimes import process_table, signals
@@ -78,7 +79,8 @@ class DockerProcesses:
                 raise EnvironmentBroken(f"the restart policy of {service} cannot be set aside here")
             await self._give_up(service)
         if os.geteuid() == 0:
-            return _refs(signals.kill_all(lambda: self._members(service)).values())
+            with foremost():
+                return _refs(signals.kill_all(lambda: self._members(service)).values())
         stopped = await self._stop_by_hand(service)
         await self._send_by_hand(signal.SIGKILL, stopped)
         return stopped
@@ -86,7 +88,8 @@ class DockerProcesses:
     async def freeze(self, service: str) -> tuple[ProcessRef, ...]:
         """SIGSTOP all, again until no new child appears; returns those stopped."""
         if os.geteuid() == 0:
-            return _refs(signals.stop_all(lambda: self._members(service)).values())
+            with foremost():
+                return _refs(signals.stop_all(lambda: self._members(service)).values())
         return await self._stop_by_hand(service)
 
     async def wake(self, processes: Sequence[ProcessRef]) -> None:
