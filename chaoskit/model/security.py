@@ -79,7 +79,7 @@ class Backups(Protocol):
 
     async def lay(self, name: str, lsn: str, at: str) -> None:
         """Replace the data of the role's dead primary by the backup, to be recovered up to `lsn` at its next start,
-        and empty its standby; what was there is set aside. `at`: when that was, for `restored`."""
+        and empty its standby; what was there is set aside or gone. `at`: when that was, for `restored`."""
         ...
 
     def restored(self, name: str) -> str | None:

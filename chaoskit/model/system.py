@@ -128,6 +128,13 @@ class Backup(Frozen):
             "{since}); it answers {resubmitted, replayed, refused}, lists of keys"
         ),
     ] = None
+    volume: Annotated[
+        str | None,
+        Field(
+            description="on docker: volume of the Compose file that is the store, for services that mount it; by "
+            "default the store is a volume of the run's that no service has"
+        ),
+    ] = None
 
 
 class LocalService(Frozen):

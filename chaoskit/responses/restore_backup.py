@@ -43,13 +43,15 @@ class RestoreBackup:
     2. Find the point in time: the system's own evidence (`restore-point:` of the backup), never chaoskit's records.
        With `before: RELEASE` it is what the latest roll-out of that release noted before its first change: for one that
        writes what the old version cannot read, which no evidence of damage tells of. Take the code back first.
-    3. Empty environment. Both members are ended, their data set aside, the primary's directory made from the base
+    3. Empty environment. Both members are ended, their data put away, the primary's directory made from the base
        backup; it recovers from the log up to that point and becomes the primary.
     4. Prove. The backup's `proof:` query must give what the system saw then, and no row may bear an attacker's mark.
     5. Make the standby anew, as a copy of what was restored.
 
     Nobody is let in: that is `reopen`. How long each part took is recorded; `restored-from-backup` judges it.
     Fidelity on `local`: PostgreSQL's own tools; the store is a folder of the run's, on the same disk.
+    Fidelity on `docker`: the same in containers; the store is a volume of the run's. The data in the stopped
+    containers' volumes is replaced: what was there is gone, as to copy it elsewhere would take the customers' time.
 
         timeline:
           - when: {done: isolate}

@@ -29,7 +29,7 @@ class Resubmit:
     backup). What the restored database had not is carried out, what it had is left as it is: none twice. The keys are
     recorded; chaoskit's own records only judge the outcome (`restored-from-backup`, `nothing-lost`, `nothing-doubled`).
 
-    Fidelity on `local`: the system's own journal and its own code.
+    Fidelity on `local` and `docker`: the system's own journal and its own code.
 
         timeline:
           - when: {done: reopen}

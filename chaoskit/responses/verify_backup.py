@@ -26,7 +26,8 @@ class VerifyBackup:
     What was seen is recorded, so that a restore later in the run can be told from what was known before. Fails where
     the backup is not sound, or where the log was last added to longer ago than `max-age`.
 
-    Fidelity on `local`: PostgreSQL's own `pg_verifybackup`; the log by its names, order and headers.
+    Fidelity on `local` and `docker`: PostgreSQL's own `pg_verifybackup`; the log by its names, order and headers. On
+    `docker` the age is known to a second.
 
         timeline:
           - at: 0s

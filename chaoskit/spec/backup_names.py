@@ -25,6 +25,14 @@ def check_backups(names: Names) -> None:
                 names.service((*loc, key), service)
         if backup.proof is not None:
             names.file((*loc, "proof"), backup.proof, "query")
+        volumes = names.system.compose_project.volumes
+        if (
+            backup.volume is not None
+            and names.one_of((*loc, "volume"), "volume", backup.volume, volumes)
+            and volumes[backup.volume].external
+        ):
+            words = f"the volume {shown(backup.volume)} is external: a run keeps no backups in what existed before it"
+            names.say((*loc, "volume"), words, "name one of the Compose file's own")
         if (backup.proof is None) != (backup.restore_point is None):
             missing = "proof" if backup.proof is None else "restore-point"
             names.say(loc, f"`{name}` needs both restore-point and proof; {missing} is missing", key=True)

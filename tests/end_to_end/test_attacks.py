@@ -20,9 +20,11 @@ def cells() -> dict[str, Loaded]:
     return dict(spec.cells(spec.load(DRILLS / "ledger-ransomware.yaml", registry)))
 
 
-def run(loaded: Loaded, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[judging.Run, dict[str, Any]]:
+def run(
+    loaded: Loaded, folder: Path, monkeypatch: pytest.MonkeyPatch, runtime: str = "local"
+) -> tuple[judging.Run, dict[str, Any]]:
     monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(folder / "state"))
-    made = pipeline.run(loaded, reports=folder / "reports")
+    made = pipeline.run(loaded, runtime_name=runtime, reports=folder / "reports")
     assert made.result.as_expected, made.result.reason
     return made, {verdict.name: verdict for verdict in made.result.verdicts}
 
@@ -38,9 +40,21 @@ def test_the_two_differ_in_nothing_but_where_the_backups_lie() -> None:
     told = one.system.local["ledger"].environment
     assert told.pop("BACKUP_SHARE") == "{backups}"
     assert one.system.local == other.system.local
-    assert one.system.services == other.system.services
+    # The same in containers: a volume of the store's that the ledger mounts, and may write to as root.
+    services = [{**each.system.services} for each in (one, other)]
+    mounting, without = (each.pop("ledger").compose for each in services)
+    assert services[0] == services[1]
+    assert [each.target for each in mounting.mounts] == [
+        plans[REACHED].system.services["ledger"].environment["BACKUP_SHARE"]
+    ]
+    assert (
+        mounting.model_copy(update={"mounts": (), "user": None, "environment": without.environment})
+        == without
+    )
     assert one.system.links == other.system.links
-    assert one.system.backups == other.system.backups
+    kept = [each.system.backups["books"] for each in (one, other)]
+    assert [each.volume for each in kept] == ["backup-share", None]
+    assert kept[0].model_copy(update={"volume": None}) == kept[1]
     # Where the runtime cannot truly confine him, the report says so.
     (said,) = [each.what for each in LocalRuntime().fidelity(one) if each.service == "ledger"]
     assert "kept to the run's addresses and folders by his own code alone" in said
@@ -111,6 +125,23 @@ def test_an_administrator_who_covers_his_tracks_is_seen_by_the_audit_trail_alone
     assert [one.never_bad for one in made.measurements.journeys.values()] == [True, True]
     assert words in found["tampering-noticed"].reason
     assert found["books-balance"].outcome == "pass"  # the books agree with themselves
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("drill", [REACHED, APART, "operator-truncates", "variant=audit-trail"])
+def test_each_has_the_same_outcome_on_docker(
+    drill: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = {**cells(), **ROGUE}.get(drill) or spec.load(DRILLS / f"{drill}.yaml", registry)
+    _, found = run(loaded, tmp_path, monkeypatch, "docker")
+    if "attack-contained" in found:
+        assert found["attack-contained"].outcome == "pass"
+    if drill == APART:
+        assert "log-ins with the old secret refused since" in found["attack-contained"].reason
+    if drill == REACHED:
+        assert "nothing was touched" in found["restored-from-backup"].reason
 
 
 def repelled(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AttackMeasure:

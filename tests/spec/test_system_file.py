@@ -149,6 +149,7 @@ def test_a_promise_needs_books_and_an_amount(tmp_path: Path) -> None:
         ("nightly: {of: database, resubmit: app}", "is no service/path"),
         ("nightly: {of: database, resubmit: apq/again}", "no service is called 'apq'"),
         ("nightly: {of: database, restore-point: app/last, proof: gone.sql}", "no such query"),
+        ("nightly: {of: database, volume: share}", "no volume is called 'share'"),
     ],
 )
 def test_what_backups_name_must_be_there(tmp_path: Path, backups: str, words: str) -> None:

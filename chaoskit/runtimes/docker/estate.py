@@ -29,7 +29,9 @@ from chaoskit.model.lease import (
 )
 from chaoskit.model.plan import Plan
 from chaoskit.model.system import CUSTOMERS, Link, System
-from chaoskit.runtimes.docker.events import Events
+from chaoskit.runtimes.docker.backups import CAPABILITIES as BACKUPS
+from chaoskit.runtimes.docker.backups import DockerBackups
+from chaoskit.runtimes.docker.events import ContainerEvent, Events
 from chaoskit.runtimes.docker.followers import CAPABILITIES as FOLLOWERS
 from chaoskit.runtimes.docker.followers import DockerFollowers
 from chaoskit.runtimes.docker.ground import Ground
@@ -45,11 +47,13 @@ from chaoskit.runtimes.docker.processes import Container, DockerProcesses
 from chaoskit.runtimes.docker.releases import DockerReleases
 from chaoskit.runtimes.docker.services import Replica
 from chaoskit.runtimes.docker.watch import Watch
+from chaoskit.runtimes.docker.workshop import Workshop
 from chaoskit.runtimes.measurer_jobs import SpawnedMeasurer
 from chaoskit.runtimes.outsiders import OutsideProcesses
 
 CAPABILITIES = (
     frozenset({"processes", "lifecycle", "links", "outsiders", "releases", "secrets"})
+    | BACKUPS
     | MEANS
     | FOLLOWERS
     | POSITIONS
@@ -95,19 +99,19 @@ class DockerEstate:
         self._means = DockerMeans(ground.engine, ground.hand, self.processes, around, ground.preparations)
         self.limits, self.disks = self._means.limits, self._means.disks
         self.networks, self.clocks = self._means.networks, self._means.clocks
-        self.followers = DockerFollowers(
-            plan, ground.engine, self.replicas, self.direct, ground.owner.labels, ground.folder
-        )
-        self.positions = DockerPositions(
-            plan, ground.engine, lambda service: self.replicas[service], ground.owner.labels, ground.logs
-        )
+        labels = ground.owner.labels
+        workshop = Workshop(plan, ground.engine, self.replicas, labels, ground.folder)
+        self.followers = DockerFollowers(plan, workshop, self.direct)
+        self.backups = DockerBackups(plan, ground, self.replicas, workshop)
+        stores = frozenset(self.backups.volumes.values())
+        self.positions = DockerPositions(plan, ground, self.replicas, stores)
         tasks = frozenset(name for name, one in prepared.items() if one.task)
         jobs = frozenset(name for name, one in prepared.items() if one.may_end)
         ports = {name: one.ports for name, one in prepared.items()}
         self._watch = Watch(
             ground.engine, self.replicas, ports, tasks, jobs, links, ground.logs, self._arrived
         )
-        self._events = Events(ground.engine, ground.owner.selector, self._watch.hear)
+        self._events = Events(ground.engine, ground.owner.selector, self._hear)
         self.outsiders = OutsideProcesses(ground.supervision, ground.folder / "logs")
         self._closing = False
         self._killed: tuple[Exit, ...] = ()
@@ -145,6 +149,10 @@ class DockerEstate:
             if address := next(filter(None, found), None):
                 return Address(address, ports[0])
         raise EnvironmentBroken(f"{service} has no address on a network of the run")
+
+    def _hear(self, event: ContainerEvent) -> None:
+        self._watch.hear(event)
+        self.backups.hear(event)
 
     async def _arrived(self, service: str) -> None:
         self.positions.arrived(service)
@@ -185,7 +193,7 @@ class DockerEstate:
             raise EnvironmentBroken(
                 f"the run's supervisor has ended; see {self.folder / 'logs/supervisor.log'}"
             )
-        for broken in (self._ground.janitor.broken, self.links.broken):
+        for broken in (self._ground.janitor.broken, self.links.broken, self.backups.broken):
             if broken is not None:
                 raise EnvironmentBroken(broken)
         # Without root the kernel's log is a command away: then only when the engine says that there is something.

@@ -1,45 +1,24 @@
-"""A member's data made to follow the other one, by PostgreSQL's own tools in a container beside the stopped one.
-
-member's container (ended) ── its volumes ──► a container of its image, as root ── its network ──► the source
-                                                 │ /kept: a volume of the run, for what is replaced
-"""
+"""A member's data made to follow the other one, by PostgreSQL's own tools in a container beside the stopped one."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from psycopg.conninfo import make_conninfo
 
 from chaoskit.clock import monotonic_ns
 from chaoskit.engines.session import parameters
-from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.followers import ControlFile, Copied, NotRewound
 from chaoskit.model.plan import Plan
 from chaoskit.model.system import Link
 from chaoskit.runtimes import following
-from chaoskit.runtimes.docker.engine import Engine
-from chaoskit.runtimes.docker.services import Replica
+from chaoskit.runtimes.docker.workshop import Workshop
 
 CAPABILITIES = frozenset({"followers"})
-_WORK_S = 6 * 3600.0  # whoever waits has a deadline of his own
-_GONE_S = 20.0
 _NOT_REWOUND = 3
 _SIZE = re.compile(rb"^chaoskit: (\d+) bytes$", re.MULTILINE)
-# The tools refuse to run as root, and only root may write the volume in which the old data is kept.
-_AS_OWNER = """
-set -eu
-owner=$(stat -c %u "$PGDATA") group=$(stat -c %g "$PGDATA")
-as_owner() { setpriv --reuid="$owner" --regid="$group" --clear-groups "$@"; }
-add() { printf '%s' "$2" >> "$PGDATA/$1"; chown "$owner:$group" "$PGDATA/$1"; chmod 0600 "$PGDATA/$1"; }
-empty() { find "$PGDATA" -mindepth 1 -delete; }
-"""
 _CONTROL = 'as_owner pg_controldata -D "$PGDATA"'
 _REWIND = """
 test -s "$PGDATA/PG_VERSION" || { echo "pg_rewind: error: no data directory is left"; exit 3; }
@@ -70,20 +49,12 @@ class DockerFollowers:
     def __init__(
         self,
         plan: Plan,
-        engine: Engine,
-        replicas: Mapping[str, Sequence[Replica]],
+        workshop: Workshop,
         direct: Callable[[str], Address],
-        labels: Mapping[str, str],
-        folder: Path,
     ) -> None:
         self._plan = plan
-        self._engine = engine
-        self._replicas = replicas
+        self._run = workshop.run
         self._direct = direct
-        self._labels = dict(labels)
-        self._folder = folder
-        self._volumes: dict[str, str] = {}
-        self._turn = 0
 
     async def control(self, service: str) -> ControlFile:
         """As the protocol says."""
@@ -129,82 +100,3 @@ class DockerFollowers:
         role = following.role_of(service, self._plan.system)
         told = self._plan.system.services[str(role.standby)].environment.get("PRIMARY_CONNINFO")
         return following.receiver(service, told, role)
-
-    async def _run(
-        self, service: str, script: str, told: Mapping[str, str] | None = None, may_end: int = 0
-    ) -> tuple[int, bytes]:
-        """(exit status, output) of a script with the member's volumes. EnvironmentBroken unless it ends with 0."""
-        replica = self._replicas[service][0]
-        if replica.running and replica.asked:  # the engine tells of its end a moment after the kernel knows
-            with suppress(TimeoutError):
-                await asyncio.wait_for(replica.ended.wait(), _GONE_S)
-        if replica.running:
-            raise EnvironmentBroken(f"{service} is running: its data is not touched")
-        volume = await self._volume(service)
-        self._turn += 1
-        environment = {
-            **self._plan.system.services[service].environment,
-            "LC_ALL": "C",
-            **(told or {}),
-            "TURN": str(self._turn),
-        }
-        status, out = await self._engine.do(
-            f"work on the data of {service}",
-            lambda: self._work(replica, _AS_OWNER + script, environment, volume),
-            _WORK_S + 5,
-        )
-        await asyncio.to_thread(self._log, service, out)
-        if status not in (0, may_end):
-            said = out.decode("utf-8", "replace").strip().replace("\r", "\n").splitlines()
-            raise EnvironmentBroken(
-                f"the work on the data of {service} ended with {status}: {' | '.join(said[-3:])}; "
-                f"see {self._path(service)}"
-            )
-        return status, out
-
-    def _work(
-        self, replica: Replica, script: str, environment: Mapping[str, str], volume: str
-    ) -> tuple[int, bytes]:
-        client = self._engine.connect(_WORK_S)
-        api: Any = client.api
-        made = None
-        try:
-            config = api.create_host_config(
-                volumes_from=[replica.id],
-                binds={volume: {"bind": "/kept", "mode": "rw"}},
-                network_mode=replica.recipe.networks[0].network,
-            )
-            made = api.create_container(
-                replica.recipe.image,
-                command=[],
-                entrypoint=["sh", "-c", script],
-                user="0:0",
-                environment=dict(environment),
-                labels=self._labels,
-                host_config=config,
-            )["Id"]
-            api.start(made)
-            status = int(api.wait(made)["StatusCode"])
-            return status, api.logs(made, stdout=True, stderr=True)
-        finally:
-            if made is not None:
-                api.remove_container(made, force=True)
-            client.close()
-
-    async def _volume(self, service: str) -> str:
-        """Where what is replaced is kept until the run ends."""
-        if service not in self._volumes:
-            name = f"chaoskit-kept-{secrets.token_hex(6)}"
-            await self._engine.do(
-                f"make a volume for the old data of {service}",
-                lambda: self._engine.client.api.create_volume(name=name, labels=self._labels),
-            )
-            self._volumes[service] = name
-        return self._volumes[service]
-
-    def _path(self, service: str) -> Path:
-        return self._folder / "logs" / f"follow-{service}.log"
-
-    def _log(self, service: str, out: bytes) -> None:
-        with self._path(service).open("ab") as file:
-            file.write(out)

@@ -13,7 +13,7 @@ import asyncio
 import io
 import json
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,8 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.plan import Plan
 from chaoskit.model.security import Bounds
-from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.engine_socket import EngineRefused
-from chaoskit.runtimes.docker.logs import Logs
+from chaoskit.runtimes.docker.ground import Ground
 from chaoskit.runtimes.docker.prepare import names_of
 from chaoskit.runtimes.docker.services import Replica
 
@@ -61,18 +60,15 @@ class DockerPositions:
     def __init__(
         self,
         plan: Plan,
-        engine: Engine,
-        replicas: Callable[[str], Sequence[Replica]],
-        labels: Mapping[str, str],
-        logs: Logs,
-        stores: frozenset[str] = frozenset(),
+        ground: Ground,
+        replicas: Mapping[str, Sequence[Replica]],
+        stores: frozenset[str],
     ) -> None:
         """`stores`: the engine's names of the volumes that hold backups."""
         self._plan = plan
-        self._engine = engine
+        self._engine, self._logs = ground.engine, ground.logs
         self._replicas = replicas
-        self._labels = dict(labels)
-        self._logs = logs
+        self._labels = dict(ground.owner.labels)
         self._stores = stores
         self._guests: dict[str, _Guest] = {}
         self._moves: set[asyncio.Task[None]] = set()
@@ -95,7 +91,7 @@ class DockerPositions:
 
     def environment(self, service: str) -> dict[str, str]:
         """As the protocol says; what its image says besides is not in it."""
-        return dict(self._replicas(service)[0].recipe.options.get("environment") or {})
+        return dict(self._replicas[service][0].recipe.options.get("environment") or {})
 
     def bounds(self, service: str) -> Bounds:
         """As the protocol says: every name of the run's services, and stores that the service mounts."""
@@ -119,7 +115,7 @@ class DockerPositions:
     # -- inside ---------------------------------------------------------------------------------------
 
     def _mounted(self, service: str) -> list[Mapping[str, Any]]:
-        mounts = self._replicas(service)[0].recipe.options.get("mounts") or ()
+        mounts = self._replicas[service][0].recipe.options.get("mounts") or ()
         return [one for one in mounts if one.get("Source") in self._stores]
 
     async def _follow(self, name: str, guest: _Guest) -> None:
@@ -136,7 +132,7 @@ class DockerPositions:
 
     async def _move(self, name: str, guest: _Guest) -> None:
         async with guest.moving:
-            replica = self._replicas(guest.service)[0]
+            replica = self._replicas[guest.service][0]
             at = (replica.id, replica.pid)
             if not replica.running or guest.at == at or self._guests.get(name) is not guest:
                 if not replica.running and not guest.id:

@@ -59,6 +59,7 @@ class DockerRuntime:
             await bring_up(
                 plan.system, estate.lifecycle, estate.links.start(), estate.direct, lambda _: START_S
             )
+            await estate.backups.begin()
         except BaseException as error:
             try:
                 await asyncio.shield(estate.close())

@@ -28,7 +28,7 @@ from chaoskit.model.lease import (
 from chaoskit.model.plan import Plan
 from chaoskit.runtimes import readiness
 from chaoskit.runtimes.heal import destroy_from_disk
-from chaoskit.runtimes.local.backups import JOB as BACKUP
+from chaoskit.runtimes.kept_backups import JOB as BACKUP
 from chaoskit.runtimes.local.backups import LocalBackups
 from chaoskit.runtimes.local.followers import LocalFollowers
 from chaoskit.runtimes.local.launch import BACKUPS

@@ -89,7 +89,8 @@ def plan(folder: Path, **shop: Any) -> Plan:
 
 async def main(folder: Path, run: str) -> None:
     """Never returns."""
-    estate: Any = await DockerRuntime().provision(plan(folder / "system"), run, folder / "reports")
+    backed_up = plan(folder / "system", backups={"nightly": {"of": "database"}})
+    estate: Any = await DockerRuntime().provision(backed_up, run, folder / "reports")
     _, witness = await attack(estate)
     print(witness.how, flush=True)
     os.kill(os.getpid(), signal.SIGKILL if witness.seen else signal.SIGTERM)

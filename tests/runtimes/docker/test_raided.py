@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.member import ResponseFailed
 from chaoskit.runtimes.docker.engine import engine_url
 from chaoskit.runtimes.docker.engine_socket import EngineSocket
@@ -22,6 +23,8 @@ from tests.runtimes.docker.conftest import Provision, eventually, in_a_loop
 from tests.runtimes.docker.raided import plan
 from tests.runtimes.local.test_attack import (
     PASSWORD,
+    PROOF,
+    URL,
     as_much,
     attack,
     damage,
@@ -29,6 +32,8 @@ from tests.runtimes.local.test_attack import (
     more_than,
     only_look,
     respond,
+    restored_by_evidence,
+    wrecked_within_reach,
 )
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
@@ -129,6 +134,53 @@ async def test_made_anew_with_a_new_secret_the_service_works_and_he_who_is_moved
         assert told.partition("keeper:")[2].partition("@")[0] not in str(facts)
         assert sum(one["event"] == "inside" for one in log(estate)) == 3
         assert await estate.exits() == ()
+
+
+@pytest.mark.slow
+@in_a_loop
+async def test_a_store_that_the_service_mounts_he_wrecks(tmp_path: Path, provision: Provision) -> None:
+    within = plan(
+        tmp_path,
+        backups={"nightly": {"of": "database", "volume": "share"}},
+        volumes=["share:/backups"],
+        user="0:0",
+        environment={"DATABASE_URL": URL.format(host="db"), "BACKUP_SHARE": "/backups"},
+    )
+    async with provision(within) as estate:
+        await wrecked_within_reach(estate)
+
+
+@pytest.mark.slow
+def test_what_no_service_mounts_is_restored_by_the_evidence_and_a_receiver_that_ends_is_told(
+    tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence: dict[str, Any] = {}
+
+    async def told(*_: Any) -> dict[str, Any]:
+        return evidence
+
+    monkeypatch.setattr("chaoskit.responses.restore_backup.ask_json", told)
+    tmp_path.joinpath("proof.sql").write_text(PROOF, encoding="utf-8")
+    backup = {"of": "database", "restore-point": "shop/point", "proof": "proof.sql"}
+
+    async def main() -> None:
+        async with provision(plan(tmp_path, backups={"nightly": backup})) as running:
+            estate: Any = running
+            assert estate.positions.bounds("shop").stores == ()
+            await restored_by_evidence(estate, evidence)
+            await respond(estate, "reopen", "shop", watch="100ms")
+            assert (await estate.backups.look("nightly")).generation == 2
+            receiver = estate.backups._receivers["nightly"]
+            estate._ground.engine.client.api.kill(receiver)
+            with pytest.raises(EnvironmentBroken, match="the log of nightly is no longer received"):
+                await eventually(lambda: told_of(estate), 10)
+
+    asyncio.run(main())
+
+
+async def told_of(estate: Any) -> bool:
+    assert await estate.exits() == ()
+    return False
 
 
 @pytest.mark.slow

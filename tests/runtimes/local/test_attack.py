@@ -233,81 +233,90 @@ def test_he_is_gone_when_the_conductor_is_killed(tmp_path: Path) -> None:
         time.sleep(0.02)
 
 
+async def wrecked_within_reach(estate: Any) -> None:
+    """On every runtime: what the shop can write to, he wrecks; and what is wrecked is not restored."""
+
+    async def unsound() -> bool:
+        return not (await estate.backups.look("nightly")).sound
+
+    assert (await respond(estate, "verify-backup"))["backup-verified"]["sound"]
+    with pytest.raises(ResponseFailed, match="what came since is in no backup"):
+        await respond(estate, "verify-backup", max_age="1us")
+    await attack(estate)
+    await eventually(unsound, 20)
+    with pytest.raises(ResponseFailed, match="could not be restored from"):
+        await respond(estate, "verify-backup")
+    await respond(estate, "isolate", "shop")
+    tree = await estate.processes.tree("db")
+    restore = build(registry.member("responses", "restore-backup"), {})
+    with pytest.raises(ResponseFailed, match="cannot be used, and nothing was touched"):
+        await restore.run((), Context(estate))  # unchecked: its backup names no sound point either
+    assert await estate.processes.tree("db") == tree
+    with pytest.raises(ValueError, match="names no `resubmit:`"):
+        await respond(estate, "resubmit")
+    with pytest.raises(ValueError, match="known: nightly"):
+        await respond(estate, "restore-backup", backup="weekly")
+
+
 def test_a_backup_within_his_reach_is_wrecked_and_not_restored(tmp_path: Path, provision: Provision) -> None:
     async def main() -> None:
         async with provision(plan(tmp_path, BACKUP_SHARE="{backups}")) as estate:
-
-            async def unsound() -> bool:
-                return not (await estate.backups.look("nightly")).sound
-
-            assert (await respond(estate, "verify-backup"))["backup-verified"]["sound"]
-            with pytest.raises(ResponseFailed, match="what came since is in no backup"):
-                await respond(estate, "verify-backup", max_age="1us")
-            await attack(estate)
-            await eventually(unsound, 20)
-            with pytest.raises(ResponseFailed, match="could not be restored from"):
-                await respond(estate, "verify-backup")
-            await respond(estate, "isolate", "shop")
-            tree = await estate.processes.tree("db")
-            restore = build(registry.member("responses", "restore-backup"), {})
-            with pytest.raises(ResponseFailed, match="cannot be used, and nothing was touched"):
-                await restore.run((), Context(estate))  # unchecked: its backup names no sound point either
-            assert await estate.processes.tree("db") == tree
-            with pytest.raises(ValueError, match="names no `resubmit:`"):
-                await respond(estate, "resubmit")
-            with pytest.raises(ValueError, match="known: nightly"):
-                await respond(estate, "restore-backup", backup="weekly")
+            await wrecked_within_reach(estate)
 
     asyncio.run(main())
+
+
+PROOF = "SELECT count(*) FROM item WHERE xmin::text::bigint < %(horizon)s::bigint"
+
+
+async def restored_by_evidence(estate: Any, evidence: dict[str, Any]) -> None:
+    """On every runtime; `evidence` is what the shop is to say when it is asked for the point."""
+    where = "SELECT pg_snapshot_xmin(pg_current_snapshot()) || ' ' || pg_current_wal_insert_lsn()"
+    server = PostgreSQL(estate.direct("db"), estate.plan.system.roles["database"])
+    before = (await server.value(where, {})).split()
+    at = datetime.now(UTC).isoformat()
+    await attack(estate)
+    await respond(estate, "isolate", "shop")
+    wrecked = (await server.value(where, {})).split()
+    await server.committed_write(10)  # a piece of log behind that point, so that recovery can reach it
+
+    def point(place: list[str], proof: str) -> None:
+        evidence.clear()
+        evidence.update(lsn=place[1], at=at, horizon=place[0], proof=proof)
+
+    point(["1", "wrong"], "301")
+    with pytest.raises(ResponseFailed, match="no position in the log"):
+        await respond(estate, "restore-backup")
+    point(wrecked, "301")
+    with pytest.raises(ResponseFailed, match="and the damage is in it: "):
+        await respond(estate, "restore-backup")
+    point(before, "300")
+    with pytest.raises(ResponseFailed, match="is not what was there: 301, not 300"):
+        await respond(estate, "restore-backup")
+    point(before, "301")
+    facts = await respond(estate, "restore-backup")
+    assert (facts["restored"]["proof"], facts["restored"]["redundant"]) == ("301", True)
+    assert (await damage(estate), await damage(estate, "db-standby")) == (0, 0)
+    assert estate.backups.restored("nightly") == at
 
 
 def test_restored_to_what_the_evidence_says_and_refused_where_that_is_not_what_was_there(
     tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "proof.sql").write_text(
-        "SELECT count(*) FROM item WHERE xmin::text::bigint < %(horizon)s::bigint"
-    )
+    (tmp_path / "proof.sql").write_text(PROOF)
     evidence: dict[str, Any] = {}
 
     async def told(*_: Any) -> dict[str, Any]:
         return evidence
 
     monkeypatch.setattr("chaoskit.responses.restore_backup.ask_json", told)
-    where = "SELECT pg_snapshot_xmin(pg_current_snapshot()) || ' ' || pg_current_wal_insert_lsn()"
     attacked_plan = plan(tmp_path)
     backup = Backup(of="database", restore_point="shop/point", proof="proof.sql")
     system = attacked_plan.system.model_copy(update={"backups": {"nightly": backup}})
 
     async def main() -> None:
         async with provision(attacked_plan.model_copy(update={"system": system})) as estate:
-            server = PostgreSQL(estate.direct("db"), system.roles["database"])
-            before = (await server.value(where, {})).split()
-            at = datetime.now(UTC).isoformat()
-            await attack(estate)
-            await respond(estate, "isolate", "shop")
-            wrecked = (await server.value(where, {})).split()
-            await server.committed_write(
-                10
-            )  # a piece of log behind that point, so that recovery can reach it
-
-            def point(place: list[str], proof: str) -> None:
-                evidence.clear()
-                evidence.update(lsn=place[1], at=at, horizon=place[0], proof=proof)
-
-            point(["1", "wrong"], "301")
-            with pytest.raises(ResponseFailed, match="no position in the log"):
-                await respond(estate, "restore-backup")
-            point(wrecked, "301")
-            with pytest.raises(ResponseFailed, match="and the damage is in it: "):
-                await respond(estate, "restore-backup")
-            point(before, "300")
-            with pytest.raises(ResponseFailed, match="is not what was there: 301, not 300"):
-                await respond(estate, "restore-backup")
-            point(before, "301")
-            facts = await respond(estate, "restore-backup")
-            assert (facts["restored"]["proof"], facts["restored"]["redundant"]) == ("301", True)
-            assert (await damage(estate), await damage(estate, "db-standby")) == (0, 0)
-            assert estate.backups.restored("nightly") == at
+            await restored_by_evidence(estate, evidence)
 
     asyncio.run(main())
 
