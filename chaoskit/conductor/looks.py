@@ -16,10 +16,14 @@ LOOK_WITHIN_S = 10.0
 async def look(stage: Stage, step: PlannedStep) -> None:
     """Ask the step's probe about every target; one that does not answer is not ok, and the run goes on."""
     probe: Probe = build(stage.registry.member("probes", step.name), step.params)
+    lasting = getattr(
+        probe, "lasting", None
+    )  # one that watches for a while has that long, and then as any other
+    within_s = LOOK_WITHIN_S + max(LOOK_WITHIN_S, lasting.s if lasting is not None else 0)
     for target in step.on:
         begun = stage.clock()
         try:
-            async with asyncio.timeout(2 * LOOK_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 seen = await probe.look(target, stage.estate, LOOK_WITHIN_S)
         except (EnvironmentBroken, OSError, TimeoutError) as error:
             seen = Look(False, f"{type(error).__name__}: {error}" if str(error) else "no answer in time")

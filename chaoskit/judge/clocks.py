@@ -9,7 +9,14 @@ from collections.abc import Iterator
 
 from chaoskit.judge import attacks, decisions, minimum, redundancy, stand_in
 from chaoskit.judge.wording import NOTHING, bounds, share, span
-from chaoskit.model.measurement import Interval, Measurements, NoticeMeasure, RollOutMeasure, WayBack
+from chaoskit.model.measurement import (
+    Interval,
+    Measurements,
+    NoticeMeasure,
+    RollOutMeasure,
+    WarningMeasure,
+    WayBack,
+)
 
 _WORDS = {"taken": "decided", "refused": "refused", "missed": "not decided"}
 _EVIDENCE_SHOWN = 2
@@ -31,6 +38,10 @@ def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
     if measurements.minimum_service is not None:
         yield minimum.row(measurements.minimum_service)
     yield from redundancy.rows(measurements)
+    for warning in measurements.warnings:
+        yield _row(
+            f"warned: {warning.step}", bounds(warning.after) if warning.passed else NOTHING, _warned(warning)
+        )
     for rolled in measurements.roll_outs:
         yield _row(f"stopped: {rolled.release}", bounds(rolled.after), _hit(rolled))
         if rolled.way_back is not None:
@@ -74,6 +85,18 @@ def _hit(rolled: RollOutMeasure) -> str:
     ]
     some = f"{len(rolled.changed)} of {len(rolled.services)} services had it"
     return f"{some}; customers it had hit: {', '.join(hit) or 'nobody asked'}"
+
+
+def _warned(one: WarningMeasure) -> str:
+    """How long before the first failure an indicator passed its mark."""
+    mark = f"{share(one.warn)}: {one.what}, {one.last}"
+    if not one.passed:
+        return f"never past {mark}" + (f", and {one.failed} failed" if one.failed else "")
+    if one.failing or one.lead is None:
+        return f"past {mark}; {f'{one.failed} was failing already' if one.failing else 'since when is not known'}"
+    if one.failed is not None:
+        return f"past {mark}; {bounds(one.lead)} before {one.failed} failed"
+    return f"past {mark}; {bounds(one.lead)} until {one.acted or 'the end'}, and nothing had failed"
 
 
 def _back(way: WayBack) -> str:

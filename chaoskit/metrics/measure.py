@@ -25,6 +25,7 @@ from chaoskit.metrics.roll_outs import measure_roll_outs
 from chaoskit.metrics.stand_in import measure_stand_ins
 from chaoskit.metrics.surviving import unsure_members
 from chaoskit.metrics.timeline import Timeline, read_timeline
+from chaoskit.metrics.warnings import measure_warnings
 from chaoskit.metrics.way import links_behind
 from chaoskit.model.history import Event, History, Operation
 from chaoskit.model.measurement import (
@@ -82,6 +83,7 @@ def measure(history: History) -> Measurements:
         decisions=measure_decisions(history.events, clocks.started),
         suspects=measure_suspects(history.events, timeline, clocks.started),
         notices=measure_notices(history.events, clocks.started, journeys, history.plan.system.journeys),
+        warnings=measure_warnings(history, timeline.faults),
         roll_outs=measure_roll_outs(history, timeline.faults, losses, books, clocks.started),
         attacks=measure_attacks(history, timeline, books),
         load_lateness_ms=_lateness(history, "load"),

@@ -107,6 +107,10 @@ class Disks(Protocol):
         """Bytes that are free, by the kernel."""
         ...
 
+    def size(self, service: str, path: str) -> int:
+        """Bytes that a service could ever use of it, by the kernel; 0 while it is not mounted."""
+        ...
+
     async def write(self, service: str, path: str, size: int, within_s: float) -> Written:
         """Write and sync a file that nobody sees, as one of the service's processes would; TimeoutError after the
         deadline."""

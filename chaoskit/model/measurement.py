@@ -15,6 +15,10 @@ from chaoskit.model.handling import SuspectMeasure as SuspectMeasure
 from chaoskit.model.interval import Interval as Interval
 from chaoskit.model.redundancy import RedundancyMeasure as RedundancyMeasure
 from chaoskit.model.redundancy import SwitchMeasure as SwitchMeasure
+from chaoskit.model.release_measures import Hit as Hit
+from chaoskit.model.release_measures import RollOutMeasure as RollOutMeasure
+from chaoskit.model.release_measures import WarningMeasure as WarningMeasure
+from chaoskit.model.release_measures import WayBack as WayBack
 from chaoskit.model.stand_in import OverLimit as OverLimit
 from chaoskit.model.stand_in import Promise as Promise
 from chaoskit.model.stand_in import StandInMeasure as StandInMeasure
@@ -214,52 +218,6 @@ class Clocks(Frozen):
     events: tuple[int, ...] = ()
 
 
-class Hit(Frozen):
-    """Customers' requests of one journey: how many were made, and how many of them were not good."""
-
-    asked: int
-    bad: int
-
-
-class WayBack(Frozen):
-    """What was done about a release that was stopped, and what it cost in accepted operations."""
-
-    code: Annotated[bool, Field(description="every service that it had changed is what it was before")]
-    restored: Annotated[bool, Field(description="the books were restored to the instant before its roll-out")]
-    sent_again: Annotated[
-        int | None,
-        Field(description="operations that the system sent again after that; None: nothing was sent again"),
-    ] = None
-    lost_before: Annotated[
-        int | None,
-        Field(description="accepted and gone by the restore, by the system's own journal; None: nobody says"),
-    ] = None
-    lost: Annotated[
-        int | None, Field(description="acknowledged and not in the books at the end; None: unknown")
-    ]
-    unreadable: Annotated[
-        int | None,
-        Field(description="rows at the end that are not what was asked for; None: unknown"),
-    ]
-    after: Annotated[Interval | None, Field(description="from the fault to its last step, ns")]
-    event: int
-
-
-class RollOutMeasure(Frozen):
-    """A roll-out that was stopped: how far it had come, and whom it had hit by then."""
-
-    release: str
-    changed: Annotated[tuple[str, ...], Field(description="services that ran the release at the stop")]
-    services: Annotated[tuple[str, ...], Field(description="all that it was meant for")]
-    after: Annotated[Interval | None, Field(description="from the fault to the stop, ns")]
-    hit: Annotated[
-        dict[str, Hit],
-        Field(description="the load's requests from the first change until the stop, by journey"),
-    ]
-    way_back: Annotated[WayBack | None, Field(description="None: nothing was taken back")] = None
-    event: int
-
-
 class Measurements(Frozen):
     """measurements.json."""
 
@@ -285,6 +243,9 @@ class Measurements(Frozen):
     decisions: tuple[DecisionMeasure, ...] = ()
     suspects: tuple[SuspectMeasure, ...] = ()
     notices: tuple[NoticeMeasure, ...] = ()
+    warnings: Annotated[
+        tuple[WarningMeasure, ...], Field(description="early-warning indicators that were watched")
+    ] = ()
     roll_outs: Annotated[
         tuple[RollOutMeasure, ...], Field(description="roll-outs that were stopped, and whom they hit")
     ] = ()

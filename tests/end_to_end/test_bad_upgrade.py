@@ -128,6 +128,7 @@ def test_sigkill_in_the_middle_of_a_roll_out(workplace: Workplace) -> None:
 def test_the_rehearsal_tries_every_release_of_the_bank_in_the_same_way() -> None:
     cells = [cell for _, cell in spec.cells(spec.load(REHEARSAL, registry, {}))]
     there = {path.name for path in (ROOT / "fixtures" / "bank" / "releases").iterdir()}
+    there.remove("hoard")  # its fault needs a limit of memory to show: drills/upgrade/memory-warned.yaml
     assert {cell.system.releases["next"].version for cell in cells} == {f"2.0-{name}" for name in there}
     assert {cell.drill.variant for cell in cells if cell.drill.expect == "pass"} == {"next-good"}
     others = {"drill": {"variant", "expect"}, "system": {"variant", "releases"}}

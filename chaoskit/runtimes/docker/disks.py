@@ -170,6 +170,11 @@ class DockerDisks:
         found = [os.statvfs(root) for root in self._roots(service, path)]
         return min((one.f_bavail * one.f_frsize for one in found), default=0)
 
+    def size(self, service: str, path: str) -> int:
+        """Bytes that are free or used, by the kernel; what is kept for root is neither. 0 while it is not mounted."""
+        found = [os.statvfs(root) for root in self._roots(service, path)]
+        return min(((one.f_blocks - one.f_bfree + one.f_bavail) * one.f_frsize for one in found), default=0)
+
     async def write(self, service: str, path: str, size: int, within_s: float) -> Written:
         """Write and sync a file without a name, from within the service's control group, where its limits hold."""
         roots = self._roots(service, path)

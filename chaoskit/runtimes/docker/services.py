@@ -120,6 +120,8 @@ class Replica:
     addresses: dict[str, str] = field(default_factory=dict)
     asked: bool = False
     """Its end has been asked for: no crash."""
+    removed: set[str] = field(default_factory=set)
+    """Ids of containers that it was before: what the engine tells of them late is not about the present one."""
     out_of_memory: bool = False
     exit_code: int | None = None
     listening: asyncio.Event = field(default_factory=asyncio.Event)
@@ -178,6 +180,7 @@ async def stop(engine: Engine, replica: Replica, grace_s: float) -> None:
 async def remove(engine: Engine, replica: Replica) -> None:
     """Remove an ended container; the next start makes a new one by the replica's recipe."""
     await engine.do(f"remove {replica.service}", lambda: engine.client.api.remove_container(replica.id))
+    replica.removed.add(replica.id)
     replica.id = ""
     replica.addresses = {}
 

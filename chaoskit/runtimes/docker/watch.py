@@ -75,7 +75,7 @@ class Watch:
     def hear(self, event: ContainerEvent) -> None:
         """An event, in the event loop."""
         replica = self._by_name.get(event.labels.get("name", ""))
-        if replica is None or self._closing:
+        if replica is None or self._closing or event.id in replica.removed:
             return
         replica.id = event.id
         if event.action == "start":

@@ -1,0 +1,86 @@
+"""warned-before-failure: an indicator passed its mark before the first customer was not served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from chaoskit.model.history import History
+from chaoskit.model.measurement import Interval, Measurements, WarningMeasure
+from chaoskit.model.verdict import Verdict
+from chaoskit.registry import register
+
+Judged = Literal["fail", "unknown", "pass"]
+_GRAVEST: tuple[Judged, ...] = ("fail", "unknown", "pass")
+
+
+@register("checks", "warned-before-failure")
+@dataclass(frozen=True)
+class WarnedBeforeFailure:
+    """Did every indicator that was watched pass its mark before anything failed, and how long before?
+
+    The failure is the first customer of any journey who was not served after the mark had been passed, and before
+    somebody acted on it; if there is none, the lead was at least as long as that. A journey that had somebody who was
+    not served among its last three before the mark was failing already.
+
+    fail: it failed first, or failed while the indicator stayed below its mark. unknown: the mark was passed before the
+    first look, or before anything was broken; nothing failed and the mark was not passed; the two cannot be told
+    apart in time. Not exercised: no indicator was watched.
+    """
+
+    def judge(self, history: History, measurements: Measurements) -> Verdict:
+        """One verdict over all indicators: the worst."""
+        name = "warned-before-failure"
+        if not measurements.warnings:
+            why = "not exercised: no indicator was watched"
+            return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
+        found = [_judged(one) for one in measurements.warnings]
+        worst = min((outcome for outcome, _ in found), key=_GRAVEST.index)
+        reason = "; ".join(said for outcome, said in found if outcome == worst)
+        return Verdict(
+            name=name,
+            outcome=worst,
+            reason=reason,
+            events=tuple(one.event for one in measurements.warnings),
+            details=tuple(said for _, said in found) if len(found) > 1 else (),
+        )
+
+
+def _judged(one: WarningMeasure) -> tuple[Judged, str]:
+    if not one.looks:
+        return "unknown", f"{one.what}: nothing could be seen of it"
+    if not one.passed and one.failed is not None:
+        return "fail", f"{one.what} stayed below its mark ({one.last}), and {one.failed} failed"
+    if not one.passed:
+        return "unknown", f"{one.what} stayed below its mark ({one.last}), and nothing failed"
+    if one.at_once:
+        return (
+            "unknown",
+            f"{one.what} was past its mark at the first look ({one.last}): since when is not known",
+        )
+    if one.after is None:
+        return "unknown", f"{one.what} passed its mark before anything was broken: that is a false alarm"
+    if one.failing:
+        return "fail", f"{one.failed} was failing before {one.what} passed its mark ({one.last})"
+    assert one.lead is not None
+    if one.failed is None:
+        before = f"before {one.acted}" if one.acted is not None else "and nothing failed"
+        return (
+            "pass",
+            f"{one.what} passed its mark ({one.last}) {_bounds(one.lead)} {before}, until which nothing failed",
+        )
+    if not one.lead.lo:
+        return (
+            "unknown",
+            f"{one.what} passed its mark ({one.last}) as {one.failed} failed: which was first is not known",
+        )
+    return "pass", f"{one.what} passed its mark ({one.last}) {_bounds(one.lead)} before {one.failed} failed"
+
+
+def _bounds(lead: Interval) -> str:
+    """`1.20 – 1.45 s`; `at least 3.00 s` where it did not end."""
+    return (
+        f"at least {lead.lo / 1e9:.2f} s"
+        if lead.hi is None
+        else f"{lead.lo / 1e9:.2f} – {lead.hi / 1e9:.2f} s"
+    )

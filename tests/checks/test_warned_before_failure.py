@@ -1,0 +1,88 @@
+"""warned-before-failure: how long before the first failure an indicator spoke, and the histories that it rejects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoskit.checks.warned_before_failure import WarnedBeforeFailure
+from chaoskit.evidence import load_history
+from chaoskit.judge.clocks import clock_rows
+from chaoskit.metrics import measure
+from tests.histories.builder import END, KILL_LO, MS, ZERO, RunBuilder, S, drill, plan_for
+
+BELOW, ABOVE, FAILED, ACTED = ZERO + 1800 * MS, ZERO + 2 * S, ZERO + 3 * S, ZERO + 5 * S
+
+
+def watched(
+    *,
+    below: int | None = BELOW,
+    above: int | None = ABOVE,
+    bad: int | None = FAILED,
+    acted: bool = True,
+    looks: int = 9,
+) -> RunBuilder:
+    """An indicator that passes its mark at 2 s, customers that fail from 3 s to 5 s, and somebody who acts at 5 s."""
+    builder = RunBuilder(plan=plan_for(drill(checks=[])))
+    builder.usual_events()
+    builder.events = [one for one in builder.events if not one[1].startswith(("response.", "detect."))]
+    for source in ("load", "prober"):
+        builder.arrivals(
+            source, "balance", ZERO - 2 * S, END, 100 * MS, lambda t: bad is None or not bad <= t < ACTED
+        )
+    said: dict[str, Any] = {"what": "disk of db", "warn": 0.8, "last": "81 of 100 bytes", "looks": looks}
+    facts = {"indicator": {**said, "below_ns": below, "above_ns": above}}
+    about = {"step": "indicator", "name": "disk-used", "target": "db", "begun": ZERO + 100 * MS}
+    builder.event(above or ZERO + 15 * S, "probe.looked", ok=above is None, detail="", facts=facts, **about)
+    if acted:
+        builder.event(ACTED, "response.begin", step="tidy-up", name="restart-service")
+    builder.events.sort(key=lambda one: one[0])
+    return builder
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome", "words"),
+    [
+        ({}, "pass", "disk of db passed its mark (81 of 100 bytes) 1.00 – 2.20 s before balance failed"),
+        ({"bad": None}, "pass", "at least 3.00 s before tidy-up, until which nothing failed"),
+        (
+            {"bad": ZERO + 1500 * MS - 1200 * MS},
+            "fail",
+            "balance was failing before disk of db passed its mark",
+        ),
+        ({"above": None}, "fail", "disk of db stayed below its mark (81 of 100 bytes), and balance failed"),
+        (
+            {"above": None, "bad": None},
+            "unknown",
+            "stayed below its mark (81 of 100 bytes), and nothing failed",
+        ),
+        ({"below": None}, "unknown", "was past its mark at the first look"),
+        ({"above": KILL_LO - MS, "below": KILL_LO - 2 * MS}, "unknown", "that is a false alarm"),
+        ({"looks": 0}, "unknown", "nothing could be seen of it"),
+    ],
+)
+def test_whether_it_warned_in_time(tmp_path: Path, change: dict[str, Any], outcome: str, words: str) -> None:
+    history = load_history(watched(**change).write(tmp_path / "run"))
+    assert history.problems == ()
+    measured = measure(history)
+    verdict = WarnedBeforeFailure().judge(history, measured)
+    assert (verdict.outcome, words in verdict.reason) == (outcome, True), verdict.reason
+    (row,) = [one for one in clock_rows(measured) if one["clock"] == "warned: indicator"]
+    assert "80.00 %: disk of db, 81 of 100 bytes" in row["what"]
+
+
+def test_a_failure_after_somebody_acted_is_not_the_one_that_was_warned_of(tmp_path: Path) -> None:
+    builder = watched(bad=None)
+    builder.operation("load", "balance", ACTED + 100 * MS, outcome="fail")
+    (one,) = measure(load_history(builder.write(tmp_path / "run"))).warnings
+    assert (one.failed, one.acted) == (None, "tidy-up")
+
+
+def test_nobody_watched(tmp_path: Path) -> None:
+    builder = watched()
+    builder.events = [one for one in builder.events if one[1] != "probe.looked"]
+    history = load_history(builder.write(tmp_path / "run"))
+    verdict = WarnedBeforeFailure().judge(history, measure(history))
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
