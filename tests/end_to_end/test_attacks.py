@@ -108,6 +108,9 @@ def test_the_two_differ_in_nothing_but_the_audit_trail() -> None:
         name for name in one.system.services if one.system.services[name] != other.system.services[name]
     }
     assert changed == {"ledger-db", "auditor"}
+    # On `local` the files that the Compose file puts into volumes lie in a service's own home.
+    for service, name in (("auditor", "AUDIT_HEADS"), ("gateway", "INTAKE_JOURNAL")):
+        assert one.system.local[service].environment[name].startswith("{home}/")
 
 
 @pytest.mark.timeout(240)
