@@ -56,19 +56,23 @@ def arrival(operation: Operation, within_ns: int) -> Arrival:
     intended, sent, done = operation.intended, operation.sent, operation.done
     sampled = sent if operation.woke is None else operation.woke
     limit = intended + within_ns
-    ok, full = operation.outcome == "ok", operation.full
+    ok = operation.outcome == "ok"
+    full = ok and operation.full
     in_time = done is not None and done <= limit
     answered = limit if done is None or done > limit else done
     decided = intended if sent is None or answered < intended else answered
-    good = full and in_time
+    if sampled is None or sampled < intended:
+        sampled = intended
+    if full and in_time:  # as nearly all are
+        return Arrival(intended, sampled, decided, True, True, sent is None)
     return Arrival(
         intended,
-        intended if sampled is None or sampled < intended else sampled,
+        sampled,
         decided,
-        good,
+        False,
         full,
         sent is None,
-        not good and slept(operation, within_ns),
+        slept(operation, within_ns),
         in_time and not full and (ok or operation.outcome == "accepted"),
     )
 
@@ -92,7 +96,10 @@ def arrivals_of(
     found = [
         arrival(operation, within_ns)
         for operation in operations
-        if operation.journey == journey and operation.source == source and is_arrival(operation)
+        if operation.attempt == 1
+        and not operation.tap
+        and operation.journey == journey
+        and operation.source == source
     ]
     return tuple(sorted(found, key=attrgetter("intended")))
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
-from chaoskit.metrics.arrivals import is_good, slept
+from chaoskit.metrics.arrivals import slept
 from chaoskit.metrics.crossed import NEVER_HELD, HeldUp
 from chaoskit.metrics.latency import latency_ms
 from chaoskit.model.history import Operation
@@ -50,9 +49,8 @@ def availability_of(
         and not o.tap
         and o.intended >= since
     ]
-    sent = [o for o in own if o.sent is not None]
-    outcomes = Counter(map(attrgetter("outcome"), sent))
-    bad = [o for o in own if not is_good(o, within_ns)]
+    outcomes = Counter([o.outcome for o in own if o.sent is not None])
+    bad = [o for o in own if o.done is None or o.done - o.intended > within_ns or not o.full]
     good = len(own) - len(bad)
     return Availability(
         scheduled=len(own),
@@ -60,7 +58,7 @@ def availability_of(
         ok=outcomes["ok"],
         failed=outcomes["fail"],
         unknown=outcomes["unknown"],
-        missed=len(own) - len(sent),
+        missed=len(own) - outcomes.total(),
         accepted=outcomes["accepted"],
         slept=sum(slept(o, within_ns) for o in bad),
         held=sum(held.spoils(o.intended, within_ns) and not slept(o, within_ns) for o in bad),

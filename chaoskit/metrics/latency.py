@@ -12,7 +12,7 @@ FLOOR_MS = 0.1
 
 def latency_ms(operations: Iterable[Operation]) -> dict[str, float]:
     """p50, p95, p99 in ms by nearest rank, of operations that were acknowledged; {} if there were none."""
-    spans = sorted(o.done - o.intended for o in operations if o.outcome == "ok" and o.done is not None)
+    spans = sorted([o.done - o.intended for o in operations if o.outcome == "ok" and o.done is not None])
     if not spans:
         return {}
     return {

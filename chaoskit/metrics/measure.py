@@ -240,7 +240,7 @@ def _books(
     parties = parties_of(history)
     with scratch("measure") as folder:
         operations = folder / "operations.jsonl"
-        write_lines(history.operations, operations)
+        write_lines(history.operations, operations, {name for own in wanted.values() for name in own})
         for books, journeys in wanted.items():
             reads = folder / "reads.jsonl"
             write_reads(history.operations, history.plan.system, books, reads)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -26,17 +27,24 @@ COLUMNS = {
     "values": "JSON",
 }
 """What reconciliation asks of an operation; a Parquet file with these columns does as well."""
+SENT = ("key", "journey", "sent")
+"""What it asks of one that belongs in no books: whether a key was ever sent by anybody."""
 
 
-_Row = msgspec.defstruct("_Row", list(COLUMNS), gc=False)
+_Row = msgspec.defstruct("_Row", [(name, Any, None) for name in COLUMNS], gc=False, omit_defaults=True)
+_Sent = msgspec.defstruct("_Sent", [(name, Any, None) for name in SENT], gc=False, omit_defaults=True)
 _FETCH = attrgetter(*COLUMNS)
+_FETCH_SENT = attrgetter(*SENT)
 _ENCODER = msgspec.json.Encoder()
 _AT_ONCE = 10_000
 
 
-def write_lines(operations: Iterable[Operation], target: Path) -> None:
-    """Write one JSON object a line to `target`."""
-    rows = (_Row(*_FETCH(operation)) for operation in operations)
+def write_lines(operations: Iterable[Operation], target: Path, journeys: Container[str]) -> None:
+    """Write one JSON object a line to `target`; of other journeys than these, which are in no books, `SENT` alone."""
+    rows = (
+        _Row(*_FETCH(operation)) if operation.journey in journeys else _Sent(*_FETCH_SENT(operation))
+        for operation in operations
+    )
     with target.open("wb") as file:
         while some := list(islice(rows, _AT_ONCE)):
             file.write(_ENCODER.encode_lines(some))

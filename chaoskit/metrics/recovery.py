@@ -160,7 +160,8 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
     start = min(volley.lo, probed.probes[bad].intended) - probed.period
     again = 0
     if at is not None:
-        again = sum(not a.good for a in probed.probes if a.intended >= full.horizon(at))
+        until = full.horizon(at)
+        again = sum(not a.good for a in probed.probes if a.intended >= until)
     return Recovery(
         rta=rta,
         volley=volley,

@@ -77,7 +77,8 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     @property
     def full(self) -> bool:
         """Done, and not by an answer that admits to be old: what full service is made of."""
-        return self.outcome == "ok" and (not self.read or self.read.get("age") in (None, 0))
+        read = self.read
+        return self.outcome == "ok" and (not read or read.get("age") in (None, 0))
 
 
 class BooksSnapshot(Frozen):
