@@ -13,12 +13,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 from psycopg import Column
 
 from chaoskit.engines.session import Connection, EngineError, connect_patiently, session
 from chaoskit.model.estate import Address
+
+if TYPE_CHECKING:  # a plan takes no books; a conductor has it before anything starts (`conductor.own_books`)
+    import duckdb
 
 _DUCKDB_TYPES = {
     "bool": "BOOLEAN",
@@ -57,6 +60,8 @@ async def snapshot(
     Rows are put in one order, whatever the query says, so that equal books have equal digests on every member.
     """
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    import duckdb
+
     digest = hashlib.sha256()
     rows: dict[str, int] = {}
     tables: dict[str, list[tuple[str, str]]] = {}
@@ -130,6 +135,8 @@ async def _copy(connection: Connection, body: bytes, path: Path, digest: hashlib
 
 
 def _to_parquet(source: Path, columns: list[tuple[str, str]], target: Path) -> None:
+    import duckdb
+
     types = {name: "VARCHAR" if kind == "numeric" else kind for name, kind in columns}
     partial = target.with_name(f".{target.name}.partial")
     with duckdb.connect(":memory:") as engine:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -107,13 +108,16 @@ def check(folder: Path, head: str | None = None) -> Verification:
             later.append(name)
         else:
             problems.append(f"{name}: was added after the run was judged")
+    fingerprints = {name: _found(folder, name) for name in files}
     for name, expected in files.items():
-        found = _found(folder, name)
+        found = fingerprints[name]
         if found != expected:
             problems.append(
                 f"{name}: is missing" if found is None else f"{name}: is not the file that the manifest names"
             )
-    problems += _chain_problems(folder)
+    problems += _chain_problems(
+        folder, {n: one for n, one in fingerprints.items() if one and _HEAD.fullmatch(one)}
+    )
     standing: Literal["authentic", "consistent", "altered"] = (
         "altered" if problems else "consistent" if head is None else "authentic"
     )
@@ -137,12 +141,12 @@ def _listed(folder: Path) -> tuple[dict[str, str], list[str]]:
     return files, []
 
 
-def _chain_problems(folder: Path) -> list[str]:
+def _chain_problems(folder: Path, digests: Mapping[str, str]) -> list[str]:
     """What contradicts itself in the chain of events and its seal; that a killed run has no seal is no such thing."""
     chain = verify(folder / "events.jsonl")
     problems = list(chain.problems)
     if chain.sealed and isinstance(files := chain.events[-1].data.get("files"), dict):
-        problems += seal_problems(folder, files)
+        problems += seal_problems(folder, files, digests)
     return problems
 
 

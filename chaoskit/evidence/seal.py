@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from chaoskit.regular_file import open_regular
@@ -41,8 +42,13 @@ def _is_judgement(name: str) -> bool:
     )
 
 
-def seal_problems(folder: Path, sealed: Mapping[str, Any]) -> tuple[str, ...]:
-    """Every file that is missing, changed, or was added to the evidence after the seal."""
+def seal_problems(
+    folder: Path, sealed: Mapping[str, Any], digests: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """Every file that is missing, changed, or was added to the evidence after the seal.
+
+    `digests`: of files that the caller has just read.
+    """
     problems = []
     for name, expected in sorted(sealed.items()):
         inside = PurePosixPath(name)
@@ -50,7 +56,7 @@ def seal_problems(folder: Path, sealed: Mapping[str, Any]) -> tuple[str, ...]:
             problems.append(f"the seal names {name!r}, which is not in the run folder")
             continue
         try:
-            found = digest(folder / inside)
+            found = digests.get(name) or digest(folder / inside)
         except OSError as error:
             problems.append(f"{name}: sealed, but cannot be read: {error.strerror}")
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chaoskit.evidence.stored_run import StoredRun
-from chaoskit.metrics.comparison import ALPHA, MetricShift, shifts, smallest_p
+from chaoskit.metrics.metric_shift import ALPHA, MetricShift, smallest_p
 from chaoskit.model.measurement import Interval
 
 UNANSWERED = "runs without an answer"
@@ -52,6 +52,8 @@ def compare(
     names = tuple(run.result.run for run in baseline), tuple(run.result.run for run in new)
     if reasons := [*altered, *_incomparable(baseline, new)]:
         return Comparison("not comparable", *names, reasons=tuple(reasons))
+    from chaoskit.metrics.comparison import shifts  # arrays, which runs side by side need not wait for
+
     values = [values_of(run) for run in baseline], [values_of(run) for run in new]
     found = shifts(*values)
     unanswered = [run.result.run for run in (*baseline, *new) if _unanswered(run)]

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
-from chaoskit.metrics.comparison import miss_bound
+from chaoskit.metrics.metric_shift import miss_bound
 from chaoskit.model.series import SeriesFile, SeriesResult, SeriesRun
 from chaoskit.model.verdict import Result
 

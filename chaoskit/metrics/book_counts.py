@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from chaoskit.metrics.reconciliation import COLUMNS, scalar
+
+if TYPE_CHECKING:
+    import duckdb
+
 
 _CYCLES = """SELECT count(*) FROM (SELECT 1 FROM cycles GROUP BY cycle, currency HAVING count(DISTINCT system) > 1)"""
 

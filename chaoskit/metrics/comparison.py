@@ -14,41 +14,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-ALPHA = 0.025
-"""The chance that any metric at all is flagged when nothing has changed."""
+from chaoskit.metrics.metric_shift import MetricShift
+
 SHUFFLES = 20_000
 _SEED = 20_000
 """The shuffles are part of the method: the same runs always give the same answer."""
-
-
-@dataclass(frozen=True)
-class MetricShift:
-    """One metric on both sides; larger is worse. `p` is corrected over all metrics; medians may be inf (censored)."""
-
-    metric: str
-    baseline: float
-    new: float
-    p: float
-
-    @property
-    def flagged(self) -> bool:
-        return self.p <= ALPHA
-
-    @property
-    def worse(self) -> bool:
-        return self.new > self.baseline
-
-
-def smallest_p(baseline: int, new: int) -> float:
-    """The smallest p that so many runs can give, two-sided: with too few, no difference could ever be flagged."""
-    return min(1.0, 2 / math.comb(baseline + new, new)) if baseline and new else 1.0
 
 
 def shifts(
@@ -114,16 +90,3 @@ def _median(row: NDArray[np.float64]) -> float:
         return float(ordered[middle])
     low, high = float(ordered[middle - 1]), float(ordered[middle])
     return high if math.isinf(high) else (low + high) / 2
-
-
-def miss_bound(misses: int, runs: int, confidence: float) -> float:
-    """Upper bound on P(miss) after `misses` in `runs` runs that were fixed in advance, at this confidence.
-
-    Clopper and Pearson, 1934: BetaInv(confidence; k + 1, n − k); 1 when every run missed or none was made.
-    """
-    if misses >= runs:
-        return 1.0
-    # Here, because only a series needs it: it would be a quarter of the start of every command, and 30 MB.
-    from scipy.special import betaincinv
-
-    return float(betaincinv(misses + 1, runs - misses, confidence))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from chaoskit.metrics.book_counts import counts
 from chaoskit.metrics.reads import read_violations
@@ -15,6 +14,10 @@ from chaoskit.metrics.second_writer import second_writers
 from chaoskit.metrics.surviving import survivor_of
 from chaoskit.model.history import BooksSnapshot
 from chaoskit.model.measurement import BooksMeasure, Interval, LossMeasure, LostOperation, Promise
+
+if TYPE_CHECKING:
+    import duckdb
+
 
 NEVER = 2**63 - 1
 

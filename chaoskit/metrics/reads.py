@@ -12,9 +12,8 @@ import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 from pydantic_core import to_json
 
 from chaoskit.metrics.reconciliation import CASES_MAX, scalar, sql
@@ -22,6 +21,10 @@ from chaoskit.model.history import Operation
 from chaoskit.model.journey import Read
 from chaoskit.model.measurement import Violation
 from chaoskit.model.system import System
+
+if TYPE_CHECKING:
+    import duckdb
+
 
 RULES = ("stale-read", "wrong-read")
 AGE_MAX_S = 10**9

@@ -16,13 +16,15 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from chaoskit.metrics.operations_file import relation
 from chaoskit.model.measurement import Violation
 from chaoskit.scratch import scratch
+
+if TYPE_CHECKING:
+    import duckdb
+
 
 MEMORY = "1GB"
 CASES_MAX = 10_000
@@ -131,6 +133,8 @@ def ledger(
     so that a transaction can be known to be nobody's; `journeys` are the ones that belong in these books, default all;
     `parties` by journey the names of the drawn values that pay and are paid. Raises BooksUnreadable.
     """
+    import duckdb  # takes as long as all else that the commands which reconcile nothing import
+
     with scratch("reconcile") as folder:
         # Through links, because DuckDB would take '[', '*' and '?' in a folder's name for a pattern.
         for name, target in {"books": books, f"ops{operations.suffix}": operations}.items():

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import duckdb
-
 from chaoskit.metrics.reconciliation import CASES_MAX
 from chaoskit.model.history import BooksSnapshot
 from chaoskit.model.measurement import Violation
@@ -42,6 +40,8 @@ def second_writers(books: str, snapshots: Iterable[BooksSnapshot]) -> tuple[Viol
 
 def _keys(folder: Path) -> set[str]:
     """Every key in one member's snapshot; none of books that cannot be read, so that all of the other's stand apart."""
+    import duckdb
+
     source = next((path for name in _SOURCES if (path := folder / f"{name}.parquet").is_file()), None)
     if source is None:
         return set()

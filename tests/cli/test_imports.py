@@ -20,6 +20,7 @@ RUNS_DRILLS = (
     "chaoskit.toxiproxy",
 )
 LIBRARIES = ("asyncio", "docker", "numpy", "psycopg", "rich", "scipy", "starlette", "testcontainers", "yaml")
+DRILL = Path(__file__).parents[2] / "drills" / "server" / "ledger-primary-crash.yaml"
 JOURNALS = {"chaoskit.conductor", "chaoskit.conductor.journal", "chaoskit.conductor.journal_records"}
 """All that is read of a run is written there."""
 IMPORTED = """
@@ -64,9 +65,15 @@ def test_a_command_on_an_ended_run_imports_nothing_that_runs_one(
         m for m in modules for one in (*RUNS_DRILLS, *LIBRARIES) if m == one or m.startswith(f"{one}.")
     }
     unwanted |= {m for m in modules if m.startswith("chaoskit.conductor")} - JOURNALS
-    if name == "compare":  # its statistics are arrays
-        unwanted = {m for m in unwanted if m.partition(".")[0] != "numpy"}
     assert not unwanted
+
+
+@pytest.mark.parametrize("command", ["plan", "validate"])
+def test_a_drill_that_is_only_read_imports_no_estate(command: str) -> None:
+    code, modules = imported(command, str(DRILL))
+    assert code == 0
+    heavy = ("docker", "duckdb", "numpy", "requests", "rich", "scipy", "starlette", "testcontainers")
+    assert not {m for m in modules if m.split(".")[0] in heavy or m == "chaoskit.runtimes.local.estate"}
 
 
 def test_help_imports_no_model() -> None:

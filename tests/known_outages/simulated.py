@@ -210,7 +210,7 @@ def coverage(trials: Sequence[Trial], kind: str) -> float | None:
 
 def table(trials: Sequence[Trial]) -> str:
     """A row a kind: intervals that contain the truth, a lower bound on the coverage, widths."""
-    from chaoskit.metrics.comparison import miss_bound
+    from chaoskit.metrics.metric_shift import miss_bound
 
     rows = []
     for kind in dict.fromkeys(trial.kind for trial in trials):

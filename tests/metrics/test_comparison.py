@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaoskit.metrics.comparison import ALPHA, _standardised, miss_bound, shifts, smallest_p
+from chaoskit.metrics.comparison import _standardised, shifts
+from chaoskit.metrics.metric_shift import ALPHA, miss_bound, smallest_p
 
 TRIALS = 200
 SAMPLE = json.loads((Path(__file__).parent / "samples" / "flagship_local.json").read_text("utf-8"))

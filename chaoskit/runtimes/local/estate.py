@@ -30,6 +30,7 @@ from chaoskit.runtimes import readiness
 from chaoskit.runtimes.heal import destroy_from_disk
 from chaoskit.runtimes.kept_backups import JOB as BACKUP
 from chaoskit.runtimes.local.backups import LocalBackups
+from chaoskit.runtimes.local.capabilities import CAPABILITIES
 from chaoskit.runtimes.local.followers import LocalFollowers
 from chaoskit.runtimes.local.launch import BACKUPS
 from chaoskit.runtimes.local.lifecycle import LocalLifecycle, in_words
@@ -45,19 +46,6 @@ from chaoskit.runtimes.residue import residue
 from chaoskit.runtimes.secrets import ReplacedSecrets
 from chaoskit.runtimes.supervision import Supervision, Task
 
-CAPABILITIES = frozenset(
-    {
-        "processes",
-        "lifecycle",
-        "links",
-        "positions",
-        "outsiders",
-        "backups",
-        "secrets",
-        "releases",
-        "followers",
-    }
-)
 _PROXY = "proxy:toxiproxy"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chaoskit.errors import ChaoskitError
 from chaoskit.model.plan import Fidelity, Plan
@@ -12,10 +13,13 @@ from chaoskit.run_folder import state_directory
 from chaoskit.runtimes.bring_up import bring_up, refuse_cycles
 from chaoskit.runtimes.heal import heal
 from chaoskit.runtimes.local import pg_install
-from chaoskit.runtimes.local.estate import CAPABILITIES, LocalEstate
+from chaoskit.runtimes.local.capabilities import CAPABILITIES
 from chaoskit.runtimes.local.preflight import preflight, temporary_folder
 from chaoskit.runtimes.outsiders import said_of_attacked, with_sources
 from chaoskit.runtimes.supervision import Task
+
+if TYPE_CHECKING:  # all that runs a system: a plan does not need it
+    from chaoskit.runtimes.local.estate import LocalEstate
 
 _PROXY_S = 20.0
 # What a fault puts there shares the machine's network and user with everything else.
@@ -54,6 +58,8 @@ class LocalRuntime:
 
         Raises EnvironmentBroken, with nothing left behind, when something does not come up.
         """
+        from chaoskit.runtimes.local.estate import LocalEstate
+
         refuse_cycles(plan.system)
         await asyncio.to_thread(preflight, plan.system)
         await asyncio.to_thread(heal)
