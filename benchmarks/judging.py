@@ -1,8 +1,9 @@
 """Judging an old run: an hour's history judged again, verified, explained, and given to an auditor as SQL.
 
 The history is a failover with 80 operations a second of the load and 20 probes a second, keys and payload hashes as
-the load makes them. Each command is a process of its own, its start included. In the same run the journals are also
-read line by line with every field checked by itself, as everything was before: the ratio is of processor time.
+the load makes them. Each command is a process of its own, its start included; so are some that do little else. In
+the same run the journals are also read line by line with every field checked by itself, as everything was before: the
+ratio is of processor time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 import uuid
+from os import getloadavg
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 
@@ -29,6 +31,7 @@ from tests.histories import builder  # noqa: E402
 from tests.histories.builder import END, MS, PERIOD, RunBuilder, S  # noqa: E402
 
 TARGET_S = 2.0
+DRILL = "drills/server/ledger-primary-crash.yaml"
 READ = """
 import sys
 from pathlib import Path
@@ -94,14 +97,20 @@ def main() -> int:
             "explain": ("-m", "chaoskit", "explain", folder, "transfer.rta"),
             "journals read": ("-c", READ, folder, "quick"),
             "the same, every field by itself": ("-c", READ, folder, "long"),
-            "chaoskit --version": ("-m", "chaoskit", "--version"),
+            "--version": ("-m", "chaoskit", "--version"),
+            "--help": ("-m", "chaoskit", "--help"),
+            "validate": ("-m", "chaoskit", "validate", DRILL),
+            "plan": ("-m", "chaoskit", "plan", DRILL),
+            "compare, side by side": ("-m", "chaoskit", "compare", folder, folder),
         }
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
         found = {what: [spent(*command) for _ in range(asked.rounds)] for what, command in commands.items()}
     rows = [
         [what, *(spread([one[n] for one in runs]) for n in (0, 1)), verdict(what, runs)]
         for what, runs in found.items()
     ]
-    print(f"{operations:,} operations in {asked.history}; median (least – most)")
+    print(f"{operations:,} operations in {asked.history}, {size / 1e6:.0f} MB in the run folder")
+    print(f"load {getloadavg()[0]:.1f}; median (least – most)")
     print(tabulate(rows, ["", "s", "processor s", f"target {TARGET_S:g} s"], tablefmt="github"))
     quick, long = (
         min(cpu for _, cpu in found[what]) for what in ("journals read", "the same, every field by itself")
