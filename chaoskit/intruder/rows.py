@@ -69,6 +69,7 @@ class Database:
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._tables: list[Table] = []
         self._ruled: list[Table] = []
+        self._silenced: set[str] = set()
         self._begun = False
         self._last = ""
 
@@ -82,7 +83,7 @@ class Database:
                 self._connection = self._open()
                 self._tables = self._look()
                 self._tell("in", tables=[table.name for table in self._tables])
-                self._ruled = list(self._tables)
+                self._ruled, self._silenced = list(self._tables), set()
             while self._ruled:  # all of them first: a rule of one table protects the rows of another
                 self._unrule(self._connection, self._ruled[0])
                 self._ruled.pop(0)
@@ -116,7 +117,6 @@ class Database:
     def _unrule(self, connection: psycopg.Connection[tuple[object, ...]], table: Table) -> None:
         name = sql.SQL(table.name)
         with connection.transaction():
-            connection.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(name))
             for (rule,) in connection.execute(_RULES, (table.name,)).fetchall():
                 connection.execute(
                     sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(name, sql.Identifier(str(rule)))
@@ -127,7 +127,13 @@ class Database:
             self._begun = True
             row = connection.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
             self._say("first", host=str(self), lsn=row and row[0])
-        done = connection.execute(table.update(self._rows)).rowcount
+        with connection.transaction():
+            if table.name not in self._silenced:
+                # Not sooner: an audit trail without entries is an alarm by itself.
+                silence = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(sql.SQL(table.name))
+                connection.execute(silence)
+            done = connection.execute(table.update(self._rows)).rowcount
+        self._silenced.add(table.name)
         if done > 0:
             self._say("rows", host=str(self), table=table.name, rows=done)
 
