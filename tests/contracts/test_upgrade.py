@@ -216,6 +216,29 @@ def test_a_roll_back_halts_the_roll_out_between_two_changes(tmp_path: Path, prov
     run(main())
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_undo_in_the_middle_halts_the_roll_out_and_takes_back_what_had_changed(
+    tmp_path: Path, provision: Provision, times: int
+) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(site(tmp_path))) as estate:
+            member = fault(pause="1m")
+            undo = await member.undo("next", estate)
+            await member.apply("next", estate)
+            (rolling,) = roll_out.begun(estate)
+            right = await estate.processes.tree("right")
+            while await said_version("left", rolling.release, estate) != "2":  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.02)
+            for _ in range(times):
+                await estate.undo(undo)
+            assert await say(estate) == ["1", "1"]
+            assert await estate.processes.tree("right") == right, "what was not changed is not restarted"
+            await rolling.ended()
+            assert rolling.changed == ["left"]
+
+    run(main())
+
+
 def test_there_is_nothing_to_roll_back(tmp_path: Path, provision: Provision) -> None:
     async def main() -> None:
         async with provision(tiny.plan(site(tmp_path))) as estate:

@@ -25,6 +25,7 @@ from chaoskit.spec import load
 from tests.contracts.test_on_docker import Stage
 from tests.contracts.test_upgrade import fault, inflict, roll_back
 from tests.end_to_end.conftest import Workplace, workplace
+from tests.end_to_end.test_bad_upgrade import held_before_it_began
 from tests.end_to_end.test_docker_ends import GONE_WITHIN_S, popen, prove_gone
 from tests.end_to_end.test_exit_codes import wait_for_event
 
@@ -81,7 +82,10 @@ def written(folder: Path) -> Path:
         "system": "system.yaml",
         "load": {"left": "10/s", "right": "10/s"},
         "steady": {"for": "1s", "success": "50%", "within": "1m"},
-        "timeline": [{"at": "0s", "fault": "upgrade.roll-out", "on": "next", "pause": "30s"}],
+        "timeline": [
+            {"at": "0s", "fault": "upgrade.roll-out", "on": "next", "pause": "30s"},
+            {"at": "6s", "respond": "roll-back"},
+        ],
         "objectives": {"left": {"rto": "1m"}},
     }
     compose = {"services": {"left": site, "right": site}}
@@ -187,6 +191,27 @@ def test_a_roll_back_halts_the_roll_out_between_two_changes(site: Stage) -> None
     site.run(main())
 
 
+@pytest.mark.slow
+def test_an_undo_in_the_middle_halts_the_roll_out_and_takes_back_what_had_changed(site: Stage) -> None:
+    estate: Any = site.estate
+
+    async def main() -> None:
+        member = fault(pause="1m")
+        undo = await member.undo("next", estate)
+        await member.apply("next", estate)
+        rolling = roll_out.begun(estate)[-1]
+        right = await estate.processes.tree("right")
+        while await say(estate) != ["2.0", "1.0"]:
+            assert not rolling.failed
+            await asyncio.sleep(0.02)  # it tells nobody
+        for _ in range(2):
+            await estate.undo(undo)
+        assert (await say(estate), rolling.changed) == (["1.0", "1.0"], ["left"])
+        assert await estate.processes.tree("right") == right, "what was not changed is not made anew"
+
+    site.run(main())
+
+
 def test_a_roll_back_of_what_is_back_changes_nothing(site: Stage) -> None:
     estate: Any = site.estate
 
@@ -203,11 +228,15 @@ def test_a_roll_back_of_what_is_back_changes_nothing(site: Stage) -> None:
     site.run(main())
 
 
-def test_sigkill_in_the_middle_of_a_roll_out_leaves_nothing(workplace: Workplace) -> None:
+@pytest.mark.parametrize("event", ["fault.applied", pytest.param("response.begin", marks=pytest.mark.slow)])
+def test_sigkill_in_the_middle_of_a_roll_out_or_a_roll_back_leaves_nothing(
+    workplace: Workplace, event: str
+) -> None:
     workplace.environment["CHAOSKIT_LOCK_DIR"] = str(workplace.folder)  # nothing is measured: no queue
     process = popen(workplace, written(workplace.folder))
     try:
-        assert wait_for_event(workplace, "fault.applied")
+        assert wait_for_event(workplace, event)
+        assert held_before_it_began(workplace)
         leases = [
             json.loads(path.read_text()) for path in Path(workplace.folder).glob("state/runs/*/leases/*")
         ]

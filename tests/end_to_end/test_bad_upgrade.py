@@ -94,7 +94,15 @@ def test_one_replica_first_hits_half_of_the_customers_or_fewer(workplace: Workpl
     assert shares["replicas-at-once"] == (4, pytest.approx(1, abs=0.15))
 
 
-def test_sigkill_in_the_middle_of_a_roll_out(workplace: Workplace) -> None:
+def held_before_it_began(workplace: Workplace) -> bool:
+    """Whether the lease of the roll-out was on disk before its first change, by the run's own events."""
+    (folder,) = workplace.folders()
+    kinds = [json.loads(line)["kind"] for line in (folder / "events.jsonl").read_text().splitlines()[:-1]]
+    return kinds.index("lease.held") < kinds.index("fault.begin")
+
+
+@pytest.mark.parametrize("event", ["fault.applied", pytest.param("response.begin", marks=pytest.mark.slow)])
+def test_sigkill_in_the_middle_of_a_roll_out_or_a_roll_back(workplace: Workplace, event: str) -> None:
     text = PAIR.read_text().partition("matrix:")[0].replace("../../fixtures", str(ROOT / "fixtures"))
     process = subprocess.Popen(
         workplace.command("run", workplace.drill(text), "--reports", workplace.reports),
@@ -107,7 +115,8 @@ def test_sigkill_in_the_middle_of_a_roll_out(workplace: Workplace) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        assert wait_for_event(workplace, "fault.applied")
+        assert wait_for_event(workplace, event)
+        assert held_before_it_began(workplace)
         scratch = [json.loads(path.read_text())["scratch"] for path in records_of(workplace)]
         leases = [
             json.loads(path.read_text()) for path in Path(workplace.folder).glob("state/runs/*/leases/*")
