@@ -26,7 +26,8 @@ class NothingLost:
     replication lag.
 
     fail: something is missing or different; every key and amount is listed. unknown: there is no surviving
-    ledger, or it was still changing. Not exercised: no operation that belongs in books was acknowledged.
+    ledger, it was still changing, or a proxy of chaoskit's own was held up when what is missing was acknowledged.
+    Not exercised: no operation that belongs in books was acknowledged.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -64,6 +65,10 @@ class NothingLost:
             f"hole: {x} is lost, {y} was sent after its acknowledgement and survived" for x, y in holes
         ]
         details += [case for v in differing for case in v.cases]
+        doubt = [loss.doubt for loss in losses if loss.missing() and not loss.surely()]
+        if doubt and not differing and not any(loss.surely() for loss in losses):
+            reason = f"{'; '.join(parts)}; but {doubt[0]}"
+            return Verdict(name=name, outcome="unknown", reason=reason, events=events, details=tuple(details))
         return Verdict(
             name=name, outcome="fail", reason="; ".join(parts), events=events, details=tuple(details)
         )

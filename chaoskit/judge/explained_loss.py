@@ -17,6 +17,11 @@ def lost(paper: Paper, journey: str) -> str:
         f"{journey}.lost: {len(own)} of {loss.acknowledged_by_journey.get(journey, 0)} acknowledged keys",
         f"  looked for in the books {loss.books} of {loss.survivor or 'nobody'}, before anything was replayed",
         *(f"  cannot be used: {why}" for why in loss.problems),
+        *(
+            [f"  in doubt from {paper.at(loss.doubt_from)} on: {loss.doubt}"]
+            if loss.doubt_from is not None
+            else []
+        ),
         *_run_it_yourself(paper, loss, "lost"),
         *(f"  lost {o.key}: sent {paper.at(o.sent)}, acknowledged {paper.at(o.done)}" for o in own),
     ]

@@ -200,9 +200,12 @@ def _lost(journey: str, most: int, loss: LossMeasure | None) -> Verdict:
         reason += f", {most} allowed"
     if sums:
         reason += ": " + ", ".join(money(amount, currency) for currency, amount in sums.items())
+    outcome = "pass" if len(lost) <= most else "fail"
+    if outcome == "fail" and len(loss.surely(journey)) <= most:
+        outcome, reason = "unknown", f"{reason}; but {loss.doubt}"
     return verdict(
         name,
-        "pass" if len(lost) <= most else "fail",
+        outcome,
         reason,
         objective=str(most),
         measured=str(len(lost)),
@@ -229,9 +232,12 @@ def _rpo(journey: str, limit: Duration, loss: LossMeasure | None) -> Verdict:
             name, "unknown", "operations were lost, but by no fault that was recorded", objective=str(limit)
         )
     reason = f"the oldest loss lies {bounds(point)} before the fault, {limit} asked for"
+    outcome = within(point, limit.ns)
+    if outcome == "fail" and not any(o in loss.lost for o in loss.surely(journey)):
+        outcome, reason = "unknown", f"{reason}; but {loss.doubt}"
     return verdict(
         name,
-        within(point, limit.ns),
+        outcome,
         reason,
         objective=str(limit),
         measured=bounds(point),

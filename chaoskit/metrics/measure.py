@@ -9,7 +9,7 @@ from chaoskit.metrics.arrivals import arrivals_of, by_journey
 from chaoskit.metrics.attacks import measure_attacks
 from chaoskit.metrics.availability import availability_of
 from chaoskit.metrics.backlog import backlog_drained
-from chaoskit.metrics.crossed import HeldUp
+from chaoskit.metrics.crossed import HeldUp, loss_doubt
 from chaoskit.metrics.decisions import measure_decisions
 from chaoskit.metrics.detection import measure_clocks
 from chaoskit.metrics.diagnosis import measure_suspects
@@ -238,6 +238,8 @@ def _books(
         return losses, measures
     answered = [r.done for r in timeline.responses if r.done is not None]
     parties = parties_of(history)
+    period = min((probe.every.ns for probe in history.plan.probes), default=0)
+    doubt = loss_doubt(timeline.gaps, clocks.started, period)
     with scratch("measure") as folder:
         operations = folder / "operations.jsonl"
         write_lines(history.operations, operations, {name for own in wanted.values() for name in own})
@@ -258,7 +260,7 @@ def _books(
             looked = tuple(
                 e.n for e in history.events if e.kind == "collect.snapshot" and e.data.get("books") == books
             )
-            losses[books] = loss.model_copy(update={"events": looked})
+            losses[books] = loss.model_copy(update={"events": looked, **doubt})
     return losses, measures
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ from chaoskit.model.handling import MinimumMeasure as MinimumMeasure
 from chaoskit.model.handling import NoticeMeasure as NoticeMeasure
 from chaoskit.model.handling import SuspectMeasure as SuspectMeasure
 from chaoskit.model.interval import Interval as Interval
+from chaoskit.model.loss import LossMeasure as LossMeasure
+from chaoskit.model.loss import LostOperation as LostOperation
 from chaoskit.model.redundancy import RedundancyMeasure as RedundancyMeasure
 from chaoskit.model.redundancy import SwitchMeasure as SwitchMeasure
 from chaoskit.model.release_measures import Hit as Hit
@@ -120,55 +122,6 @@ class JourneyMeasure(Frozen):
         tuple[str, ...], Field(description="why the measurement cannot be used, e.g. probes not sent")
     ] = ()
     events: tuple[int, ...] = ()
-
-
-class LostOperation(Frozen):
-    """An acknowledged operation whose key is absent from the surviving ledger."""
-
-    key: str
-    journey: str
-    amount: int | None
-    currency: str | None
-    sent: int
-    done: int
-
-
-class LossMeasure(Frozen):
-    """Loss by key against the surviving ledger, before anything is replayed. Counts are of keys, not of attempts."""
-
-    books: str
-    survivor: str | None
-    acknowledged: int
-    lost: tuple[LostOperation, ...]
-    amount: dict[str, int] = {}
-    acknowledged_by_journey: dict[str, int] = {}
-    rpa: Interval | None = None
-    rpa_by_journey: dict[str, Interval] = {}
-    in_doubt_by_journey: Annotated[
-        dict[str, tuple[str, ...]], Field(description="keys of in_doubt, per journey")
-    ] = {}
-    in_doubt: Annotated[
-        dict[str, Literal["posted", "absent", "doubled", "held", "unresolved"]],
-        Field(description="unknown keys, resolved by key"),
-    ] = {}
-    holes: Annotated[
-        tuple[tuple[str, str], ...], Field(description="(lost, surviving) pairs that lag cannot explain")
-    ] = ()
-    promised: Annotated[
-        tuple[Promise, ...], Field(description="accepted, to be done later; in the order of the answers")
-    ] = ()
-    unbooked: Annotated[
-        tuple[LostOperation, ...],
-        Field(
-            description="of them, those that are not in the books, without a reason that holds, and are not in `lost`"
-        ),
-    ] = ()
-    problems: tuple[str, ...] = ()
-    events: tuple[int, ...] = ()
-
-    def missing(self, journey: str | None = None) -> tuple[LostOperation, ...]:
-        """What customers were told is done, or will be, and is not in the books."""
-        return tuple(o for o in (*self.lost, *self.unbooked) if journey in (None, o.journey))
 
 
 class Violation(Frozen):

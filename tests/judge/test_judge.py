@@ -297,6 +297,52 @@ class TestProxyHeldUp:
         assert "were bad while the proxy of its links was held up" in reason_of(held, "transfer.success")
 
 
+class TestLostThroughAProxy:
+    """Replication goes over our links: what a proxy that was held up kept from the standby is not the system's loss."""
+
+    @staticmethod
+    def run(folder: Path, lo: int, hi: int, lost_at: int) -> Result:
+        builder = built(objectives={"transfer": {"lost": 0, "rpo": "10ms"}}, checks=["nothing-lost"])
+        (key,) = (
+            r["key"]
+            for r in builder.records["load"]
+            if r["r"] == "intent"
+            and r["journey"] == "transfer"
+            and r["intended"] == lost_at
+            and r["attempt"] == 1
+        )
+        builder.postings = [one for one in builder.postings if one.key != key]
+        told = {"links": ["standby -> db"], "why": "it was stopped"}
+        builder.event(hi, "proxy.held-up", lo=lo, hi=hi, **told)
+        return result_of(builder, folder)
+
+    @pytest.mark.parametrize(
+        ("lo", "hi"),
+        [(ZERO - S, ZERO), (ZERO - S, KILL_LO + S), (ZERO - S, ZERO - 450 * MS)],
+        ids=["until the fault", "across it", "a little before"],
+    )
+    def test_what_was_acknowledged_while_it_was_held_up_is_in_doubt(
+        self, lo: int, hi: int, tmp_path: Path
+    ) -> None:
+        result = self.run(tmp_path, lo, hi, ZERO - 500 * MS)
+        found = outcomes(result)
+        assert [found[name] for name in ("transfer.lost", "transfer.rpo", "nothing-lost")] == ["unknown"] * 3
+        assert "may not have reached a standby through it" in reason_of(result, "transfer.lost")
+
+    @pytest.mark.parametrize(
+        ("lo", "hi", "lost_at"),
+        [
+            (ZERO - S, ZERO, ZERO - 2 * S),
+            (ZERO - 3 * S, ZERO - 2500 * MS, ZERO - 500 * MS),
+            (ZERO - 60 * MS, ZERO, ZERO - 50 * MS),
+        ],
+        ids=["acknowledged before", "over for longer than it lasted", "no longer than a period"],
+    )
+    def test_anything_else_is_lost(self, lo: int, hi: int, lost_at: int, tmp_path: Path) -> None:
+        found = outcomes(self.run(tmp_path, lo, hi, lost_at))
+        assert [found[name] for name in ("transfer.lost", "transfer.rpo", "nothing-lost")] == ["fail"] * 3
+
+
 def silence_a_link(builder: RunBuilder) -> None:
     builder.events = [
         (
