@@ -1,11 +1,9 @@
 """Reconciles the surviving ledger with itself and with what customers were told, in SQL over Parquet.
 
-    operations ──keys.sql──► sent again ─────┐
-    transactions ─postings.sql► posted again ├─suspects.sql─► suspects ─questioned.sql─► the rows in question ─┐
-    entries, holds ──────────────────────────┘                                                                 │
-    balances, entries ─────────────────────────────────► rules/*.sql, lost.sql, in_doubt.sql, holes.sql ◄──────┘
+    operations, transactions, entries, holds ──agreeing.sql──► odd buckets ──suspects.sql──► suspects
+    suspects ──questioned.sql──► the rows in question ──► rules/*.sql, lost.sql, in_doubt.sql, holes.sql ◄── balances
 
-One pass over each table sets aside what agrees; the rules judge what is left. The SQL files are package data, and
+What agrees is set aside, in bulk and then one by one; the rules judge what is left. The SQL files are package data, and
 `chaoskit sql RUN` prints them as one script. Memory is bounded; what does not fit spills.
 """
 
@@ -28,6 +26,11 @@ if TYPE_CHECKING:
 
 MEMORY = "1GB"
 CASES_MAX = 10_000
+ALL = 2**63 - 1
+_ODD_COUNT = """SELECT (SELECT count(*) FROM singled_out)
+    + (SELECT count(*) FROM odd_keys) * (SELECT count(*) FROM operations) // 4096"""
+KEPT_MAX = 3_000_000
+"""Operations that are kept to be looked at one by one, rather than read again: half of the memory, at most."""
 RULES = (
     "one-legged",
     "unbalanced",
@@ -103,7 +106,7 @@ WITHOUT_LEDGER = (
 """Rules that books without a ledger can be judged by."""
 
 
-STEPS = ("keys", "postings", "suspects", "own_hashes", "questioned")
+STEPS = ("keys", "compared", "own_hashes", "agreeing", "odd_rows", "suspects", "questioned")
 """SQL files that are run, in this order, before any rule."""
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
@@ -205,7 +208,7 @@ def prepared(
     asked: str,
     parties: Mapping[str, tuple[str, str]],
 ) -> None:
-    """Everything before the rules: views of the files, keys, postings, and the rows in question."""
+    """Everything before the rules: views of the files, keys, what agrees, and the rows in question."""
     # By name with nothing, because what was recorded before there was one has no such column.
     base.execute(
         "CREATE OR REPLACE VIEW operations AS "
@@ -230,16 +233,18 @@ def prepared(
     for step in STEPS:
         if step == "own_hashes":
             _compare_hashes(base)
+        elif step == "odd_rows" and scalar(base, _ODD_COUNT) <= KEPT_MAX:
+            base.execute(sql(step).replace("REPLACE VIEW", "REPLACE TABLE"))
         else:
             base.execute(sql(step))
 
 
 def _compare_hashes(base: duckdb.DuckDBPyConnection) -> None:
-    """Looks through all payload hashes, but only if some differ and the sample does not show that any agree."""
-    if scalar(base, "SELECT comparable::INTEGER FROM payload_hashes"):
-        return
-    if scalar(base, "SELECT count(*) FROM suspect_hashes WHERE another_payload"):
-        base.execute(sql("own_hashes"))
+    """Looks for one pair of payload hashes that agrees: among a thousand operations, then among all."""
+    for at_most in (1000, ALL):
+        base.execute(sql("own_hashes"), {"at_most": at_most})
+        if scalar(base, "SELECT payloads::INTEGER FROM compared"):
+            return
 
 
 def _view(
@@ -280,8 +285,8 @@ def _columns(base: duckdb.DuckDBPyConnection, path: Path, columns: dict[str, str
         raise BooksUnreadable(f"{path.name} lacks the column {', '.join(sorted(missing))}")
 
     def typed(name: str, kind: str) -> str:
-        if kind == "HUGEINT" and present.get(name) in _INTEGERS:
-            kind = "BIGINT"  # its sums are HUGEINT all the same, and four times as quick
+        if kind in ("HUGEINT", "") and present.get(name) in _INTEGERS:
+            kind = "BIGINT"  # four times as quick, sums are HUGEINT all the same, and equal ones hash alike
         if name not in present:
             return f"NULL::{kind} AS {name}"
         return f"{name}::{kind} AS {name}" if kind else name

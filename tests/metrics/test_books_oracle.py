@@ -33,14 +33,17 @@ TABLES = {
 Books = dict[str, list[dict[str, Any]]]
 
 
-def _of_one_bucket() -> list[int]:
-    """Numbers of transactions whose entries are compared as one bag (suspects.sql), so that errors could cancel out."""
+def _of_one_bucket(numbers: str) -> list[Any]:
+    """Six numbers or keys that are compared as one bag (agreeing.sql), so that errors could cancel out."""
     with duckdb.connect() as base:
-        rows = base.execute("SELECT i FROM range(200_000) t(i) WHERE hash(i::BIGINT) % 4096 = 7 ORDER BY i")
-        return [int(row[0]) for row in rows.fetchall()][:6]
+        rows = base.execute(
+            f"SELECT {numbers} AS x FROM range(200_000) t(i) WHERE hash(x) % 4096 = 7 ORDER BY i"
+        )
+        return [row[0] for row in rows.fetchall()][:6]
 
 
-TOGETHER = _of_one_bucket()
+TOGETHER = _of_one_bucket("i::BIGINT")
+KEYS_TOGETHER = _of_one_bucket("'k' || i")
 
 
 @st.composite
@@ -48,9 +51,10 @@ def books(draw: st.DrawFn) -> Books:
     """Sound books of a few transfers, then a few changes to any row of any table."""
     made: Books = defaultdict(list)
     numbers = draw(st.sampled_from([range(1, 7), TOGETHER]))
+    keys = draw(st.sampled_from([[f"k{number}" for number in range(1, 7)], KEYS_TOGETHER]))
     for number in range(1, draw(st.integers(1, 6)) + 1):
         payer, payee = draw(st.permutations(ACCOUNTS))[:2]
-        key, amount, currency = f"k{number}", draw(st.integers(1, 3)), draw(st.sampled_from(CURRENCIES))
+        key, amount, currency = keys[number - 1], draw(st.integers(1, 3)), draw(st.sampled_from(CURRENCIES))
         shared = {"key": key, "amount": amount, "currency": currency}
         hashed = {**shared, "payload_hash": f"h{number}"}
         times = {
@@ -90,15 +94,16 @@ def books(draw: st.DrawFn) -> Books:
 CHANGES: dict[str, dict[str, Sequence[Any]]] = {
     "operations": {
         "outcome": ["ok", "fail", "unknown"],
-        "key": ["k1", "k2", "new"],
+        "key": ["k1", "k2", "new", *KEYS_TOGETHER[:2]],
         "amount": [1, 2, None],
         "payload_hash": ["h1", "other", None],
         "sent": [None, 15],
         "other": [True],
         "values": [{"payer": "A", "payee": "C"}, {"payer": "A"}, {"payer": "C", "payee": "A"}],
+        "journey": ["deposit"],
     },
     "transactions": {
-        "key": ["k1", "k2", "nobody", "", None],
+        "key": ["k1", "k2", "nobody", "", None, *KEYS_TOGETHER[:2]],
         "source": ["client", "manual", None],
         "from_account": ["A", "C", None],
         "amount": [1, 2, 5],
@@ -112,9 +117,13 @@ CHANGES: dict[str, dict[str, Sequence[Any]]] = {
         "amount": [-3, -1, 1, 2, 3],
         "currency": CURRENCIES,
     },
-    "holds": {"state": ["posted", "reserved", "voided", None], "key": ["k1", "k2", None]},
+    "holds": {"state": ["posted", "reserved", "voided", None], "key": ["k1", "k2", None, KEYS_TOGETHER[0]]},
     "balances": {"balance": [99, 100, 105]},
-    "paper": {"serial": [0, 1, 4, None], "key": ["k1", "k2", "nobody", None], "pad": ["P", "Q", None]},
+    "paper": {
+        "serial": [0, 1, 4, None],
+        "key": ["k1", KEYS_TOGETHER[0], "nobody", None],
+        "pad": ["P", "Q", None],
+    },
     "cycles": {"total": [6, None], "system": ["core", "atm"], "cycle": ["c3"], "currency": CURRENCIES},
     "before": {"amount": [-3, 1], "key": ["k1", None], "entry_id": [0, 1, 99], "account": ACCOUNTS},
 }
