@@ -96,10 +96,9 @@ class RestoreBackup:
         point = await _point(backup, estate) if self.before is None else _noted(self.before, name, estate)
         goal = {"lsn": point.lsn, "at_ns": point.at_ns, "before": self.before}
         context.record("point", at=point.at, after_ms=elapsed_ms(begun), **goal)
-        with suppress(
-            EngineError
-        ):  # a database that nobody writes to has no log behind the point, and one that is
-            await PostgreSQL(estate.direct(role.primary), role).committed_write()  # wrecked may refuse
+        # Recovery cannot end at a point with no log behind it; a wrecked database may refuse, but was written to.
+        with suppress(EngineError):
+            await PostgreSQL(estate.direct(role.primary), role).committed_write()
         try:
             await self._restore(name, role, point, context, begun)
             found = await _prove(backup, role, point, estate)
