@@ -168,8 +168,11 @@ def test_a_measurer_that_was_held_up(
 
 @pytest.mark.slow
 def test_a_proxy_that_was_stopped(workplace: Workplace) -> None:
-    """To its customers the bank was away until it went on: a recovery time that is too long, unless it is said."""
-    done = disturbed(workplace, SHORT, "fault.begin", stop_for("proxy:toxiproxy", 2.0))
+    """To its customers the bank was away until it went on: a recovery time that is too long, unless it is said.
+
+    Not while the links are being taken down: that waits for the proxy for two seconds, and then the run is void.
+    """
+    done = disturbed(workplace, SHORT, "fault.applied", stop_for("proxy:toxiproxy", 2.0))
     unknown(workplace, done, "the proxy of its links was held up for")
     (folder,) = workplace.folders()
     explained = workplace.chaoskit("explain", folder, "balance.rta")
