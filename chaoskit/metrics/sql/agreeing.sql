@@ -31,7 +31,7 @@ SELECT hash(key) FROM operations ANTI JOIN parties USING (journey) WHERE (SELECT
 CREATE OR REPLACE TABLE odd_keys AS
 SELECT coalesce(k.bucket, p.bucket) AS bucket
   FROM (SELECT hash(key) % 4096 AS bucket, count(*) AS n,
-               sum(hash(hash(key, CASE WHEN c.amounts THEN amount::HUGEINT END, CASE WHEN c.amounts THEN currency END,
+               sum(hash(hash(key, CASE WHEN c.amounts THEN exactly(amount) END, CASE WHEN c.amounts THEN currency END,
                              CASE WHEN c.payloads THEN payload_hash END,
                              CASE WHEN c.roles
                                   THEN hash(json_extract_string(drawn, payer), json_extract_string(drawn, payee))
@@ -42,7 +42,7 @@ SELECT coalesce(k.bucket, p.bucket) AS bucket
          WHERE sent IS NOT NULL
          GROUP BY bucket) AS k
   FULL JOIN (SELECT hash(key) % 4096 AS bucket, count(*) AS n,
-                    sum(hash(hash(key, CASE WHEN c.amounts THEN amount::HUGEINT END, CASE WHEN c.amounts THEN currency END,
+                    sum(hash(hash(key, CASE WHEN c.amounts THEN exactly(amount) END, CASE WHEN c.amounts THEN currency END,
                                   CASE WHEN c.payloads THEN payload_hash END,
                                   CASE WHEN c.roles THEN hash(from_account, to_account)
                                        WHEN c.parties THEN hash(list_sort([from_account, to_account])) END))) AS rows
@@ -55,11 +55,11 @@ SELECT coalesce(k.bucket, p.bucket) AS bucket
 CREATE OR REPLACE TABLE odd_transactions AS
 SELECT coalesce(e.bucket, t.bucket) AS bucket
   FROM (SELECT hash(transaction_id) % 4096 AS bucket, count(*) AS n,
-               sum(hash(hash(transaction_id, account, amount::HUGEINT, currency))) AS legs
+               sum(hash(hash(transaction_id, account, exactly(amount), currency))) AS legs
           FROM entries WHERE transaction_id IS NOT NULL GROUP BY bucket) AS e
   FULL JOIN (SELECT hash(transaction_id) % 4096 AS bucket, 2 * count(*) AS n,
-                    sum(hash(hash(transaction_id, from_account, -amount::HUGEINT, currency)))
-                    + sum(hash(hash(transaction_id, to_account, amount::HUGEINT, currency))) AS legs,
+                    sum(hash(hash(transaction_id, from_account, exactly(-amount::HUGEINT), currency)))
+                    + sum(hash(hash(transaction_id, to_account, exactly(amount), currency))) AS legs,
                     bool_and(coalesce(amount > 0, false) AND from_account IS NOT NULL AND to_account IS NOT NULL) AS plain
                FROM transactions WHERE transaction_id IS NOT NULL GROUP BY bucket) AS t ON e.bucket = t.bucket
  WHERE NOT coalesce(e.n = t.n AND e.legs = t.legs AND t.plain, false);

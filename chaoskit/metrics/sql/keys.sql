@@ -1,3 +1,7 @@
+-- An amount, to be hashed with other columns. DuckDB hashes the two halves of a HUGEINT and joins them by XOR: -1 has the
+-- hash of 0, and a giving entry of one minor unit would be the same as one of nothing.
+CREATE OR REPLACE MACRO exactly(amount) AS hash(amount::HUGEINT, amount::HUGEINT::FLOAT);
+
 -- One row per idempotency key that was ever sent: what the customer was told in the end.
 -- Another payload under a used key is no sending of that payment (rules/another-payload judges it).
 -- ok: some sending was acknowledged · accepted: none was, and one was promised · unknown: neither, and one may have

@@ -33,12 +33,12 @@ SELECT h FROM odd_operations WHERE other;
 CREATE OR REPLACE TABLE suspect_transactions AS
 SELECT coalesce(e.transaction_id, t.transaction_id) AS transaction_id
   FROM (SELECT transaction_id, count(*) AS n, sum(amount) AS off, max(amount) AS most,
-               bit_xor(hash(hash(account, amount::HUGEINT, currency))) AS legs, bit_xor(hash(currency)) AS coins
+               bit_xor(hash(hash(account, exactly(amount), currency))) AS legs, bit_xor(hash(currency)) AS coins
           FROM entries WHERE hash(transaction_id) % 4096 IN (FROM odd_transactions) GROUP BY transaction_id) AS e
   FULL JOIN (SELECT transaction_id, amount,
                     CASE WHEN from_account IS NOT NULL AND to_account IS NOT NULL
-                         THEN xor(hash(hash(from_account, -amount::HUGEINT, currency)),
-                                  hash(hash(to_account, amount::HUGEINT, currency))) END AS legs
+                         THEN xor(hash(hash(from_account, exactly(-amount::HUGEINT), currency)),
+                                  hash(hash(to_account, exactly(amount), currency))) END AS legs
                FROM transactions WHERE hash(transaction_id) % 4096 IN (FROM odd_transactions)) AS t
          ON e.transaction_id = t.transaction_id
  WHERE NOT coalesce(n = 2 AND off = 0 AND most > 0 AND coins = 0 AND t.transaction_id IS NOT NULL

@@ -3,10 +3,10 @@
 WITH odd AS MATERIALIZED (
     SELECT coalesce(b.bucket, e.bucket) AS bucket
       FROM (SELECT hash(entry_id) % 4096 AS bucket, count(*) AS n,
-                   sum(hash(hash(entry_id, transaction_id::VARCHAR, key, account, amount::HUGEINT, currency))) AS rows
+                   sum(hash(hash(entry_id, transaction_id::VARCHAR, key, account, exactly(amount), currency))) AS rows
               FROM before GROUP BY bucket) AS b
       FULL JOIN (SELECT hash(entry_id) % 4096 AS bucket, count(*) AS n,
-                        sum(hash(hash(entry_id, transaction_id::VARCHAR, key, account, amount::HUGEINT, currency))) AS rows
+                        sum(hash(hash(entry_id, transaction_id::VARCHAR, key, account, exactly(amount), currency))) AS rows
                    FROM entries WHERE entry_id IN (SELECT entry_id FROM before) GROUP BY bucket) AS e
              ON b.bucket = e.bucket
      WHERE NOT coalesce(b.n = e.n AND b.rows = e.rows, false)
@@ -16,9 +16,9 @@ WITH odd AS MATERIALIZED (
     SELECT * FROM entries WHERE entry_id IN (SELECT entry_id FROM was)
 ), differing AS (
     SELECT entry_id
-      FROM (SELECT entry_id, hash(transaction_id::VARCHAR, key, account, amount::HUGEINT, currency) AS h, 1 AS n FROM was
+      FROM (SELECT entry_id, hash(transaction_id::VARCHAR, key, account, exactly(amount), currency) AS h, 1 AS n FROM was
             UNION ALL
-            SELECT entry_id, hash(transaction_id::VARCHAR, key, account, amount::HUGEINT, currency), -1 FROM found)
+            SELECT entry_id, hash(transaction_id::VARCHAR, key, account, exactly(amount), currency), -1 FROM found)
      GROUP BY entry_id, h
     HAVING sum(n) <> 0
 ), rows AS (
