@@ -50,6 +50,10 @@ async def add(
     async def work(connection: Connection) -> None:
         async with connection.transaction():
             await connection.execute(_UNRULED)
+            # A row that a customer's payment changes meanwhile has another ctid when its turn comes, and is not found.
+            await connection.execute(
+                sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(identifier(table))
+            )
             changed = (await connection.execute(change)).rowcount
             if changed != rows:
                 raise EngineError(f"{table} has {changed} rows, not {rows}")

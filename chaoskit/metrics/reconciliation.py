@@ -23,7 +23,6 @@ from chaoskit.scratch import scratch
 if TYPE_CHECKING:
     import duckdb
 
-
 MEMORY = "1GB"
 CASES_MAX = 10_000
 ALL = 2**63 - 1
@@ -96,15 +95,10 @@ KEYS = {
 }
 """Columns of books without a ledger: `key` alone is needed."""
 WITHOUT_LEDGER = (
-    "unasked",
-    "doubled",
-    "refused-but-posted",
-    "amount-differs",
-    "payload-differs",
-    "another-payload",
+    *("unasked", "doubled", "refused-but-posted"),
+    *("amount-differs", "payload-differs", "another-payload"),
 )
 """Rules that books without a ledger can be judged by."""
-
 
 STEPS = ("keys", "compared", "own_hashes", "agreeing", "odd_rows", "suspects", "questioned")
 """SQL files that are run, in this order, before any rule."""

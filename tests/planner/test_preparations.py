@@ -19,12 +19,14 @@ BANK = [
     for path in sorted(DRILLS.glob(f"{name}/*.yaml"))
 ]
 LACKING = {
+    "disk-fills-up": "disks",
     "ledger-clock-skew": "clocks",
     "ledger-cpu": "limits",
     "ledger-disk-full": "disks",
     "ledger-disk-slow": "disks",
     "ledger-memory": "limits",
     "ledger-partition": "networks",
+    "memory-warned": "limits",
 }
 
 
