@@ -20,12 +20,14 @@ class WarnedBeforeFailure:
     """Did every indicator that was watched pass its mark before anything failed, and how long before?
 
     The failure is the first customer of any journey who was not served after the mark had been passed, and before
-    somebody acted on it; if there is none, the lead was at least as long as that. A journey that had somebody who was
-    not served among its last three before the mark was failing already.
+    anybody acted. A journey that had somebody who was not served among its last three before the mark was failing
+    already. Who is not served while a fault is still coming about, as a roll-out replaces services, is not counted
+    against an indicator that stayed below its mark.
 
-    fail: it failed first, or failed while the indicator stayed below its mark. unknown: the mark was passed before the
-    first look, or before anything was broken; nothing failed and the mark was not passed; the two cannot be told
-    apart in time. Not exercised: no indicator was watched.
+    fail: it failed first, or failed while the indicator stayed below its mark. unknown: nothing failed, so that
+    there was nothing to warn of; the mark was passed before the first look, or before anything was broken; somebody
+    failed while nothing could be seen of the indicator; the journey that failed goes through nothing that was watched;
+    the two cannot be told apart in time. Not exercised: no indicator was watched.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -49,6 +51,8 @@ class WarnedBeforeFailure:
 def _judged(one: WarningMeasure) -> tuple[Judged, str]:
     if not one.looks:
         return "unknown", f"{one.what}: nothing could be seen of it"
+    if one.unseen is not None:
+        return "unknown", f"{one.what} could not be seen while {one.unseen} failed"
     if not one.passed and one.failed is not None:
         return "fail", f"{one.what} stayed below its mark ({one.last}), and {one.failed} failed"
     if not one.passed:
@@ -64,10 +68,17 @@ def _judged(one: WarningMeasure) -> tuple[Judged, str]:
         return "fail", f"{one.failed} was failing before {one.what} passed its mark ({one.last})"
     assert one.lead is not None
     if one.failed is None:
-        before = f"before {one.acted}" if one.acted is not None else "and nothing failed"
+        until = f"until {one.acted}" if one.acted is not None else "until the end"
         return (
-            "pass",
-            f"{one.what} passed its mark ({one.last}) {_bounds(one.lead)} {before}, until which nothing failed",
+            "unknown",
+            f"{one.what} passed its mark ({one.last}), and nothing failed for {_bounds(one.lead)} {until}: "
+            "whether anything would have is not known; let the response begin later",
+        )
+    if one.apart:
+        return (
+            "unknown",
+            f"{one.what} passed its mark ({one.last}), and {one.failed}, which failed, goes through nothing of "
+            f"{one.target}: that is no warning of it",
         )
     if not one.lead.lo:
         return (

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from chaoskit.clock import monotonic_ns
+from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.member import Look
 from chaoskit.quantity import Duration, Percent
 
@@ -58,22 +59,32 @@ async def watch(
     """Look until the mark is passed, for `lasting` at most; good when it was not. `read` gives None if it sees nothing.
 
     Facts: `below_ns`, when the last look below the mark was begun (None: there was none), and `above_ns`, when the
-    first above it was done (None: it was not passed).
+    first above it was done (None: it was not passed); `blind`, the spans in which nothing could be seen.
     """
     begun = due = monotonic_ns()
     below: int | None = None
     above: int | None = None
+    dark: int | None = None
+    blind: list[list[int]] = []
     looks, last = 0, None
     while above is None and due <= begun + lasting.ns:
         await asyncio.sleep((due - monotonic_ns()) / 1e9)
         asked = monotonic_ns()
-        if (now := await read()) is not None:
+        now = await _seen(read)
+        if now is None:
+            dark = asked if dark is None else dark
+        else:
+            if dark is not None:
+                blind.append([dark, asked])
+                dark = None
             looks, last = looks + 1, now
             if now.share >= warn.ratio:
                 above = monotonic_ns()
             else:
                 below = asked
         due = max(due + every.ns, monotonic_ns())
+    if dark is not None:
+        blind.append([dark, monotonic_ns()])
     told = f"{what}: {last or 'nothing could be seen'}"
     facts = {
         "what": what,
@@ -82,7 +93,16 @@ async def watch(
         "above_ns": above,
         "looks": looks,
         "last": str(last),
+        "blind": blind,
     }
     return Look(
         above is None, f"{told}, {'below' if above is None else 'past'} {warn}", facts={"indicator": facts}
     )
+
+
+async def _seen(read: Callable[[], Awaitable[Reading | None]]) -> Reading | None:
+    """One look; whatever kept it from seeing is noted as blindness, so that a watch never ends without its facts."""
+    try:
+        return await read()
+    except (EnvironmentBroken, OSError, TimeoutError):
+        return None

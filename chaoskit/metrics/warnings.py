@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from chaoskit.metrics.arrivals import arrival, is_arrival
 from chaoskit.metrics.diagnosis import since
 from chaoskit.metrics.timeline import FaultSpan
+from chaoskit.metrics.way import services_behind
 from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import Interval, WarningMeasure
 
@@ -45,8 +46,8 @@ def _facts(event: Event) -> dict[str, object]:
 def _measured(history: History, event: Event, started: Interval | None) -> WarningMeasure:
     said = event.data["facts"]["indicator"]
     below, above = said["below_ns"], said["above_ns"]
-    begun = int(event.data["begun"])
     arrivals = sorted(_arrivals(history), key=lambda one: one.decided)
+    coming = _coming(history.events)
     begun, until = int(event.data["begun"]), above if above is not None else event.t
     common: dict[str, Any] = {
         "step": str(event.data["step"]),
@@ -55,18 +56,22 @@ def _measured(history: History, event: Event, started: Interval | None) -> Warni
         "warn": float(said["warn"]),
         "last": str(said["last"]),
         "looks": int(said["looks"]),
+        "unseen": _unseen(arrivals, said.get("blind", ()), coming),
         "event": event.n,
     }
     if above is None:
-        seen = [one for one in arrivals if not one.good and begun <= one.decided <= until]
+        bad = [one for one in arrivals if not one.good and begun <= one.decided <= until]
+        seen = [one for one in bad if not _meets(one.intended, one.decided, coming)]
         return WarningMeasure(**common, passed=False, failed=seen[0].journey if seen else None)
     failing = _failing(arrivals, above)
+    system = history.plan.system
     acted = _acted(history.events, above)
     late = [
         one
         for one in arrivals
         if not one.good and one.decided > above and (acted is None or one.intended < acted.t)
     ]
+    failed = failing or (late[0].journey if late else None)
     return WarningMeasure(
         **common,
         passed=True,
@@ -74,7 +79,9 @@ def _measured(history: History, event: Event, started: Interval | None) -> Warni
         after=since(started, above),
         failing=failing is not None,
         lead=_lead(below, above, late, acted, history.events),
-        failed=failing or (late[0].journey if late else None),
+        failed=failed,
+        apart=failed is not None
+        and common["target"] not in services_behind(system, system.journeys[failed].service),
         acted=str(acted.data.get("step")) if acted is not None else None,
     )
 
@@ -118,3 +125,34 @@ def _failing(arrivals: Sequence[_Arrival], above: int) -> str | None:
 def _acted(events: Iterable[Event], after: int) -> Event | None:
     """The first response that began after the mark was passed."""
     return next((one for one in events if one.kind == "response.begin" and one.t > after), None)
+
+
+def _coming(events: Iterable[Event]) -> list[tuple[int, int]]:
+    """When faults were coming about: a roll-out interrupts whom it replaces, which nothing that is used up does."""
+    begun: dict[tuple[object, object], int] = {}
+    spans: list[tuple[int, int]] = []
+    end = 0
+    for event in events:
+        about, end = (event.data.get("step"), event.data.get("target")), event.t
+        if event.kind == "fault.begin":
+            begun[about] = event.t
+        elif event.kind in ("fault.witnessed", "fault.unwitnessed") and about in begun:
+            spans.append((begun.pop(about), event.t))
+    return [*spans, *((lo, end) for lo in begun.values())]
+
+
+def _unseen(
+    arrivals: Sequence[_Arrival], blind: Iterable[Sequence[int]], coming: Sequence[tuple[int, int]]
+) -> str | None:
+    """A journey that failed while nobody saw the indicator, other than while a fault was coming about.
+
+    What is killed for having used all of it, and begins anew, is seen below the mark again: its first failure had no
+    warning.
+    """
+    dark = [(lo, hi) for lo, hi in blind if not _meets(lo, hi, coming)]
+    bad = (one for one in arrivals if not one.good and _meets(one.intended, one.decided, dark))
+    return next((one.journey for one in bad), None)
+
+
+def _meets(lo: int, hi: int, spans: Iterable[tuple[int, int]]) -> bool:
+    return any(lo <= end and start <= hi for start, end in spans)

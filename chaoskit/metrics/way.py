@@ -15,3 +15,11 @@ def links_behind(system: System, service: str) -> frozenset[str]:
         found |= {link.name for link in more}
         reached |= {link.callee for link in more}
     return frozenset(found)
+
+
+def services_behind(system: System, service: str) -> frozenset[str]:
+    """`service` and every service that can be reached behind it, standbys included as they stand in."""
+    found = links_behind(system, service)
+    reached = {service} | {link.callee for link in system.links if link.name in found}
+    pairs = ({role.primary, role.standby} for role in system.roles.values())
+    return frozenset(reached.union(*(pair for pair in pairs if pair & reached)) - {None})

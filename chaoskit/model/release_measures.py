@@ -38,6 +38,15 @@ class WarningMeasure(Frozen):
     ] = None
     failed: Annotated[str | None, Field(description="journey of the first failure")] = None
     acted: Annotated[str | None, Field(description="first response that began after the mark")] = None
+    unseen: Annotated[
+        str | None,
+        Field(
+            description="journey that failed while nothing could be seen of the indicator, before the mark"
+        ),
+    ] = None
+    apart: Annotated[
+        bool, Field(description="nothing that the journey which failed goes through is what was watched")
+    ] = False
     event: int
 
 

@@ -23,6 +23,8 @@ def watched(
     bad: int | None = FAILED,
     acted: bool = True,
     looks: int = 9,
+    blind: list[int] | None = None,
+    target: str = "db",
 ) -> RunBuilder:
     """An indicator that passes its mark at 2 s, customers that fail from 3 s to 5 s, and somebody who acts at 5 s."""
     builder = RunBuilder(plan=plan_for(drill(checks=[])))
@@ -33,8 +35,9 @@ def watched(
             source, "balance", ZERO - 2 * S, END, 100 * MS, lambda t: bad is None or not bad <= t < ACTED
         )
     said: dict[str, Any] = {"what": "disk of db", "warn": 0.8, "last": "81 of 100 bytes", "looks": looks}
-    facts = {"indicator": {**said, "below_ns": below, "above_ns": above}}
-    about = {"step": "indicator", "name": "disk-used", "target": "db", "begun": ZERO + 100 * MS}
+    spans = [blind] if blind is not None else []
+    facts = {"indicator": {**said, "below_ns": below, "above_ns": above, "blind": spans}}
+    about = {"step": "indicator", "name": "disk-used", "target": target, "begun": ZERO + 100 * MS}
     builder.event(above or ZERO + 15 * S, "probe.looked", ok=above is None, detail="", facts=facts, **about)
     if acted:
         builder.event(ACTED, "response.begin", step="tidy-up", name="restart-service")
@@ -46,7 +49,11 @@ def watched(
     ("change", "outcome", "words"),
     [
         ({}, "pass", "disk of db passed its mark (81 of 100 bytes) 1.00 – 2.20 s before balance failed"),
-        ({"bad": None}, "pass", "at least 3.00 s before tidy-up, until which nothing failed"),
+        ({"bad": None}, "unknown", "nothing failed for at least 3.00 s until tidy-up"),
+        ({"bad": None, "acted": False}, "unknown", "until the end: whether anything would have is not known"),
+        ({"blind": [FAILED + 100 * MS, FAILED + 300 * MS]}, "unknown", "could not be seen while balance"),
+        ({"blind": [KILL_LO, ZERO + 400 * MS]}, "pass", "before balance failed"),
+        ({"target": "elsewhere"}, "unknown", "balance, which failed, goes through nothing of elsewhere"),
         (
             {"bad": ZERO + 1500 * MS - 1200 * MS},
             "fail",

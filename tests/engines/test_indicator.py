@@ -14,6 +14,7 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.engines import indicator
 from chaoskit.engines.indicator import Reading
 from chaoskit.engines.session import parameters
+from chaoskit.errors import ServiceDown
 from chaoskit.model.member import Look
 from chaoskit.model.parameters import build
 from chaoskit.quantity import Duration, Percent
@@ -45,13 +46,25 @@ def test_the_mark_was_passed_between_two_looks() -> None:
     found = watch([10, None, 79, 80])
     assert begun < found["below_ns"] < found["above_ns"] < monotonic_ns()
     assert (found["looks"], found["last"]) == (3, "80 of 100 MB")
+    ((dark, seen),) = found["blind"]
+    assert begun < dark < seen <= found["below_ns"]
 
 
 def test_it_may_be_past_it_at_once_or_never_or_be_seen_by_nobody() -> None:
     assert watch([81])["below_ns"] is None
     never = watch([79], "20ms")
     assert (never["above_ns"], never["below_ns"] is not None) == (None, True)
-    assert watch([None], "20ms")["looks"] == 0
+    nothing = watch([None], "20ms")
+    assert (nothing["looks"], len(nothing["blind"])) == (0, 1)
+
+
+def test_a_look_that_cannot_be_had_is_blindness_and_no_end_of_the_watch() -> None:
+    async def read() -> Reading | None:
+        raise ServiceDown("no container of ledger runs")
+
+    warn, every, lasting = Percent.parse("80%"), Duration.parse("1ms"), Duration.parse("20ms")
+    found = asyncio.run(indicator.watch("memory", read, warn, every, lasting)).facts["indicator"]
+    assert (found["looks"], len(found["blind"])) == (0, 1)
 
 
 @pytest.mark.parametrize("name", MEMBERS)
