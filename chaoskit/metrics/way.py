@@ -21,5 +21,7 @@ def services_behind(system: System, service: str) -> frozenset[str]:
     """`service` and every service that can be reached behind it, standbys included as they stand in."""
     found = links_behind(system, service)
     reached = {service} | {link.callee for link in system.links if link.name in found}
-    pairs = ({role.primary, role.standby} for role in system.roles.values())
-    return frozenset(reached.union(*(pair for pair in pairs if pair & reached)) - {None})
+    for role in system.roles.values():
+        if role.standby is not None and not reached.isdisjoint((role.primary, role.standby)):
+            reached |= {role.primary, role.standby}
+    return frozenset(reached)
