@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from chaoskit.clock import monotonic_ns
+from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes.local.proxy_pulse import SILENT_NS, ProxyPulse
 from chaoskit.runtimes.process_table import look
 from chaoskit.runtimes.record import Identity
@@ -78,6 +79,8 @@ def test_one_that_stays_stopped_is_noticed_by_its_silence(server: tuple[int, Pat
     found = pulse.read(later)[known:]
     assert [(hi, why) for _, hi, why in found] == [(None, "its process is stopped")]
     assert pulse.read(later + MS)[known:] == found
+    stopped = monotonic_ns()  # whoever goes on at once was not late enough to say so
+    eventually(lambda: monotonic_ns() - stopped > 2 * (EVERY_NS + LEAST_NS))
     os.kill(pid, signal.SIGCONT)
     eventually(lambda: pulse.read(monotonic_ns())[-1][1] is not None)
 
@@ -109,6 +112,20 @@ def test_a_full_disk_silences_it_and_ends_nothing(tmp_path: Path) -> None:
         pulse.stop()
 
     asyncio.run(main())
+
+
+def test_one_that_never_said_anything_is_silent_since_the_first_look(tmp_path: Path) -> None:
+    pulse = ProxyPulse(tmp_path / "pulse.jsonl")
+    assert pulse.read(7) == ()
+    assert pulse.read(7 + SILENT_NS) == ()
+    assert pulse.read(8 + SILENT_NS) == ((7, None, "it has not been heard of since"),)
+
+
+def test_a_torn_line_may_have_told_of_a_stop_and_is_not_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "pulse.jsonl"
+    path.write_text('{"r":"begin","t":1,"every_ns":2}\n{"r":"he{"r":"beat","t":5,"late_max_ns":0}\n')
+    with pytest.raises(EnvironmentBroken, match="was held up is not known"):
+        ProxyPulse(path).read(10)
 
 
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

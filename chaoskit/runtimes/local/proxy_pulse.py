@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.lease import ProcessState
 from chaoskit.runtimes.process_table import state
 from chaoskit.runtimes.record import Identity
@@ -32,14 +33,30 @@ class ProxyPulse:
         self._held: list[Held] = []
 
     def read(self, now: int) -> tuple[Held, ...]:
-        """All that is known so far, in the order in which it became known."""
+        """All that is known so far, in the order in which it became known.
+
+        One that has never said anything is silent since the first look. Raises EnvironmentBroken for a line that nobody
+        can read: it may have been one that told of a stop.
+        """
         for line in self._lines():
-            self._take(json.loads(line))
+            self._take(self._read(line))
         alive = self._alive_ns
-        if alive is not None and not (self._ended or self._told) and now - alive > SILENT_NS:
+        if alive is None:
+            alive = self._alive_ns = now
+        if not (self._ended or self._told) and now - alive > SILENT_NS:
             self._told = True
             self._held.append((alive, None, self._why()))
         return tuple(self._held)
+
+    def _read(self, line: bytes) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise EnvironmentBroken(
+                f"when the proxy of the links was held up is not known: {self.path} has a line of which a part is "
+                f"missing, {line[:80].decode(errors='replace')!r}; is its disk full?"
+            ) from None
+        return record
 
     def _take(self, record: dict[str, Any]) -> None:
         if record["r"] == "held":
