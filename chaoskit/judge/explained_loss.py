@@ -18,7 +18,9 @@ def lost(paper: Paper, journey: str) -> str:
         f"  looked for in the books {loss.books} of {loss.survivor or 'nobody'}, before anything was replayed",
         *(f"  cannot be used: {why}" for why in loss.problems),
         *(
-            [f"  in doubt from {paper.at(loss.doubt_from)} on: {loss.doubt}"]
+            [
+                f"  in doubt, if acknowledged {_doubted(paper, loss.doubt_from, loss.doubt_until)}: {loss.doubt}"
+            ]
             if loss.doubt_from is not None
             else []
         ),
@@ -37,6 +39,10 @@ def lost(paper: Paper, journey: str) -> str:
             *doubt(point.lo == max(0, started.lo - done)),
         ]
     return "\n".join(text)
+
+
+def _doubted(paper: Paper, since: int, until: int | None) -> str:
+    return f"from {paper.at(since)} on" + ("" if until is None else f", asked for until {paper.at(until)}")
 
 
 def in_doubt(paper: Paper, journey: str) -> str:

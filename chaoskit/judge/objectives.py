@@ -233,7 +233,7 @@ def _rpo(journey: str, limit: Duration, loss: LossMeasure | None) -> Verdict:
         )
     reason = f"the oldest loss lies {bounds(point)} before the fault, {limit} asked for"
     outcome = within(point, limit.ns)
-    if outcome == "fail" and not any(o in loss.lost for o in loss.surely(journey)):
+    if outcome == "fail" and not _surely_beyond(loss, journey, point, limit):
         outcome, reason = "unknown", f"{reason}; but {loss.doubt}"
     return verdict(
         name,
@@ -243,3 +243,10 @@ def _rpo(journey: str, limit: Duration, loss: LossMeasure | None) -> Verdict:
         measured=bounds(point),
         events=loss.events,
     )
+
+
+def _surely_beyond(loss: LossMeasure, journey: str, point: Interval, limit: Duration) -> bool:
+    """Whether the recovery point of what is lost for certain alone would be missed; `point` is that of all."""
+    oldest = min(o.done for o in loss.lost if o.journey == journey)
+    sure = [o.done for o in loss.surely(journey) if o in loss.lost]
+    return bool(sure) and point.lo - (min(sure) - oldest) > limit.ns

@@ -78,11 +78,15 @@ def crossed(
     return tuple(reasons)
 
 
-def loss_doubt(gaps: Iterable[ProxyGap], started: Interval | None, period: int) -> dict[str, Any]:
-    """Fields of a LossMeasure: since when an acknowledged operation may be missing through us, and why; {} if none may.
+def loss_doubt(
+    gaps: Iterable[ProxyGap], started: Interval | None, period: int, after: int | None = None
+) -> dict[str, Any]:
+    """Fields of a LossMeasure: from when to when an acknowledged operation may be missing through us, and why; {} if
+    none may.
 
     Replication goes over links, too. What was acknowledged while the proxy was held up had not reached a standby when
-    the fault struck, or was still draining: for as long again, at most, as it had been held up.
+    the fault struck, or was still draining: for as long again, at most, as it had been held up. What was asked for
+    `after` the last response was done, the survivor took itself.
     """
     if started is None:
         return {}
@@ -95,7 +99,9 @@ def loss_doubt(gaps: Iterable[ProxyGap], started: Interval | None, period: int) 
         f"the proxy of the links was held up for {_ms(first)} when the fault struck, or just before (event "
         f"{first.event}): what was acknowledged in that time may not have reached a standby through it"
     )
-    return {"doubt_from": first.lo, "doubt": why}
+    drained = max(2 * gap.hi - gap.lo for gap in near)
+    until = drained if after is None else min(drained, after)
+    return {"doubt_from": first.lo, "doubt_until": until, "doubt": why}
 
 
 def _spoilt(

@@ -236,10 +236,10 @@ def _books(
     measures: dict[str, BooksMeasure] = {}
     if not wanted:
         return losses, measures
-    answered = [r.done for r in timeline.responses if r.done is not None]
+    after = max((r.done for r in timeline.responses if r.done is not None), default=None)
     parties = parties_of(history)
     period = min((probe.every.ns for probe in history.plan.probes), default=0)
-    doubt = loss_doubt(timeline.gaps, clocks.started, period)
+    doubt = loss_doubt(timeline.gaps, clocks.started, period, after)
     with scratch("measure") as folder:
         operations = folder / "operations.jsonl"
         write_lines(history.operations, operations, {name for own in wanted.values() for name in own})
@@ -252,7 +252,7 @@ def _books(
                 operations,
                 journeys,
                 clocks.started,
-                max(answered, default=None),
+                after,
                 unsure_members(books, history.events),
                 reads,
                 parties,

@@ -57,14 +57,26 @@ class LossMeasure(Frozen):
         int | None,
         Field(description="what was acknowledged from then on may be lost through a proxy of ours, ns"),
     ] = None
+    doubt_until: Annotated[
+        int | None,
+        Field(description="what was asked for later is not in doubt, ns; none: the whole rest of the run is"),
+    ] = None
     doubt: Annotated[str, Field(description="why")] = ""
     events: tuple[int, ...] = ()
 
     def surely(self, journey: str | None = None) -> tuple[LostOperation, ...]:
-        """Of what is missing, what is the system's doing for certain."""
-        since = self.doubt_from
+        """Of what is missing, what is the system's doing for certain: also what is in a hole, as what a proxy keeps
+        from a standby is a tail."""
+        since, until = self.doubt_from, self.doubt_until
+        holes = {lost for lost, _ in self.holes}
         return tuple(
-            o for o in self.missing(journey) if since is None or o.done < since or o in self.unbooked
+            o
+            for o in self.missing(journey)
+            if since is None
+            or o.done < since
+            or (until is not None and o.sent > until)
+            or o.key in holes
+            or o in self.unbooked
         )
 
     def missing(self, journey: str | None = None) -> tuple[LostOperation, ...]:

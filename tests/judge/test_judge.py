@@ -301,17 +301,17 @@ class TestLostThroughAProxy:
     """Replication goes over our links: what a proxy that was held up kept from the standby is not the system's loss."""
 
     @staticmethod
-    def run(folder: Path, lo: int, hi: int, lost_at: int) -> Result:
+    def run(folder: Path, lo: int, hi: int, lost_at: int, until: int = KILL_LO) -> Result:
+        """Everything that was asked for from `lost_at` to `until` is lost: by default a tail, as lag leaves it."""
         builder = built(objectives={"transfer": {"lost": 0, "rpo": "10ms"}}, checks=["nothing-lost"])
-        (key,) = (
+        keys = {
             r["key"]
-            for r in builder.records["load"]
-            if r["r"] == "intent"
-            and r["journey"] == "transfer"
-            and r["intended"] == lost_at
-            and r["attempt"] == 1
-        )
-        builder.postings = [one for one in builder.postings if one.key != key]
+            for journal in builder.records.values()
+            for r in journal
+            if r["r"] == "intent" and r["journey"] == "transfer" and lost_at <= r["intended"] <= until
+        }
+        assert keys
+        builder.postings = [one for one in builder.postings if one.key not in keys]
         told = {"links": ["standby -> db"], "why": "it was stopped"}
         builder.event(hi, "proxy.held-up", lo=lo, hi=hi, **told)
         return result_of(builder, folder)
@@ -341,6 +341,22 @@ class TestLostThroughAProxy:
     def test_anything_else_is_lost(self, lo: int, hi: int, lost_at: int, tmp_path: Path) -> None:
         found = outcomes(self.run(tmp_path, lo, hi, lost_at))
         assert [found[name] for name in ("transfer.lost", "transfer.rpo", "nothing-lost")] == ["fail"] * 3
+
+    @pytest.mark.parametrize(
+        ("lo", "hi"),
+        [(ZERO - S, ZERO), (ZERO - S, ZERO + 60 * S)],
+        ids=["until the fault", "to the end of the run"],
+    )
+    def test_what_the_survivor_took_itself_is_lost(self, lo: int, hi: int, tmp_path: Path) -> None:
+        found = outcomes(self.run(tmp_path, lo, hi, ZERO + 4 * S, ZERO + 4 * S))
+        assert [found[name] for name in ("transfer.lost", "nothing-lost")] == ["fail"] * 2
+
+    def test_what_is_in_a_hole_is_lost(self, tmp_path: Path) -> None:
+        at = ZERO - 500 * MS
+        result = self.run(tmp_path, ZERO - S, ZERO, at, at)
+        found = outcomes(result)
+        assert [found[name] for name in ("transfer.lost", "transfer.rpo", "nothing-lost")] == ["fail"] * 3
+        assert "cannot be lag" in reason_of(result, "nothing-lost")
 
 
 def silence_a_link(builder: RunBuilder) -> None:
