@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import FaultMeasure, Measurements
+from chaoskit.model.outsiders import ADDRESSES
 from chaoskit.model.verdict import Verdict
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -21,7 +22,8 @@ class TamperingNoticed:
     """Did the system raise an alert at most 5 s after its rows were changed behind its back?
 
     Of every `attack.rogue-admin` and `mistake.wrong-command`: by a feed of the system's own (`respond: read-alerts`),
-    the first alert since. The books of this drill count nowhere: what is asked is whether the bank would have known.
+    the first alert since that is about no address of an attack and no customer. The books of this drill count nowhere:
+    what is asked is whether the bank would have known.
 
     fail: no alert, though the feed was read for 5 s and longer, or a later one. unknown: the change was not witnessed;
     nobody read a feed for so long; the alert lies across the limit; or there had been an alert before anything was
@@ -36,8 +38,7 @@ class TamperingNoticed:
             return Verdict(name="tampering-noticed", outcome="unknown", exercised=False, reason=why)
         facts = [event for event in history.events if event.kind == "response.fact"]
         alerts = sorted(
-            (e for e in facts if e.data.get("fact") == "attack-alert" and e.data.get("says") == "alert"),
-            key=_at,
+            (e for e in facts if e.data.get("fact") == "attack-alert" and _about_records(e)), key=_at
         )
         read = max((event.t for event in facts if event.data.get("fact") == "attack-counts"), default=0)
         found = [_judge(one, alerts, read) for one in changes]
@@ -66,6 +67,13 @@ def _judge(change: FaultMeasure, alerts: Sequence[Event], read: int) -> Verdict:
     outcome = "pass" if hi <= _LIMIT.s else "fail" if lo > _LIMIT.s else "unknown"
     said = f"{first.data['service']} raised an alert {lo:.2f} – {hi:.2f} s after it: {first.data['what']}"
     return verdict(outcome, said, first.n)
+
+
+def _about_records(event: Event) -> bool:
+    """Whether it can be: who warns of somebody outside, or of log-ins as a customer, has not looked at any record."""
+    data = event.data
+    outside = str(data.get("source") or "").startswith(ADDRESSES) or data.get("customer") is not None
+    return data.get("says") == "alert" and not outside
 
 
 def _at(event: Event) -> int:

@@ -66,6 +66,17 @@ def test_a_change_that_nobody_saw_is_not_noticed(tmp_path: Path) -> None:
     assert verdict_of(builder, tmp_path).outcome == "unknown"
 
 
+@pytest.mark.parametrize("about", [{"source": "198.51.100.1"}, {"source": "", "customer": "ACC-00001"}])
+def test_an_alert_about_somebody_outside_is_not_about_the_records(
+    about: dict[str, str], tmp_path: Path
+) -> None:
+    builder = tampered((KILL_HI + 200 * MS, "alert"))
+    for _, _, data in builder.events:
+        if data.get("fact") == "attack-alert":
+            data.update(about, service="gateway")
+    assert verdict_of(builder, tmp_path).outcome == "fail"
+
+
 def test_a_word_of_its_own_that_cannot_be_true_does_not_count(tmp_path: Path) -> None:
     builder = tampered((KILL_HI + 7 * S, "alert"))
     for _, _, data in builder.events:
