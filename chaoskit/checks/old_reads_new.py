@@ -58,7 +58,8 @@ class OldReadsNew:
         if span.left:
             why = f"the release was not taken back everywhere: {', '.join(span.left)}"
             return Verdict(name=name, outcome="unknown", reason=why, events=events)
-        if problems := tuple(p for one in measurements.losses.values() for p in one.problems):
+        measured = (*measurements.losses.values(), *measurements.books.values())
+        if problems := tuple(dict.fromkeys(p for one in measured for p in one.problems)):
             return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
         written = _written(history, measurements, span)
         moved = set(written.values())
@@ -101,7 +102,7 @@ def _span(recorded: Iterable[Event]) -> _Span | None:
         if event.kind == "fault.begin" and event.data.get("name") == _ROLL_OUT:
             steps.add(str(step))
         elif event.kind == "fault.witnessed" and step in steps:
-            seen = event
+            seen = seen or event  # rolled out twice, both have written
         elif event.kind == "response.fact" and fact == "halted":
             halted, restored = event, set()
         elif event.kind == "response.fact" and fact == "restored":

@@ -152,6 +152,34 @@ def test_a_release_that_is_still_there_somewhere_is_unknown(tmp_path: Path) -> N
         assert (verdict.outcome, "not taken back everywhere" in verdict.reason) == ("unknown", True), change
 
 
+def test_what_a_first_try_of_the_release_wrote_is_judged_after_the_second_as_well(tmp_path: Path) -> None:
+    builder = built()
+    again = {"step": "again", "target": "next"}
+    builder.event(ZERO + 2 * S, "fault.begin", name="upgrade.roll-out", lo=ZERO + 2 * S, **again)
+    builder.event(
+        ZERO + 2 * S + MS, "fault.witnessed", hi=ZERO + 2 * S + MS, how="the service says so", **again
+    )
+    builder.events.sort(key=lambda one: one[0])
+    pay(builder, ZERO - S, "A3", "B3")  # before the release, by which the marks are known to be comparable
+    key = pay(builder, ZERO + S, "A1", "B1")
+    look(builder, BACK + S, "A1")
+    verdict = judged(hashed(builder, key), tmp_path / "run")
+    assert verdict.outcome == "fail", verdict.reason
+    assert verdict.details == (f"key {key}: posted under the release, with another payload's hash",)
+
+
+def test_books_that_could_not_be_reconciled_say_nothing_of_marks(tmp_path: Path) -> None:
+    builder = built()
+    pay(builder, ZERO + S, "A1", "B1")
+    look(builder, BACK + S, "A1")
+    history = load_history(builder.write(tmp_path / "run"))
+    found = measure(history)
+    assert OldReadsNew().judge(history, found).outcome == "pass"
+    books = {name: one.model_copy(update={"problems": ("torn",)}) for name, one in found.books.items()}
+    verdict = OldReadsNew().judge(history, found.model_copy(update={"books": books}))
+    assert (verdict.outcome, verdict.reason) == ("unknown", "torn")
+
+
 def test_there_was_nothing_to_judge(tmp_path: Path) -> None:
     untouched = RunBuilder(plan=plan_for(drill(), {**SYSTEM, "journeys": JOURNEYS}))
     untouched.usual_events()
