@@ -68,6 +68,9 @@ class Facts:
         """Keep the instant."""
         self.at.setdefault(kind, monotonic_ns())
 
+    def change(self) -> None:
+        """Nobody waits for a recovery to hold."""
+
     async def supersede(self, service: str) -> None:
         """No lease was taken."""
 

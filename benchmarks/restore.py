@@ -73,6 +73,9 @@ class Facts:
         """Keep it."""
         self.facts[kind] = facts
 
+    def change(self) -> None:
+        """Nobody waits for a recovery to hold."""
+
     async def supersede(self, service: str) -> None:
         """Nothing is fenced here."""
 

@@ -232,6 +232,10 @@ class Context:
         """Append `response.fact` with `fact` = kind."""
         self.stage.recorder.record("response.fact", **{**facts, "step": self.step, "fact": kind})
 
+    def change(self) -> None:
+        """As the protocol says."""
+        self.stage.change(self.stage.clock())
+
     async def supersede(self, service: str) -> None:
         """From here on nobody undoes the leases on `service`, and COLLECT offers it no write."""
         self.stage.fenced.add(service)

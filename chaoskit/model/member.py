@@ -55,6 +55,10 @@ class ResponseContext(Protocol):
         """Append a fact to the run's events."""
         ...
 
+    def change(self) -> None:
+        """Recovery has to hold from here on, as the system is changed only now: for one that waits after its begin."""
+        ...
+
     async def supersede(self, service: str) -> None:
         """Fencing outranks undo: leases whose services include this one are never undone."""
         ...

@@ -16,7 +16,10 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.releases import releases
 from chaoskit.model.system import System
+from chaoskit.quantity import Duration
 from chaoskit.registry import register
+
+_ROLLED_OUT_S = 60.0
 
 
 @register("responses", "roll-back")
@@ -24,7 +27,9 @@ from chaoskit.registry import register
 class RollBack:
     """Every service that the latest roll-out has changed goes back to the release that it ran before.
 
-    1. Halt. A roll-out that is still under way changes nothing more.
+    1. Halt. A roll-out that is still under way changes nothing more. With `soak:` it is let come to its end first, and
+       what it has put in place runs for that long, however slow the machine: a rehearsal that had only half of a
+       release has not tried it. If it has not come to its end, it is taken back all the same, and the response fails.
     2. Schema. Its migration is taken back, if there is one; `schema: false` leaves it as the release made it.
     3. Code and settings. The changed services (or those of them named by `on:`) are stopped in an orderly way and
        started as before, side by side.
@@ -42,6 +47,12 @@ class RollBack:
     """
 
     schema: Annotated[bool, Field(description="whether the release's migration is taken back")] = True
+    soak: Annotated[
+        Duration | None,
+        Field(
+            description="let the roll-out come to its end first, and then run for this long; default: halt it"
+        ),
+    ] = None
     requires: ClassVar[frozenset[str]] = frozenset({"lifecycle", "links", "releases"})
 
     def check(self, on: Sequence[str], system: System) -> None:
@@ -57,9 +68,11 @@ class RollBack:
         if not found:
             raise ResponseFailed("no release was rolled out in this run")
         rolling = found[-1]
+        short = "" if self.soak is None else await _soaked(rolling, self.soak)
+        context.change()
         await rolling.halt()
         _record(context, "halted", begun, release=rolling.name, changed=list(rolling.changed))
-        troubles = [await self._take_schema_back(rolling, context, begun)]
+        troubles = [short, await self._take_schema_back(rolling, context, begun)]
         services = [one for one in rolling.changed if not on or one in on]
         troubles += await asyncio.gather(*(_back(one, rolling, context, begun) for one in services))
         if told := [trouble for trouble in troubles if trouble]:
@@ -78,6 +91,21 @@ class RollBack:
             return str(error)
         _record(context, "schema", begun, role=migration.on, script=migration.down)
         return ""
+
+
+async def _soaked(rolling: RollOut, soak: Duration) -> str:
+    """Let it come to its end and run; returns why not all of it was in place, if so."""
+    try:
+        async with asyncio.timeout(_ROLLED_OUT_S):
+            await rolling.ended()
+    except TimeoutError:
+        rolled = f"it was not over after {_ROLLED_OUT_S:g} s"
+    else:
+        rolled = rolling.failed.splitlines()[0] if rolling.failed else ""
+    if rolled:
+        return f"{rolling.name} was not rolled out in full, so that it was not tried: {rolled}"
+    await asyncio.sleep(soak.s)
+    return ""
 
 
 async def _back(service: str, rolling: RollOut, context: ResponseContext, begun: int) -> str:

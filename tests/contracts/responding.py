@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from chaoskit.clock import monotonic_ns
+
 
 @dataclass
 class Context:
@@ -15,9 +17,13 @@ class Context:
     facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
     readmitted: list[str] = field(default_factory=list)
+    changes: list[int] = field(default_factory=list)
 
     def record(self, kind: str, **facts: Any) -> None:
         self.facts.append((kind, facts))
+
+    def change(self) -> None:
+        self.changes.append(monotonic_ns())
 
     async def supersede(self, service: str) -> None:
         self.superseded.append(service)

@@ -239,6 +239,40 @@ def test_an_undo_in_the_middle_halts_the_roll_out_and_takes_back_what_had_change
     run(main())
 
 
+def test_a_roll_back_that_soaks_lets_the_roll_out_come_to_its_end(
+    tmp_path: Path, provision: Provision
+) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(site(tmp_path))) as estate:
+            await fault(pause="300ms").apply("next", estate)
+            (rolling,) = roll_out.begun(estate)
+            back = asyncio.create_task(roll_back(estate, soak="300ms"))
+            await rolling.ended()
+            ended = monotonic_ns()
+            assert await say(estate) == ["2", "2"]
+            context = await back
+            (changed,) = context.changes
+            assert changed - ended > 250_000_000  # recovery has to hold from then on, and not from the wait
+            halted = next(facts for kind, facts in context.facts if kind == "halted")
+            assert halted["changed"] == ["left", "right"]
+            assert await say(estate) == ["1", "1"]
+
+    run(main())
+
+
+def test_a_release_that_was_not_rolled_out_in_full_is_taken_back_and_was_not_tried(
+    tmp_path: Path, provision: Provision
+) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(site(tmp_path))) as estate:
+            await inflict(estate, "broken")
+            with pytest.raises(ResponseFailed, match="broken was not rolled out in full.*left ended"):
+                await roll_back(estate, soak="100ms")
+            assert await say(estate) == ["1", "1"]
+
+    run(main())
+
+
 def test_there_is_nothing_to_roll_back(tmp_path: Path, provision: Provision) -> None:
     async def main() -> None:
         async with provision(tiny.plan(site(tmp_path))) as estate:
