@@ -266,7 +266,10 @@ def test_a_release_that_was_not_rolled_out_in_full_is_taken_back_and_was_not_tri
     async def main() -> None:
         async with provision(tiny.plan(site(tmp_path))) as estate:
             await inflict(estate, "broken")
-            with pytest.raises(ResponseFailed, match="broken was not rolled out in full.*left ended"):
+            with pytest.raises(
+                ResponseFailed,
+                match="broken was not rolled out in full, so that it was not tried: left ended",
+            ):
                 await roll_back(estate, soak="100ms")
             assert await say(estate) == ["1", "1"]
 
