@@ -58,9 +58,12 @@ class OldReadsNew:
         if span.left:
             why = f"the release was not taken back everywhere: {', '.join(span.left)}"
             return Verdict(name=name, outcome="unknown", reason=why, events=events)
-        measured = (*measurements.losses.values(), *measurements.books.values())
-        if problems := tuple(dict.fromkeys(p for one in measured for p in one.problems)):
-            return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
+        problems = [p for one in measurements.losses.values() for p in one.problems]
+        problems += [p for one in measurements.books.values() for p in one.problems]
+        if problems:
+            return Verdict(
+                name=name, outcome="unknown", reason=problems[0], events=events, details=tuple(problems)
+            )
         written = _written(history, measurements, span)
         moved = set(written.values())
         answered: dict[str, bool] = {}
