@@ -9,6 +9,8 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chaoskit.conductor import journal
 from chaoskit.conductor.journal import JournalReader
@@ -149,3 +151,61 @@ def test_blocks_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(journal, "BLOCK_BYTES", size)
     assert story(tmp_path / "load.jsonl", case) == whole
     assert len(whole[2]) == 15
+
+
+_NUMBERED = st.integers(1, 4)
+_LINES = st.one_of(
+    _NUMBERED.map(lambda number: line({**INTENT, "id": number})),
+    _NUMBERED.map(lambda number: line({**DONE, "id": number})),
+    _NUMBERED.map(lambda number: line({**BEAT, "t": number})),
+    _NUMBERED.map(lambda number: line({**INTENT, "id": number, "attempt": 2, "other": True})),
+    _NUMBERED.map(lambda number: line({**DONE, "id": number, "read": {"nested": {}}})),
+    st.sampled_from(
+        [
+            BEGIN,
+            b'{"r":"missed","id":3,"key":"k","journey":"transfer","attempt":1,"tap":false,"intended":1,"error":"late"}',
+            b'{"r":"end","t":2,"scheduled":1}',
+            *(b"", b"{}", b"{", b"[]", b"\n" + line(BEAT) + line(BEAT), line(INTENT)[:40], line(INTENT)[40:]),
+            *(
+                line(BEAT) + line(BEAT) + b"\n",
+                line(BEAT) + b" " + line(BEAT),
+                b"\xff",
+                b"\r",
+                line(BEAT) + b"\r",
+            ),
+        ]
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(_LINES, max_size=14),
+    st.lists(st.integers(1, 400), max_size=3),
+    st.sampled_from([1, 90, 1 << 16]),
+)
+def test_a_journal_read_while_it_grows_is_what_it_is_line_by_line(
+    tmp_path: Path, lines: list[bytes], writes: list[int], size: int
+) -> None:
+    """With lines that are torn, empty, twice there, of two records or of half a one, and whatever is on file so far."""
+    whole = b"\n".join([BEGIN, *lines])
+
+    def told(quick: bool) -> tuple[Any, ...]:
+        path = tmp_path / "load.jsonl"
+        path.unlink(missing_ok=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal, "BLOCK_BYTES", size)
+            if not quick:
+                patch.setattr(journal, "usual_lines", lambda _: None)
+                patch.setattr(journal, "usual", lambda _: None)
+            reader = JournalReader(path)
+            finished, at = reader.poll(), 0
+            for some in [len(BEGIN) + 1, *writes, len(whole)]:
+                with path.open("ab") as file:
+                    file.write(whole[at : at + some])
+                at += some
+                finished += reader.poll()
+        rest = (reader.outstanding, reader.alive_ns, reader.longest_silence_ns, reader.torn, reader.end)
+        return repr(finished), repr(reader.operations()), reader.problems, reader.late_ns, rest
+
+    assert told(quick=True) == told(quick=False)

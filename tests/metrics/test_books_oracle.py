@@ -263,6 +263,7 @@ def test_an_entry_from_before_that_became_nothing_has_changed() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(books(), PARTIES)
 def test_reconciliation_agrees_with_the_oracle_two_thousand_times(
