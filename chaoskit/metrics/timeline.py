@@ -202,7 +202,7 @@ def _gaps(events: list[Event]) -> Iterator[ProxyGap]:
         elif event.kind == "proxy.held-up":
             hi = data.get("hi")
             if not isinstance(hi, int):
-                if any(one.n > event.n and one.data["hi"] >= event.t for one in whole):
+                if any(one.n > event.n and one.data["lo"] <= event.t <= one.data["hi"] for one in whole):
                     continue
                 hi = max(one.t for one in events)
             yield ProxyGap(tuple(data["links"]), data["lo"], hi, event.n, True, data["why"])

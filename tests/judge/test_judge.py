@@ -273,6 +273,18 @@ class TestProxyHeldUp:
         result = result_of(builder, tmp_path)
         assert (result.outcome, result.exit_code) == ("pass", 0)
 
+    def test_one_that_never_said_how_long_is_not_settled_by_a_later_one(self, tmp_path: Path) -> None:
+        """As when the disk to which it says so was full for a while."""
+        builder = self.held(ZERO - 9 * S, None, seen=ZERO - 6 * S)
+        later = {
+            "lo": ZERO - 2 * S,
+            "hi": ZERO - 2 * S + 30 * MS,
+            "links": ["ledger -> db"],
+            "why": "it was stopped",
+        }
+        builder.event(ZERO - S, "proxy.held-up", **later)
+        assert outcomes(result_of(builder, tmp_path))["transfer.rto"] == "unknown"
+
     def test_many_that_are_short_and_make_the_end_of_the_outage_bad(self, tmp_path: Path) -> None:
         """None is longer than a period; of the last bad probes' time they are more than a measurer may be late by."""
         builder = built()
