@@ -13,15 +13,18 @@ from contextlib import contextmanager, suppress
 
 _FIFO = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK  # no process or thread that is begun meanwhile has it
 _depth = 0
+_before: tuple[int, os.sched_param] | None = None  # what the thread had, where that was changed
 
 
 @contextmanager
 def foremost() -> Iterator[None]:
     """For the calling thread, while inside; may be nested, and held by several tasks of one thread at once."""
-    global _depth
+    global _depth, _before
     if not _depth:
         with suppress(OSError):
+            had = os.sched_getscheduler(0), os.sched_getparam(0)
             os.sched_setscheduler(0, _FIFO, os.sched_param(1))
+            _before = had
     _depth += 1
     try:
         yield
@@ -32,10 +35,14 @@ def foremost() -> Iterator[None]:
 
 
 def _step_back() -> None:
+    global _before
+    if _before is None:
+        return
+    (had, param), _before = _before, None
     # Whoever has no right to it may not take the mark off either; it does no harm.
-    for policy in (os.SCHED_OTHER, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK):
+    for policy in (had, had | os.SCHED_RESET_ON_FORK):
         try:
-            os.sched_setscheduler(0, policy, os.sched_param(0))
+            os.sched_setscheduler(0, policy, param)
         except OSError:
             continue
         return

@@ -39,6 +39,16 @@ def test_it_is_had_inside_and_given_back(granted: int) -> None:
     assert policy() == os.SCHED_OTHER
 
 
+def test_a_policy_of_the_callers_own_is_given_back(granted: int) -> None:
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        with foremost():
+            assert policy() in (granted, os.SCHED_BATCH)
+        assert policy() == os.SCHED_BATCH
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def test_it_is_given_back_after_an_error() -> None:
     with pytest.raises(KeyError), foremost():
         raise KeyError
