@@ -60,6 +60,24 @@ def test_operations_from_before_used_keys_were_sent_with_another_payload(small: 
         assert counts(base)["misused"] == 0
 
 
+def test_a_key_that_was_acknowledged_twice_and_posted_twice_is_doubled(small: Path) -> None:
+    # Both sides have the same rows, so that nothing shows in bulk: such keys must never be compared that way.
+    with duckdb.connect() as base:
+        for path, again in (
+            (small / "operations.parquet", "key = 'k960' AND NOT other"),
+            (small / "books/transactions.parquet", "key = 'k960'"),
+        ):
+            base.execute(f"CREATE OR REPLACE TABLE t AS FROM read_parquet('{path}')")
+            base.execute(f"INSERT INTO t SELECT * FROM t WHERE {again}")
+            base.execute(f"COPY t TO '{path}' (FORMAT parquet)")
+    with ledger(
+        small / "operations.parquet", small / "books", parties={"transfer": ("payer", "payee")}
+    ) as base:
+        doubled = next(v for v in violations(base) if v.rule == "doubled")
+    assert "key k960 has 2 transactions" in doubled.cases
+    assert doubled.count == 6
+
+
 def test_every_rule_has_its_file_and_every_file_its_rule() -> None:
     for rule in RULES:
         assert sql(f"rules/{rule}").startswith("-- ")
