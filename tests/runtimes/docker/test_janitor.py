@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -37,6 +38,9 @@ GONE_WITHIN_S = 15.0  # a bound for a busy machine; what it takes on an idle one
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "state"
     monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(folder))
+    # `clean` removes the scratch of every dead process on the machine: here only what this test left.
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     return folder
 
 
