@@ -29,11 +29,12 @@ from chaoskit.conductor.attempt import Attempt, done
 from chaoskit.conductor.journal import MISSED_LATE, MISSED_OUTSTANDING, JournalWriter
 from chaoskit.conductor.outcome import FIELDS_MAX, Judged, judged
 from chaoskit.conductor.percentiles import percentiles_ms
-from chaoskit.conductor.precision import Alarm, scheduling, yield_processor
+from chaoskit.conductor.precision import Alarm
 from chaoskit.conductor.request import RequestMaker
 from chaoskit.conductor.schedule import Arrival
 from chaoskit.conductor.task import MeasurerTask
 from chaoskit.model.system import Journey
+from chaoskit.processor import scheduling, yield_processor
 
 BURST = 16
 """Overdue requests sent before answers are looked at again."""

@@ -2,7 +2,7 @@
 
 uvloop's timers count whole milliseconds, so the alarm is a timerfd (timerfd_create(2), absolute
 CLOCK_MONOTONIC) in the loop's poll set. It never rings early; how late it is handled is up to the kernel's
-scheduler, so a measurer asks for SCHED_FIFO 1, then for nice −5, and goes on without either.
+scheduler, so a measurer asks for real time (`chaoskit.processor`), then for nice −5, and goes on without either.
 
 On a 2-core machine with several test suites running, p99 of 6,000 wakes was 0.18 ms with SCHED_FIFO (max 0.6 ms)
 where nice 0, −5 and −20 alike were hundreds of ms late: with CONFIG_SCHED_AUTOGROUP a nice value counts only inside
@@ -17,7 +17,6 @@ import ctypes
 import gc
 import os
 import resource
-import signal
 import struct
 from collections.abc import Callable
 
@@ -26,7 +25,6 @@ _CLOCK_MONOTONIC = 1
 _TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME = 1
 _ITIMERSPEC = struct.Struct("@llll")
-_REALTIME_US_SOFT, _REALTIME_US_HARD = 100_000, 2_000_000
 
 
 class Alarm:
@@ -56,41 +54,6 @@ class Alarm:
         except BlockingIOError:  # set anew since it expired
             return
         self._ring()
-
-
-def claim_processor(*, realtime: bool = True) -> str:
-    """Ask for the best scheduling this process may have; returns what it got, for the journal.
-
-    Real time is bounded: 0.1 s of processor without a pause takes it away again (SIGXCPU), 2 s ends the
-    process, so that a measurer gone wrong cannot hold the machine.
-    """
-    if realtime:
-        resource.setrlimit(resource.RLIMIT_RTTIME, (_REALTIME_US_SOFT, _REALTIME_US_HARD))
-        signal.signal(signal.SIGXCPU, yield_processor)
-        try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-        except OSError:
-            pass  # neither root nor RLIMIT_RTPRIO, or a cgroup without real-time budget: the next best thing
-        else:
-            return scheduling()
-        try:
-            os.setpriority(os.PRIO_PROCESS, 0, -5)
-        except OSError:
-            pass  # nor RLIMIT_NICE
-    return scheduling()
-
-
-def scheduling() -> str:
-    """What this process has now."""
-    if os.sched_getscheduler(0) == os.SCHED_FIFO:
-        return "SCHED_FIFO 1"
-    return f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"
-
-
-def yield_processor(*_: object) -> None:
-    """Give real time back, if there was any; also the handler of SIGXCPU."""
-    if os.sched_getscheduler(0) == os.SCHED_FIFO:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def claim_session() -> None:

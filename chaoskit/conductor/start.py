@@ -19,17 +19,16 @@ from pydantic import ValidationError
 from chaoskit.clock import Clock, monotonic_ns
 from chaoskit.conductor.journal import JournalWriter
 from chaoskit.conductor.measurer import Lane, Measurer
-from chaoskit.conductor.precision import claim_descriptors, claim_processor, claim_session, still_garbage
+from chaoskit.conductor.precision import claim_descriptors, claim_session, still_garbage
 from chaoskit.conductor.schedule import Arrival
 from chaoskit.conductor.task import MeasurerTask
 from chaoskit.errors import ChaoskitError, InputError
+from chaoskit.processor import MEASURER, claim_processor, scheduling
 
 Build = Callable[[MeasurerTask, Clock], tuple[dict[str, Lane], Iterator[Arrival]]]
 RESERVED_DESCRIPTORS = 64
-READY_NS = 50_000_000
-"""From the claim on the processor to the loop's first turn."""
 READY_NS = 30_000_000
-"""From reading the task to the first arrival: what it takes to fill in the journeys and to start the loop."""
+"""To the first arrival, from reading the task and again from claiming the processor: for journeys and the loop."""
 
 
 def main(source: Literal["load", "prober"], build: Build) -> int:
@@ -75,7 +74,8 @@ def _run(task: MeasurerTask, build: Build, journal: JournalWriter) -> None:
     start_ns = max(task.start_at_ns, monotonic_ns() + READY_NS)
     task = task.model_copy(update={"start_at_ns": start_ns})
     lanes, arrivals = build(task, monotonic_ns)
-    scheduling = claim_processor(realtime=task.realtime)  # last: what takes long must not hold the machine
+    # Last: what takes long must not hold the machine.
+    granted = claim_processor(MEASURER) if task.realtime else scheduling()
     about: dict[str, Any] = {
         "source": task.source,
         "version": "1",
@@ -87,7 +87,7 @@ def _run(task: MeasurerTask, build: Build, journal: JournalWriter) -> None:
         "beat_ns": task.beat.ns,
         "outstanding_max": task.outstanding_max,
         "limits_ns": {name: lane.limit_ns for name, lane in lanes.items()},
-        "scheduling": scheduling,
+        "scheduling": granted,
     }
 
     async def run() -> None:

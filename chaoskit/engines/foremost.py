@@ -1,8 +1,9 @@
 """Goes before everybody else who wants a processor, for the milliseconds in which an instant is taken.
 
 Between the command of a kill and the look that proves it lies only work of ours: on a busy machine most of that time is
-waiting for a processor, and all of it is width of every interval that counts from the fault. Real time (SCHED_FIFO 1),
-as the measurers have it; without the right to it nothing changes, and the interval is as wide as it is.
+waiting for a processor, and all of it is width of every interval that counts from the fault. Real time
+(`chaoskit.processor`), as the measurers have it; without the right to it nothing changes, and the interval is as wide
+as it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+from chaoskit.processor import MEASURER
 
 _FIFO = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK  # no process or thread that is begun meanwhile has it
 _depth = 0
@@ -23,7 +26,7 @@ def foremost() -> Iterator[None]:
     if not _depth:
         with suppress(OSError):
             had = os.sched_getscheduler(0), os.sched_getparam(0)
-            os.sched_setscheduler(0, _FIFO, os.sched_param(1))
+            os.sched_setscheduler(0, _FIFO, os.sched_param(MEASURER))
             _before = had
     _depth += 1
     try:

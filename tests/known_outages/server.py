@@ -19,7 +19,8 @@ from typing import Any, cast
 
 import uvloop
 
-from chaoskit.conductor.precision import Alarm, claim_descriptors, claim_processor, still_garbage
+from chaoskit.conductor.precision import Alarm, claim_descriptors, still_garbage
+from chaoskit.processor import MEASURER, claim_processor
 
 TURNS = 6
 GOOD = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"
@@ -108,7 +109,7 @@ async def main() -> None:
     line = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     claim_descriptors()
     still_garbage()
-    claim_processor()
+    claim_processor(MEASURER)
     switches: list[dict[str, Any]] = []
     for trial in json.loads(line)["trials"]:
         await wait_until(trial["start_ns"])

@@ -20,10 +20,11 @@ ALLOWED: dict[str, set[str]] = {
     "clock": set(),
     "scratch": set(),
     "regular_file": set(),
+    "processor": set(),
     "model": {"model", "quantity", "errors"},
     "registry": {"registry", "errors"},
-    "engines": {"engines", "model", "quantity", "errors", "clock"},
-    "toxiproxy": {"toxiproxy", "errors"},
+    "engines": {"engines", "model", "quantity", "errors", "clock", "processor"},
+    "toxiproxy": {"toxiproxy", "errors", "processor"},
     "intruder": {"intruder", "engines"},  # it must start at once, and knows nothing of the drill
     **{
         name: {name, "model", "engines", "registry", "quantity", "errors", "clock"}
@@ -58,6 +59,7 @@ ALLOWED: dict[str, set[str]] = {
         "quantity",
         "errors",
         "clock",
+        "processor",
         "regular_file",
     },
 }
