@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import settings
+
 # A shell that starts the tests in the background leaves SIGINT ignored, `nohup` SIGHUP, and children inherit that: the
 # commands under test would rightly not hear the signals that they are sent.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# An example that takes 200 ms says that this machine is busy, nothing of the code.
+settings.register_profile("chaoskit", deadline=None)
+settings.load_profile("chaoskit")
