@@ -91,6 +91,12 @@ def read(path: Path, runtime: str) -> Ran:
     )
 
 
+def told(one: Ran) -> str:
+    """A run's line while the others are still to come."""
+    as_expected = "as expected" if one.as_expected else "NOT as expected"
+    return f"{one.variant or one.drill}: {one.outcome}, {as_expected}, {one.wall_s:.0f} s"
+
+
 def table(runs: Sequence[Ran], refused: Sequence[Refused]) -> tuple[str, list[str]]:
     """The table, and what is wrong with it: not as expected, not the same twice, too long, refused for no lack."""
     wrong = [f"{one.drill} on {one.runtime} was not run: {one.said}" for one in refused if not one.lacks]
@@ -139,6 +145,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     refused.append(came)
                     break
                 runs += came
+                for one in came:
+                    print(f"  {told(one)}", file=sys.stderr, flush=True)
     text, wrong = table(runs, refused)
     print(text)
     print(*wrong, sep="\n", file=sys.stderr)

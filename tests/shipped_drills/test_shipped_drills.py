@@ -26,6 +26,10 @@ def test_alike_and_as_expected_is_well() -> None:
     assert "web-dies (old) | local     | pass      | 2 of 2        | yes                  | 25" in text
 
 
+def test_a_run_is_told_as_it_ends() -> None:
+    assert shipped.told(ran(outcome="fail", as_expected=False)) == "old: fail, NOT as expected, 20 s"
+
+
 def test_one_run_is_the_same_as_none() -> None:
     assert "1 of 1        | –" in table([ran()], [])[0]
 
