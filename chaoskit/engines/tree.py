@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +97,48 @@ def revived(tree: Iterable[ProcessRef]) -> tuple[ProcessRef, ...]:
     return tuple(one for one in every if begun and one.start >= min(begun))
 
 
+def begun_anew(tree: Iterable[ProcessRef], family: Sequence[ProcessRef]) -> tuple[ProcessRef, ...]:
+    """Those of a service that was started again: whoever stands above them came after the old service had begun.
+
+    old life:  holder ──► main ──► … ──► child     the holder (a keeper, a container's shim) is older than its service
+    new life:  holder ──► main ──► …               and lives as long as that: a child whose parents die stays below it
+
+    A start time does not tell the two apart: the kernel counts it in hundredths of a second, and who waits for a
+    service to end is quicker than that.
+    """
+    every = tuple(tree)
+    known = {one.pid: one.start for one in (*family, *every)}
+    first = min((one.start for one in family), default=0)
+    return tuple(one for one in every if (above := _holder_start(one, known)) is not None and above > first)
+
+
+def _holder_start(process: ProcessRef, known: Mapping[int, int]) -> int | None:
+    """When the first process above one was started that is not of its service; None if that one cannot be asked."""
+    at = process
+    while True:
+        parent = (_parent_and_start(at.pid) or (0, 0))[0]
+        above = _parent_and_start(parent)
+        if above is None:
+            # It ended between the two looks, and its children were given to another; or the process itself ended.
+            again = _parent_and_start(at.pid)
+            if again is None or again[0] in (parent, 0):
+                return None
+            continue
+        if known.get(parent) != above[1]:
+            return above[1]
+        at = ProcessRef(pid=parent, start=above[1])
+
+
+def _parent_and_start(pid: int) -> tuple[int, int] | None:
+    """From /proc/<pid>/stat; None when there is no such process, or nobody may ask."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text[text.rindex(")") + 2 :].split()
+    return int(fields[1]), int(fields[19])
+
+
 def _first_of_namespace(pid: int) -> bool:
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -141,11 +183,11 @@ async def witness_death(
 
 
 async def _forked(
-    processes: Processes, service: str, family: Iterable[ProcessRef], ticks: int
+    processes: Processes, service: str, family: Sequence[ProcessRef], ticks: int
 ) -> tuple[ProcessRef, ...]:
     """Processes of a service beside its known ones, that were there at that tick and were not started anew."""
     others = set(await processes.tree(service)) - set(family)
-    return started_before(others - set(revived(others)), ticks)
+    return started_before(others - set(revived(others)) - set(begun_anew(others, family)), ticks)
 
 
 def _left(

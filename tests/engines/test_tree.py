@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import pytest
 
 from chaoskit.engines import tree
 from chaoskit.model.lease import ProcessRef, ProcessState
 from chaoskit.model.member import Witness
-from chaoskit.runtimes import process_table
+from chaoskit.runtimes import process_table, signals
 
 PARENT, CHILD, LATE = (ProcessRef(pid=2**22 + number, start=number) for number in (1, 2, 3))
 
@@ -101,6 +105,71 @@ def test_what_was_forked_meanwhile_and_lives_on_is_named() -> None:
     seen = witnessed(Told({PARENT: ["gone"], LATE: ["running"]}, [[LATE]]), [PARENT], 0.05)
     assert not seen.seen
     assert seen.how == "db had forked meanwhile: 1 running"
+
+
+HOLD = (
+    "import subprocess, sys; print(*(subprocess.Popen(['sleep', '60']).pid for _ in range({})), flush=True); "
+)
+WAIT = "sys.stdin.read()"
+
+
+@contextlib.contextmanager
+def held(children: int) -> Iterator[tuple[subprocess.Popen[str], list[ProcessRef]]]:
+    """A process, as a keeper or a container's shim is one, and the service's processes below it."""
+    program = [sys.executable, "-S", "-c", HOLD.format(children) + WAIT]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        found = [process_table.look(int(pid)) for pid in holder.stdout.readline().split()]
+        try:
+            yield holder, [ProcessRef(pid=one.pid, start=one.start) for one in found if one is not None]
+        finally:
+            for one in found:
+                if one is not None:
+                    signals.send(one.pid, one.start, signal.SIGKILL)
+            holder.kill()
+
+
+class Kernel:
+    """What the kernel says of real processes; what a service's tree is, is told."""
+
+    def __init__(self, tree_now: Sequence[ProcessRef]) -> None:
+        self.now = tuple(tree_now)
+
+    def state(self, process: ProcessRef) -> ProcessState:
+        return process_table.state(process.pid, process.start)
+
+    async def tree(self, _service: str) -> tuple[ProcessRef, ...]:
+        return self.now
+
+
+def within_one_tick(monkeypatch: pytest.MonkeyPatch, old: ProcessRef) -> None:
+    """From here on whatever is looked at was there at the tick of the look, as in the ten ms of a real one."""
+    while tree.ticks_now() <= old.start:
+        time.sleep(0.002)
+    monkeypatch.setattr(tree, "ticks_now", lambda: 2**62)
+
+
+def test_a_service_that_was_started_again_in_the_tick_of_its_end_has_not_forked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with held(1) as (_, [old]):
+        within_one_tick(monkeypatch, old)
+        signals.send(old.pid, old.start, signal.SIGKILL)
+        with held(2) as (_, new):
+            seen = witnessed(Kernel(new), [old])
+            assert seen.seen, seen.how
+            assert seen.how == "the kernel has none of db's 1 processes left"
+            assert tree.begun_anew(new, [old]) == tuple(new)
+
+
+def test_what_the_old_service_had_forked_is_its_own_however_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    with held(2) as (_, [old, forked]):
+        within_one_tick(monkeypatch, old)
+        signals.send(old.pid, old.start, signal.SIGKILL)
+        seen = witnessed(Kernel([forked]), [old], 0.05)
+        assert not seen.seen
+        assert seen.how == "db had forked meanwhile: 1 running"
+        assert tree.begun_anew([forked], [old]) == ()
 
 
 def test_the_kernel_tells_which_signals_wait_and_a_killed_process_never_runs_again() -> None:
