@@ -24,6 +24,7 @@ Refs = list[list[int]]
 @dataclass
 class Running:
     """A job. `status` is as wait() gives it, once its main process has ended; `gone`: nothing of its tree is left.
+    `unwanted`: it was to be killed before its program ran, and is as soon as it does.
 
     `unkept`: somebody killed its keeper, and it with it, which is nothing of its own doing. `waiting` are the requests
     to be answered at a moment. `killed` are those that were sent SIGKILL, by pid and start time: they need no second
@@ -39,6 +40,7 @@ class Running:
     status: int | None = None
     gone: bool = False
     unkept: bool = False
+    unwanted: bool = False
     buffer: bytes = b""
     waiting: list[tuple[Moment, int]] = field(default_factory=list)
     killed: set[tuple[int, int]] = field(default_factory=set)
@@ -87,8 +89,9 @@ class Jobs:
         return _refs(self._members(name)().entries)
 
     def kill(self, name: str) -> Refs:
-        """Stop all, then kill all; asked for, so not a crash."""
+        """Stop all, then kill all; asked for, so not a crash. What its keeper has yet to fork follows."""
         self._running[name].asked = True
+        self._running[name].unwanted = self._running[name].pid is None
         if self._destruction.new_shared_memory():
             self._destruction.collect_shared_memory(self._members(name)().entries)
         killed = signals.kill_all(self._members(name)).values()
@@ -165,6 +168,8 @@ class Jobs:
                 self._destruction.remember(report["pid"])
                 add_process(self._record, running.job.name, report["pid"], report["start"])
                 self._answer(running, "started")
+                if running.unwanted:
+                    self.kill(running.job.name)
             else:
                 self._ended(running, report["status"])
 

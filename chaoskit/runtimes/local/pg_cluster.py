@@ -167,12 +167,13 @@ class PgClusters:
         """Run to its end; EnvironmentBroken with the log's tail unless it exits 0 in time. None: no own limit."""
         name = self._next(Path(argv[0]).name)
         folder = Path(self._supervision.record.scratch)
-        await self._supervision.run(
-            name, "command", argv, env=self.env, cwd=folder, log=log, stdin=stdin, user=user
-        )
         program = f"{Path(argv[0]).name} {what}".rstrip()
         try:
             async with asyncio.timeout(within_s):
+                # Within: whoever gives up before the answer has asked for a program all the same, and it is started.
+                await self._supervision.run(
+                    name, "command", argv, env=self.env, cwd=folder, log=log, stdin=stdin, user=user
+                )
                 facts = await self._supervision.call("ended", _FOR_EVER_S, name=name)
         except TimeoutError:
             await self._end(name)

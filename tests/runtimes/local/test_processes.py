@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from chaoskit import registry
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.lease import ProcessRef, SignalUndo, Undo
+from chaoskit.model.member import Fault, Witness
+from chaoskit.model.parameters import build
 from chaoskit.runtimes import process_table, signals
 from chaoskit.runtimes.local.estate import LocalEstate
 from tests.runtimes.local import tiny
@@ -220,5 +223,53 @@ def test_what_forks_for_ever_is_stopped_and_killed(tmp_path: Path, provision: Pr
             assert await estate.processes.tree("shop")
             await estate.processes.kill("shop")
             await whole_tree(estate, "shop", 0)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 20])
+def test_a_command_whose_caller_gives_up_is_ended_also_before_it_runs(
+    tmp_path: Path, provision: Provision, turns: int
+) -> None:
+    """As a copy of a database is, which would go on writing to where a later one is put."""
+
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.system(tmp_path, [tiny.web("web")]))) as estate:
+            run = estate.lifecycle.clusters._run
+            log = estate.log_path("copy")
+            caller = asyncio.create_task(run(("sleep", "271828"), log, user=None, within_s=None))
+            for _ in range(turns):  # of the loop: it asks, the supervisor is told, and answers
+                await asyncio.sleep(0)
+            caller.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await caller
+            assert await estate.supervision.call("tree", name="sleep#1") == []
+            assert await estate.supervision.call("gone", 5, name="sleep#1") is None
+
+    asyncio.run(main())
+
+
+def test_a_service_that_is_started_as_soon_as_it_has_stopped_was_seen_to_stop(
+    tmp_path: Path, provision: Provision
+) -> None:
+    """Whoever notices early waits for its end, and is quicker with the start than the clock of start times."""
+    system = tiny.system(tmp_path, [tiny.web("web")], ("customers -> web",))
+
+    async def main() -> None:
+        async with provision(tiny.plan(system)) as estate:
+            for _ in range(3):
+                fault = build(registry.member("faults", "service.stop"), {})
+                baseline = await fault.baseline("web", estate)
+
+                async def stopped(fault: Fault = fault, baseline: object = baseline) -> Witness:
+                    await fault.apply("web", estate)
+                    return await fault.witness("web", estate, baseline)
+
+                async def started() -> None:
+                    await asyncio.sleep(0)  # the stop has the service first
+                    await estate.lifecycle.start("web")
+
+                witness, _ = await asyncio.gather(stopped(), started())
+                assert witness.seen, witness.how
 
     asyncio.run(main())
