@@ -53,7 +53,7 @@ class ProxiedLinks(ABC):
         return ()
 
     def held_up(self) -> tuple[ProxyHeldUp, ...]:
-        """When a server was held up; none where one that is gets replaced."""
+        """When a server was held up, in the order in which it became known; none where nobody looks."""
         return ()
 
     async def bypassed(self) -> Mapping[str, int]:

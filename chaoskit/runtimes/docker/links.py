@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.estate import Address, LinkBytes, LinkStanding, ProxyRestart, Toxic
+from chaoskit.model.estate import Address, LinkBytes, LinkStanding, ProxyHeldUp, ProxyRestart, Toxic
 from chaoskit.model.system import CUSTOMERS
 from chaoskit.runtimes import process_table
 from chaoskit.runtimes.docker import packet_counts, teardown
@@ -71,6 +71,7 @@ class DockerLinks(ProxiedLinks):
         self._layout = layout
         self._hand = hand
         self._restarts: list[ProxyRestart] = []
+        self._held_up: list[ProxyHeldUp] = []
         self._bypassed: Counter[int] = Counter()
         self._filters: dict[int, tuple[tuple[Bypass, ...], Counter[tuple[str, int]]]] = {}
         self._numbers = {name: number for number, name in enumerate(layout.links)}
@@ -92,6 +93,9 @@ class DockerLinks(ProxiedLinks):
             lambda client: self._fill(client, network),
             lambda lo, hi, why: self._restarts.append(
                 ProxyRestart(network, lo, hi, tuple(one.link.name for one in self._layout.on(network)), why)
+            ),
+            lambda lo, hi, why: self._held_up.append(
+                ProxyHeldUp(lo, hi, tuple(one.link.name for one in self._layout.on(network)), why)
             ),
         )
 
@@ -133,6 +137,9 @@ class DockerLinks(ProxiedLinks):
 
     def restarts(self) -> tuple[ProxyRestart, ...]:
         return tuple(self._restarts)
+
+    def held_up(self) -> tuple[ProxyHeldUp, ...]:
+        return tuple(self._held_up)
 
     @property
     def broken(self) -> str | None:

@@ -22,6 +22,7 @@ from chaoskit.runtimes import process_table
 from chaoskit.runtimes.docker import services
 from chaoskit.runtimes.docker.engine import Engine
 from chaoskit.runtimes.docker.engine_socket import EngineRefused
+from chaoskit.runtimes.docker.proxy_pulse import ServerPulse, frozen
 from chaoskit.runtimes.docker.services import Attachment, Recipe, Replica
 from chaoskit.runtimes.docker.toxiproxy_image import toxiproxy_image
 from chaoskit.toxiproxy.client import Toxiproxy
@@ -42,7 +43,9 @@ _Value = TypeVar("_Value")
 
 
 class ToxiproxyServer:
-    """`repopulate` brings a new, empty server to what it should be, and blocks. `healed` hears of each restart."""
+    """`repopulate` brings a new, empty server to what it should be, and blocks. `healed` hears of each restart,
+    `held_up` of each span in which it carried nothing and went on by itself.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class ToxiproxyServer:
         attachments: tuple[Attachment, ...],
         repopulate: Callable[[Toxiproxy], None],
         healed: Callable[[int, int, str], None],
+        held_up: Callable[[int, int, str], None],
     ) -> None:
         # The holder dials: a callee whose address is silent must not block the accept loop for two minutes.
         options = {"command": ["-host=127.0.0.1", "-port=1"], "sysctls": {"net.ipv4.tcp_syn_retries": "1"}}
@@ -73,7 +77,8 @@ class ToxiproxyServer:
         self._generation = self._started = self._changing = 0
         self._good_ns = 0
         self._lost: str | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._pulse = ServerPulse(self._serving, held_up)
+        self._watching: tuple[asyncio.Task[None], ...] = ()
 
     @property
     def pid(self) -> int:
@@ -94,14 +99,13 @@ class ToxiproxyServer:
         await self._renew()
         self._good_ns = monotonic_ns()
         self._ready.set()
-        self._watching = asyncio.create_task(self._watch(), name=f"watch {self.name}")
+        self._watching = tuple(map(asyncio.create_task, (self._watch(), self._pulse.follow())))
 
     async def stop(self) -> None:
         """Watch no longer; what the containers are removed by is the run's clean-up."""
-        if self._watching is not None:
-            self._watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watching
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def change(
@@ -166,12 +170,16 @@ class ToxiproxyServer:
                 patient = not last and (starved or self._changing > 0)
                 if ailing is None and await self._answers_version() and not patient:
                     ailing = "its control plane hangs"
-                ailing = ailing or await self._paused()
+                ailing = ailing or self._paused()
                 if ailing is not None:
                     return ailing
             except OSError as error:
                 return f"it is dead: {error}"
         return "it does not answer"
+
+    def _serving(self) -> tuple[str, int, int]:
+        server = self._server if self._ready.is_set() else None
+        return self.host, API_PORT, 0 if server is None else server.pid
 
     def _waited_ns(self) -> int:
         """How long the server's threads have waited for a processor so far, by the kernel's account; 0 if unknown."""
@@ -190,14 +198,8 @@ class ToxiproxyServer:
         state = process_table.state(found.pid, found.start)
         return None if state == "running" else f"its process is {state}"
 
-    async def _paused(self) -> str | None:
-        if self._server is None:
-            return None
-        try:
-            seen = await services.look(self._engine, self._server)
-        except (EngineRefused, EnvironmentBroken):
-            return "the engine does not know it"
-        return "its container is paused" if seen["State"].get("Paused") else None
+    def _paused(self) -> str | None:
+        return "its container is paused" if self._server is not None and frozen(self._server.pid) else None
 
     async def _get(self, path: str) -> bytes:
         reader, writer = await asyncio.open_connection(self.host, API_PORT)
@@ -252,6 +254,7 @@ class ToxiproxyServer:
         options = {
             "network_mode": f"container:{self._holder.id}",
             "command": ["-host=0.0.0.0", f"-port={API_PORT}"],
+            "environment": {"LOG_LEVEL": "error"},  # its default is a dozen lines for each connection
         }
         # A name of its own for each: the one before may be a while in going.
         name = f"{self.name}-{self._started}" if self._started else self.name

@@ -113,6 +113,39 @@ def test_a_server_that_is_dead_or_stopped_is_replaced(how: str) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("how", ["stopped", "paused"])
+def test_one_that_goes_on_before_it_is_replaced_is_noted_with_its_span(how: str) -> None:
+    async def main() -> None:
+        async with bench(LINKS) as here:
+            server, api = here.server(), here.engine.client.api
+            await asyncio.sleep(0.2)  # it is being asked
+            begun = monotonic_ns()
+            if how == "stopped":
+                os.kill(server.pid, signal.SIGSTOP)
+            else:
+                await asyncio.to_thread(api.pause, server.id)
+            held = monotonic_ns()
+            await asyncio.sleep(0.25)  # the disturbance itself
+            until = monotonic_ns()
+            if how == "stopped":
+                os.kill(server.pid, signal.SIGCONT)
+            else:
+                await asyncio.to_thread(api.unpause, server.id)
+            async with asyncio.timeout(10):
+                while not (found := [one for one in here.links.held_up() if one.why.endswith(how)]):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert found[0].lo <= held + 50_000_000
+            assert found[0].hi is not None
+            assert found[0].hi >= until
+            assert found[0].hi - found[0].lo > 200_000_000
+            assert begun - 50_000_000 <= found[0].lo
+            assert set(found[0].links) == set(LINKS)
+            assert here.links.restarts() == ()
+            assert await asked(here, "web -> db") < 5
+
+    asyncio.run(main())
+
+
 def test_without_its_network_there_is_nothing_to_heal_and_the_links_say_so() -> None:
     async def main() -> None:
         async with bench(LINKS) as here:
