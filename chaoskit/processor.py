@@ -1,12 +1,12 @@
 """Who goes before whom when there are fewer processors than work: real time for those whose lateness spoils numbers.
 
     2  measurers, and who kills and looks for the milliseconds of an instant
-    1  the proxy that carries the links: busier than a measurer, which may not wait for it
+    1  the proxy that carries the links, and the conductor while it measures: busier than a measurer, which may not wait
     0  everybody else (SCHED_OTHER)
 
 All of it is asked for (root, or RLIMIT_RTPRIO), and refused is fine: what was held up then says so itself. Real time
-is bounded: 0.1 s of processor without a pause takes it away (SIGXCPU), 2 s ends the process, so that one gone wrong
-cannot hold the machine.
+is bounded: 0.1 s of processor without a pause takes it away (SIGXCPU), 2 s ends a measurer or a proxy, so that one gone
+wrong cannot hold the machine.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 MEASURER = 2
-PROXY = 1
+PROXY = CONDUCTOR = 1
 _SOFT_US, _HARD_US = 100_000, 2_000_000
 
 
@@ -30,6 +34,27 @@ def claim_processor(priority: int) -> str:
         except OSError:
             pass  # nor RLIMIT_NICE
     return scheduling()
+
+
+@contextmanager
+def borrowed_processor(priority: int) -> Iterator[Callable[[], None]]:
+    """Real time for this thread while inside; what is yielded asks for it again. Nothing ends the process for it.
+
+    Only for a main thread: no other one hears SIGXCPU, and would have it unbounded.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield _nothing
+        return
+    limits, handler = resource.getrlimit(resource.RLIMIT_RTTIME), signal.getsignal(signal.SIGXCPU)
+    resource.setrlimit(resource.RLIMIT_RTTIME, (_SOFT_US, limits[1]))
+    signal.signal(signal.SIGXCPU, yield_processor)
+    try:
+        _real_time(priority)
+        yield partial(reclaim_processor, priority)
+    finally:
+        yield_processor()
+        resource.setrlimit(resource.RLIMIT_RTTIME, limits)
+        signal.signal(signal.SIGXCPU, handler)
 
 
 def reclaim_processor(priority: int) -> None:
@@ -51,6 +76,10 @@ def yield_processor(*_: object) -> None:
     if had & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO:
         # Who has no right to it may not take the mark off either; it does no harm.
         os.sched_setscheduler(0, os.SCHED_OTHER | (had & os.SCHED_RESET_ON_FORK), os.sched_param(0))
+
+
+def _nothing() -> None:
+    return
 
 
 def _real_time(priority: int) -> bool:

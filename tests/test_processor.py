@@ -48,6 +48,37 @@ def test_one_gone_wrong_loses_it_and_has_it_again_when_it_asks(granted: bool) ->
     assert said[1] == "SCHED_FIFO 1" if granted else said[1].startswith("nice ")
 
 
+def test_borrowed_it_is_bounded_given_back_and_ends_nobody(granted: bool) -> None:
+    said = run(
+        "import resource, signal\n"
+        "before = resource.getrlimit(resource.RLIMIT_RTTIME), signal.getsignal(signal.SIGXCPU)\n"
+        "with borrowed_processor(CONDUCTOR) as again:\n"
+        "    print(scheduling())\n"
+        "    until = time.process_time() + 2.5\n"
+        "    while time.process_time() < until: pass\n"
+        "    print(scheduling())\n"
+        "    again()\n"
+        "    print(scheduling())\n"
+        "print(scheduling())\n"
+        "print(before == (resource.getrlimit(resource.RLIMIT_RTTIME), signal.getsignal(signal.SIGXCPU)))"
+    )
+    had = "SCHED_FIFO 1" if granted else said[3]
+    assert said == [had, said[3], had, said[3], "True"]
+    assert said[3].startswith("nice ")
+
+
+def test_no_other_thread_borrows_it() -> None:
+    said = run(
+        "import threading\n"
+        "def borrow():\n"
+        "    with borrowed_processor(CONDUCTOR) as again:\n"
+        "        again()\n"
+        "        print(scheduling())\n"
+        "thread = threading.Thread(target=borrow); thread.start(); thread.join()"
+    )
+    assert said[0].startswith("nice ")
+
+
 def test_a_child_does_not_have_it() -> None:
     said = run(
         "claim_processor(MEASURER)\npid = os.fork()\n"
