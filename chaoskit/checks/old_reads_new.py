@@ -1,4 +1,4 @@
-"""old-reads-new: after a roll-back the old version can read what the new one wrote."""
+"""old-reads-new: after a roll-back the old version can read what the new one wrote; a fix that was put over it, too."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _RULE = "payload-differs"
 
 @dataclass(frozen=True)
 class _Span:
-    """[start, halt]: the release was in place · from `back` on the old version alone; `events` say so.
+    """[start, halt]: the release was in place · from `back` on the old version alone, or a fix; `events` say so.
 
-    `left`: services that were changed and are not known to be back.
+    `left`: services that were changed and are not known to be back. `fix`: the release that was put over it, if any.
     """
 
     start: int
@@ -28,12 +28,21 @@ class _Span:
     back: int
     events: tuple[int, ...]
     left: tuple[str, ...] = ()
+    fix: str | None = None
+
+    @property
+    def version(self) -> str:
+        return "the old version" if self.fix is None else f"the fix {self.fix}"
+
+    @property
+    def done(self) -> str:
+        return "rolled back" if self.fix is None else f"followed by {self.fix}"
 
 
 @register("checks", "old-reads-new")
 @dataclass(frozen=True)
 class OldReadsNew:
-    """Can the version that came back read what was written while the release was in place?
+    """Can the version that came back, or a fix that came after, read what was written while the release was in place?
 
     Judged are the accounts that moved in that time, whether the customer was told so or the books alone say it: whoever
     asks for one of them after the roll-back must be answered at least once. And a payment that was posted in that time
@@ -41,10 +50,12 @@ class OldReadsNew:
     with another payload's hash, by which it would be, whether or not somebody has asked again. Whether the balances
     shown are true is `reads-are-true`. Where the data was restored as well, what counts is what is there once customers
     are let in again: a payment that the old version could not read, and that was sent again since, is one that it can.
+    Where a fixed release was put over it (`roll-forward`) that is the version which must answer; and what it leaves in
+    the books as the old version could not read it fails as well.
 
     fail: an account that is never answered again, a posted payment that is or would be refused. unknown: the release
-    was not taken back everywhere, so that nobody knows which version answered. Not exercised: nothing was rolled back,
-    nothing was written in that time, or nobody asked for it afterwards.
+    was not taken back everywhere, so that nobody knows which version answered. Not exercised: nothing was rolled back
+    or forward, nothing was written in that time, or nobody asked for it afterwards.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -52,7 +63,9 @@ class OldReadsNew:
         name = "old-reads-new"
         span = _span(history.events)
         if span is None:
-            why = "not exercised: no release was rolled out, witnessed and rolled back"
+            why = (
+                "not exercised: no release was rolled out, witnessed and rolled back, or followed by its fix"
+            )
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
         events = span.events
         if span.left:
@@ -72,32 +85,34 @@ class OldReadsNew:
                 answered[account] = answered.get(account, False) or well
         keys = {key for key, _ in written}
         refused = _refused(history, keys, span)
-        return _verdict(name, events, answered, refused, _unreadable(measurements, keys.difference(refused)))
+        return _verdict(name, span, answered, refused, _unreadable(measurements, keys.difference(refused)))
 
 
 def _verdict(
-    name: str, events: tuple[int, ...], answered: Mapping[str, bool], refused: list[str], marked: list[str]
+    name: str, span: _Span, answered: Mapping[str, bool], refused: list[str], marked: list[str]
 ) -> Verdict:
+    events = span.events
     unread = sorted(account for account, ok in answered.items() if not ok)
     if unread or refused or marked:
         parts = [f"{len(unread)} of {len(answered)} accounts cannot be read any more"] if unread else []
         parts += [f"{len(refused)} posted payments are refused"] if refused else []
         parts += [f"{len(marked)} more would be, by the hash that they have in the books"] if marked else []
         details = [f"account {account}: moved under the release, never answered since" for account in unread]
-        details += [f"key {key}: posted under the release, refused by the version before" for key in refused]
+        details += [f"key {key}: posted under the release, refused by {span.version}" for key in refused]
         details += [f"key {key}: posted under the release, with another payload's hash" for key in marked]
-        reason = "the old version does not read what the new one wrote: " + ", ".join(parts)
+        who = span.version if unread or refused else "the old version"  # a fix may read what it leaves marked
+        reason = f"{who} does not read what the new one wrote: " + ", ".join(parts)
         return Verdict(name=name, outcome="fail", reason=reason, events=events, details=tuple(details))
     if not answered:
-        why = "not exercised: no account that moved under the release was asked for after it was rolled back"
+        why = f"not exercised: no account that moved under the release was asked for after it was {span.done}"
         return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
-    reason = f"{len(answered)} accounts that moved under the release were read after it was rolled back"
+    reason = f"{len(answered)} accounts that moved under the release were read after it was {span.done}"
     return Verdict(name=name, outcome="pass", reason=reason, events=events)
 
 
 def _span(recorded: Iterable[Event]) -> _Span | None:
     steps: set[str] = set()
-    seen = halted = back = None
+    seen = halted = back = fix = None
     restored: set[str] = set()
     ended: set[str] = set()
     for event in recorded:
@@ -107,9 +122,10 @@ def _span(recorded: Iterable[Event]) -> _Span | None:
         elif event.kind == "fault.witnessed" and step in steps:
             seen = seen or event  # rolled out twice, both have written
         elif event.kind == "response.fact" and fact == "halted":
-            halted, restored = event, set()
-        elif event.kind == "response.fact" and fact == "restored":
+            halted, restored, fix = event, set(), None
+        elif event.kind == "response.fact" and fact in ("restored", "forwarded"):
             back = event
+            fix = str(event.data.get("release")) if fact == "forwarded" else fix
             restored.add(str(event.data.get("service")))
         elif event.kind == "response.fact" and fact == "opened":
             back = event if back is not None else None  # until then nobody could ask
@@ -122,7 +138,7 @@ def _span(recorded: Iterable[Event]) -> _Span | None:
     if not left and str(halted.data.get("step")) not in ended:
         left = [f"{halted.data.get('step')} did not come to its end"]
     events = tuple(sorted(one.n for one in (seen, halted, back)))
-    return _Span(int(seen.data["hi"]), halted.t, back.t, events, tuple(left))
+    return _Span(int(seen.data["hi"]), halted.t, back.t, events, tuple(left), fix)
 
 
 def _written(history: History, measurements: Measurements, span: _Span) -> dict[tuple[str, int], str]:

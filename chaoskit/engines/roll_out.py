@@ -1,7 +1,7 @@
 """A roll-out while it goes on: the schema, then the services, until all are changed or somebody halts it.
 
-one-first    note ─ migrate ─ pause ─ service 1 ─ pause ─ service 2 …         halt ends it between two changes
-all          note ─ migrate ─ every service at once
+one-first    note ─ migrate ─ pause ─ service 1 ─ pause ─ service 2 … ─ finish        halt ends it between two changes
+all          note ─ migrate ─ every service at once ─ finish
 
 `note` is where the log of each database with a backup stood before the first change: the way back that is left when
 the old version cannot read what the new one writes.
@@ -30,7 +30,8 @@ _ASK_S = 1.0
 class RollOut:
     """One release on its way to its services. `before` is what each ran; `failed` says why it came to a stop.
 
-    `noted`: by backup, the point before the first change; `unnoted` says why there is none.
+    `noted`: by backup, the point before the first change; `unnoted` says why there is none. `over`: the bad release
+    that it is put over as its fix. `finished`: what its migration leaves until the last service is changed is done.
     """
 
     name: str
@@ -39,10 +40,12 @@ class RollOut:
     strategy: Strategy
     pause: Duration
     before: Mapping[str, str | None]
+    over: str | None = None
     changed: list[str] = field(default_factory=list)
     failed: str = ""
     noted: Mapping[str, RestorePoint] = field(default_factory=dict)
     unnoted: str = ""
+    finished: bool = False
     _halted: asyncio.Event = field(default_factory=asyncio.Event)
     _work: asyncio.Task[None] | None = None
 
@@ -74,15 +77,21 @@ class RollOut:
             if self.release.migration is not None:
                 await releases(self.estate).migrate(self.name, "up")
                 await self._wait()
-            if self.strategy == "all":
-                await asyncio.gather(*(self._change(service) for service in self.release.services))
-                return
-            for number, service in enumerate(self.release.services):
-                if number:
-                    await self._wait()
-                await self._change(service)
+            await self._change_services()
+            if set(self.changed) == set(self.release.services):  # nobody writes as before any more
+                await releases(self.estate).migrate(self.name, "finish")
+                self.finished = True
         except EnvironmentBroken as error:
             self.failed = str(error)
+
+    async def _change_services(self) -> None:
+        if self.strategy == "all":
+            await asyncio.gather(*(self._change(service) for service in self.release.services))
+            return
+        for number, service in enumerate(self.release.services):
+            if number:
+                await self._wait()
+            await self._change(service)
 
     async def _change(self, service: str) -> None:
         if self._halted.is_set():

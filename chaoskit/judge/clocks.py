@@ -19,6 +19,12 @@ from chaoskit.model.measurement import (
 )
 
 _WORDS = {"taken": "decided", "refused": "refused", "missed": "not decided"}
+_RECOVERIES = {
+    "roll-back": "roll-back",
+    "restore": "restore",
+    "restore-and-replay": "restore plus replay",
+    "forward-fix": "forward fix",
+}
 _EVIDENCE_SHOWN = 2
 
 
@@ -101,14 +107,20 @@ def _warned(one: WarningMeasure) -> str:
 
 def _back(way: WayBack) -> str:
     """Which recovery it was, what it cost before anything was sent again, and what is still amiss."""
-    code = "the code was taken back" if way.code else "the code was not taken back everywhere"
+    if way.fix is None:
+        code = "the code was taken back" if way.code else "the code was not taken back everywhere"
+    else:
+        code = f"{way.fix} was put over it" if way.code else f"{way.fix} was not put over it everywhere"
     if way.restored and way.sent_again is not None:
         how = f"{code}, the books restored to before it ({way.lost_before} accepted operations lost by that)"
         how += f", {way.sent_again} sent again"
     elif way.restored:
         how = f"{code}, the books restored to before it, and nothing sent again"
+    elif way.finished:
+        how = f"{code}, and what it wrote was mended by that release's migration"
     else:
         how = f"{code}, and what it wrote stayed"
+    how = f"{_RECOVERIES[way.how]}: {how}"
     if way.lost is None or way.unreadable is None:
         return f"{how}; what is lost or unreadable is unknown"
     return f"{how}; in the end {way.lost} lost, {way.unreadable} not as they were asked for"

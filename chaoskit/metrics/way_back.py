@@ -1,4 +1,4 @@
-"""How a system came back from a release: the code alone, or the books as well, and what that cost."""
+"""How a system came back from a release: the code alone, the books as well, or by a fix, and what that cost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from chaoskit.metrics.diagnosis import since
 from chaoskit.model.history import Event
 from chaoskit.model.measurement import BooksMeasure, Interval, LossMeasure, WayBack
+from chaoskit.model.release_measures import Recovery
 
 UNREADABLE = ("amount-differs", "parties-differ", "payload-differs")
 """Rules of the books by which a payment that is there is another than was asked for."""
@@ -19,21 +20,27 @@ def way_back(
     books: Mapping[str, BooksMeasure],
     started: Interval | None,
 ) -> WayBack | None:
-    """What followed a stop, until the next stop; None where nothing was taken back."""
+    """What followed a stop, until the next stop; None where nothing was taken back, or put over it."""
     follow = list(_following(halted, events))
-    code = [
-        one for one in follow if one.data["fact"] == "restored" and one.data["step"] == halted.data["step"]
-    ]
+    own = [one for one in follow if one.data["step"] == halted.data["step"]]
+    back = [one for one in own if one.data["fact"] == "restored"]
+    fixed = [one for one in own if one.data["fact"] == "forwarded"]
+    finished = [one for one in own if one.data["fact"] == "finished"]
+    code = (*back, *fixed)
     data = [one for one in follow if one.data.get("before") == halted.data["release"]]
     restored = [one for one in data if one.data["fact"] == "restored"]
     again = [
         one for one in follow if restored and one.data["fact"] == "resubmitted" and one.t > restored[-1].t
     ]
-    steps = (*code, *restored, *again)
+    steps = (*code, *finished, *restored, *again)
     if not steps:
         return None
     last = max(steps, key=lambda one: one.t)
+    fixes = [str(one.data["release"]) for one in (*fixed, *finished)]
     return WayBack(
+        how=_how(bool(restored), bool(again), bool(fixes)),
+        fix=fixes[0] if fixes else None,
+        finished=bool(finished),
         code={str(one) for one in halted.data.get("changed") or ()} <= {one.data["service"] for one in code},
         restored=bool(restored),
         sent_again=_sum(again, "resubmitted") if again else None,
@@ -43,6 +50,12 @@ def way_back(
         after=since(started, last.t),
         event=last.n,
     )
+
+
+def _how(restored: bool, again: bool, fixed: bool) -> Recovery:
+    if restored:
+        return "restore-and-replay" if again else "restore"
+    return "forward-fix" if fixed else "roll-back"
 
 
 def _following(halted: Event, events: Sequence[Event]) -> Iterable[Event]:

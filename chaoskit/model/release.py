@@ -22,12 +22,19 @@ class Says(Frozen):
 
 
 class Migration(Frozen):
-    """What a release changes in a database, and how that is taken back. Each is one transaction."""
+    """What a release changes in a database, and how that is taken back. Each script is one transaction."""
 
     on: Annotated[str, Field(description="database role on whose primary both run, as its `user`")]
     up: Annotated[str, Field(description="SQL file run before the first service is changed")]
     down: Annotated[
         str | None, Field(description="SQL file that takes it back; without it the schema cannot go back")
+    ] = None
+    finish: Annotated[
+        str | None,
+        Field(
+            description="SQL file run after the last service was changed: what has to wait until nobody writes as "
+            "before; it is not taken back"
+        ),
     ] = None
 
 

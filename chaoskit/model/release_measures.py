@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -50,10 +50,22 @@ class WarningMeasure(Frozen):
     event: int
 
 
+Recovery = Literal["roll-back", "restore", "restore-and-replay", "forward-fix"]
+
+
 class WayBack(Frozen):
     """What was done about a release that was stopped, and what it cost in accepted operations."""
 
-    code: Annotated[bool, Field(description="every service that it had changed is what it was before")]
+    how: Annotated[Recovery, Field(description="which recovery it was")] = "roll-back"
+    code: Annotated[
+        bool, Field(description="every service that it had changed is what it was before, or has the fix")
+    ]
+    fix: Annotated[
+        str | None, Field(description="the release that was put over it; None: the code went back")
+    ] = None
+    finished: Annotated[
+        bool, Field(description="what the fix leaves until its last service is changed was done as well")
+    ] = False
     restored: Annotated[bool, Field(description="the books were restored to the instant before its roll-out")]
     sent_again: Annotated[
         int | None,

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, cast
 
 from chaoskit.model.estate import Estate
 
+Way = Literal["up", "down", "finish"]
+"""Which of a migration's scripts."""
+
 
 class UnderWay(Protocol):
-    """A roll-out that was begun."""
+    """A roll-out that was begun.
+
+    `over`: the release that it was put over as a fix; None: it was put over what was there. `changed` are the services
+    that it has changed so far, and `before` what each ran.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def over(self) -> str | None: ...
+
+    @property
+    def changed(self) -> Sequence[str]: ...
+
+    @property
+    def before(self) -> Mapping[str, str | None]: ...
 
     async def halt(self) -> None:
         """Begin no further change, and wait until the one that has begun is over."""
@@ -42,8 +62,8 @@ class Releases(Protocol):
         """
         ...
 
-    async def migrate(self, release: str, way: Literal["up", "down"]) -> None:
-        """Run the release's migration, or take it back; nothing if that is done, or there is none.
+    async def migrate(self, release: str, way: Way) -> None:
+        """Run the release's migration, take it back, or finish it; nothing if that is done, or there is none.
 
         Raises EnvironmentBroken when the database refuses it.
         """

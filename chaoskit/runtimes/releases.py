@@ -6,7 +6,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from chaoskit.engines.schema import run_script
 from chaoskit.engines.session import EngineError
@@ -14,7 +13,8 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
 from chaoskit.model.lease import ReleaseUndo, SchemaUndo
 from chaoskit.model.plan import Plan
-from chaoskit.model.releases import UnderWay
+from chaoskit.model.release import Migration
+from chaoskit.model.releases import UnderWay, Way
 
 _MIGRATE_S = 30.0
 
@@ -26,6 +26,7 @@ class KeptReleases(ABC):
         self._plan = plan
         self._direct = direct
         self._migrated: set[str] = set()
+        self._finished: set[str] = set()
         self._migrating = asyncio.Lock()
         self._changing = {name: asyncio.Lock() for name in plan.system.services}
         self.begun: list[UnderWay] = []
@@ -48,15 +49,15 @@ class KeptReleases(ABC):
             if self.running(service) != release:
                 await self._replace(service, release)
 
-    async def migrate(self, release: str, way: Literal["up", "down"]) -> None:
-        """Run its migration, or take it back, once. Raises EnvironmentBroken when the database refuses."""
+    async def migrate(self, release: str, way: Way) -> None:
+        """Run one script of its migration, once. Raises EnvironmentBroken when the database refuses."""
         migration = self._plan.system.releases[release].migration
         async with self._migrating:
-            if migration is None or (release in self._migrated) == (way == "up"):
+            if migration is None or not self._due(release, way, migration):
                 return
-            name = migration.up if way == "up" else migration.down
+            name = getattr(migration, way)
             if name is None:
-                raise EnvironmentBroken(f"the migration of {release} has no `down`")
+                raise EnvironmentBroken(f"the migration of {release} has no `{way}`")
             role = self._plan.system.roles[migration.on]
             path = Path(self._plan.system.folder) / name
             try:
@@ -64,16 +65,39 @@ class KeptReleases(ABC):
                 await run_script(self._direct(role.primary), role, script, _MIGRATE_S)
             except (EngineError, OSError, UnicodeDecodeError) as error:
                 raise EnvironmentBroken(f"{path} failed: {error}") from error
-            (self._migrated.add if way == "up" else self._migrated.discard)(release)
+            (self._migrated.discard if way == "down" else self._migrated.add)(release)
+            (self._finished.add if way == "finish" else self._finished.discard)(release)
+
+    def _due(self, release: str, way: Way, migration: Migration) -> bool:
+        """Whether that script is the next to be run; what has no `finish` needs none."""
+        if way == "finish":
+            return migration.finish is not None and release not in self._finished
+        return (release in self._migrated) != (way == "up")
 
     async def undo(self, step: ReleaseUndo | SchemaUndo) -> None:
-        """Halt what is being rolled out, then take the step's part of it back; safe to repeat."""
+        """Halt what is being rolled out, then take the step's part of it back; safe to repeat.
+
+        A fix that was put over it goes first: its schema, and the services that it alone has changed.
+        """
         for one in self.begun:
             await one.halt()
+        for one in reversed(self.begun):
+            await self._uncover(one)
         if isinstance(step, SchemaUndo):
             await self.migrate(step.release, "down")
         else:
             await self.change(step.service, step.release)
+
+    async def _uncover(self, one: UnderWay) -> None:
+        if one.over is None:
+            return
+        migration = self._plan.system.releases[one.name].migration
+        if migration is not None and migration.down is not None:
+            await self.migrate(one.name, "down")
+        below = self._plan.system.releases[one.over].services
+        for service in one.changed:
+            if service not in below:
+                await self.change(service, one.before[service])
 
     async def drop(self) -> None:
         """End every roll-out in the middle of what it does: the estate is about to be destroyed."""

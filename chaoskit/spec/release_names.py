@@ -55,5 +55,6 @@ def _migration(names: Names, loc: Loc, release: Release) -> None:
         return
     names.one_of((*loc, "on"), "role", migration.on, names.system.roles)
     names.file((*loc, "up"), migration.up, "script")
-    if migration.down is not None:
-        names.file((*loc, "down"), migration.down, "script")
+    for key, script in (("down", migration.down), ("finish", migration.finish)):
+        if script is not None:
+            names.file((*loc, key), script, "script")

@@ -96,7 +96,7 @@ def test_a_posted_payment_that_the_old_version_refuses_fails(tmp_path: Path) -> 
     )
     verdict = judged(builder, tmp_path / "run")
     assert verdict.outcome == "fail"
-    assert verdict.details == (f"key {key}: posted under the release, refused by the version before",)
+    assert verdict.details == (f"key {key}: posted under the release, refused by the old version",)
 
 
 def hashed(builder: RunBuilder, *wrong: str) -> RunBuilder:
@@ -134,6 +134,61 @@ def test_who_asked_while_the_books_were_restored_is_not_who_can_never_be_answere
     builder.event(BACK + S + MS, "response.fact", step="reopen", fact="opened", services=["gateway"])
     builder.events.sort(key=lambda one: one[0])
     assert judged(builder, tmp_path / "run").outcome == "pass"
+
+
+def forwarded(builder: RunBuilder) -> RunBuilder:
+    """A fix is put over the release, and the old version does not come back."""
+    for _, _, data in builder.events:
+        if data.get("fact") == "restored":
+            data |= {"fact": "forwarded", "release": "mended", "over": "next"}
+    return builder
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_what_a_fix_leaves_marked_as_the_old_version_could_not_read_it_fails(
+    tmp_path: Path, mended: bool
+) -> None:
+    builder = forwarded(built())
+    pay(builder, ZERO - S, "A3", "B3")
+    key = pay(builder, ZERO + S, "A1", "B1")
+    look(builder, BACK + S, "A1")
+    verdict = judged(hashed(builder, *(() if mended else (key,))), tmp_path / "run")
+    if mended:
+        assert verdict.outcome == "pass"
+        assert (
+            verdict.reason
+            == "1 accounts that moved under the release were read after it was followed by mended"
+        )
+    else:
+        assert verdict.outcome == "fail"
+        assert verdict.reason.startswith(
+            "the old version does not read what the new one wrote: 1 more would be"
+        )
+
+
+def test_a_posted_payment_that_the_fix_refuses_fails(tmp_path: Path) -> None:
+    builder = forwarded(built())
+    key = pay(builder, ZERO + 2 * S, "A1", "B1", outcome="unknown")
+    look(builder, BACK + S, "A1")
+    values = {"payer": "A1", "payee": "B1"}
+    builder.operation(
+        "load", "transfer", BACK + 500 * MS, key=key, attempt=2, outcome="fail", values=values, posted=False
+    )
+    verdict = judged(builder, tmp_path / "run")
+    assert verdict.outcome == "fail"
+    assert "the fix mended does not read what the new one wrote: 1 posted payments" in verdict.reason
+
+
+def test_a_fix_that_is_not_in_place_everywhere_is_unknown(tmp_path: Path) -> None:
+    builder = forwarded(built())
+    pay(builder, ZERO + S, "A1", "B1")
+    look(builder, BACK + S, "A1")
+    next(data for _, _, data in builder.events if data.get("fact") == "halted")["changed"] = [
+        "ledger",
+        "gateway",
+    ]
+    verdict = judged(builder, tmp_path)
+    assert (verdict.outcome, "gateway" in verdict.reason) == ("unknown", True)
 
 
 def test_a_release_that_is_still_there_somewhere_is_unknown(tmp_path: Path) -> None:

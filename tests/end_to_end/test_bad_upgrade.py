@@ -22,6 +22,7 @@ PAIR = ROOT / "drills" / "upgrade" / "bad-upgrade.yaml"
 ONE_FIRST = ROOT / "drills" / "upgrade" / "one-first.yaml"
 REHEARSAL = ROOT / "drills" / "upgrade" / "rehearsal.yaml"
 REPLAY = ROOT / "drills" / "upgrade" / "restore-and-replay.yaml"
+FORWARD = ROOT / "drills" / "upgrade" / "forward-fix.yaml"
 
 
 def test_the_pair_differs_by_the_system_alone() -> None:
@@ -101,9 +102,19 @@ def held_before_it_began(workplace: Workplace) -> bool:
     return kinds.index("lease.held") < kinds.index("fault.begin")
 
 
-@pytest.mark.parametrize("event", ["fault.applied", pytest.param("response.begin", marks=pytest.mark.slow)])
-def test_sigkill_in_the_middle_of_a_roll_out_or_a_roll_back(workplace: Workplace, event: str) -> None:
-    text = PAIR.read_text().partition("matrix:")[0].replace("../../fixtures", str(ROOT / "fixtures"))
+@pytest.mark.parametrize(
+    ("path", "event"),
+    [
+        (PAIR, "fault.applied"),
+        pytest.param(PAIR, "response.begin", marks=pytest.mark.slow),
+        pytest.param(FORWARD, "response.begin", marks=pytest.mark.slow),
+    ],
+    ids=["roll-out", "roll-back", "roll-forward"],
+)
+def test_sigkill_in_the_middle_of_a_roll_out_or_the_way_out_of_it(
+    workplace: Workplace, path: Path, event: str
+) -> None:
+    text = path.read_text().partition("matrix:")[0].replace("../../fixtures", str(ROOT / "fixtures"))
     process = subprocess.Popen(
         workplace.command("run", workplace.drill(text), "--reports", workplace.reports),
         cwd=workplace.folder,
@@ -137,6 +148,7 @@ def test_sigkill_in_the_middle_of_a_roll_out_or_a_roll_back(workplace: Workplace
 def test_the_rehearsal_tries_every_release_of_the_bank_in_the_same_way() -> None:
     cells = [cell for _, cell in spec.cells(spec.load(REHEARSAL, registry, {}))]
     there = {path.name for path in (ROOT / "fixtures" / "bank" / "releases").iterdir()}
+    there.remove("mended")  # the fix of another: drills/upgrade/forward-fix.yaml
     there.remove("hoard")  # its fault needs a limit of memory to show: drills/upgrade/memory-warned.yaml
     assert {cell.system.releases["next"].version for cell in cells} == {f"2.0-{name}" for name in there}
     assert {cell.drill.variant for cell in cells if cell.drill.expect == "pass"} == {"next-good"}
@@ -217,3 +229,37 @@ def test_a_recovery_that_leaves_rows_unreadable_or_gone_is_red(workplace: Workpl
     else:
         assert "old-reads-new" in failed
         assert way["unreadable"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_what_the_old_version_cannot_read_is_mended_by_a_further_release(workplace: Workplace) -> None:
+    result, stopped = judged(workplace, FORWARD.read_text())
+    assert result["outcome"] == "pass", result
+    way = stopped["way-back"]
+    assert (way["how"], way["fix"], way["finished"], way["code"]) == ("forward-fix", "mended", True, True)
+    assert (way["restored"], way["lost"], way["unreadable"]) == (False, 0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("change", ["taken back", "left out"])
+def test_without_the_fix_rows_stay_unreadable(workplace: Workplace, change: str) -> None:
+    text = FORWARD.read_text()
+    step = re.search(r"respond: roll-forward\n    to: mended", text)
+    assert step is not None
+    if change == "taken back":
+        text = text.replace(step[0], "respond: roll-back")
+    else:
+        # The old version does not come back, so that it can be asked nothing.
+        text = re.sub(r"  - after: 5s.*?(?=\nobjectives:)", "", text, flags=re.S).replace(
+            "old-reads-new, ", ""
+        )
+    drill = workplace.drill(text.replace("../../fixtures", str(ROOT / "fixtures")))
+    workplace.chaoskit("run", drill, "--reports", workplace.reports, timeout_s=200)
+    (folder,) = workplace.folders()
+    result = json.loads((folder / "result.json").read_text())
+    failed = {one["name"] for one in result["verdicts"] if one["outcome"] == "fail"}
+    assert result["outcome"] == "fail", result
+    assert "nothing-lost" in failed
+    assert ("old-reads-new" in failed) == (change == "taken back")

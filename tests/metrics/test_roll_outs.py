@@ -67,6 +67,8 @@ def test_what_nobody_saw_or_nobody_stopped_hit_nobody_that_is_known(tmp_path: Pa
 
 CODE = ("restored", {"step": "back", "service": "gateway"})
 DATA = ("restored", {"step": "restore", "service": "db", "backup": "books", "before": "next"})
+FIXED = ("forwarded", {"step": "back", "service": "gateway", "release": "mended", "over": "next"})
+FINISHED = ("finished", {"step": "back", "release": "mended", "over": "next", "script": "finish.sql"})
 AGAIN = (
     "resubmitted",
     {"step": "again", "resubmitted": ["t-1", "t-2"], "replayed": ["t-0"], "refused": ["t-3"], "unknown": []},
@@ -78,12 +80,29 @@ AGAIN = (
     [
         (
             [CODE],
-            "the code was taken back, and what it wrote stayed; in the end 1 lost, 1 not as they were asked for",
+            "roll-back: the code was taken back, and what it wrote stayed; in the end 1 lost, 1 not as they were asked "
+            "for",
         ),
-        ([CODE, DATA], "the books restored to before it, and nothing sent again; in the end 1 lost"),
+        (
+            [FINISHED, FIXED],
+            "forward fix: mended was put over it, and what it wrote was mended by that release's migration; in the end "
+            "1 lost, 1 not as they were asked for",
+        ),
+        ([FIXED], "forward fix: mended was put over it, and what it wrote stayed; in the end 1 lost"),
+        ([FINISHED], "forward fix: mended was not put over it everywhere, and what it wrote was mended"),
+        (
+            [FIXED, DATA, AGAIN],
+            "restore plus replay: mended was put over it, the books restored to before it",
+        ),
+        (
+            [CODE, DATA],
+            "restore: the code was taken back, the books restored to before it, and nothing sent again; in the end 1 "
+            "lost",
+        ),
         (
             [CODE, DATA, AGAIN],
-            "restored to before it (3 accepted operations lost by that), 2 sent again; in the end 1 lost",
+            "restore plus replay: the code was taken back, the books restored to before it (3 accepted operations lost "
+            "by that), 2 sent again; in the end 1 lost",
         ),
         ([DATA, AGAIN], "the code was not taken back everywhere, the books restored"),
         ([("restored", {**DATA[1], "before": None})], None),  # of another day: an attack's
