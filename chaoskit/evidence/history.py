@@ -118,8 +118,9 @@ def _journals(folder: Path, expected: bool) -> tuple[list[Operation], dict[str, 
 
 
 def _about(reader: JournalReader, operations: list[Operation]) -> dict[str, Any]:
-    times = [o.done for o in operations if o.done is not None]
-    times += [o.intended if o.sent is None else o.sent for o in operations]
+    sent = [o.sent for o in operations]
+    times = [*filter(None, sent), *filter(None, [o.done for o in operations])]
+    times += [o.intended for o in operations if o.sent is None] if None in sent else []
     times += [
         int(r["t"])
         for r in (reader.header, reader.end, reader.last_beat)
@@ -127,7 +128,7 @@ def _about(reader: JournalReader, operations: list[Operation]) -> dict[str, Any]
     ]
     about: dict[str, Any] = {
         "begin": reader.header,
-        "missed": sum(operation.sent is None for operation in operations),
+        "missed": sent.count(None),
         "last": max(times, default=None),
     }
     if reader.end is not None:

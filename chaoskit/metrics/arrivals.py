@@ -13,6 +13,7 @@ import msgspec
 
 from chaoskit.model.history import MEASURER_AT_FAULT, MISSED_LATE, Operation
 
+INTENDED = attrgetter("intended")
 LATE_SHARE = 0.2
 """Of the latency limit: a measurer that is late by less has not made an operation bad that was nearly so."""
 
@@ -101,7 +102,7 @@ def arrivals_of(
         and operation.journey == journey
         and operation.source == source
     ]
-    return tuple(sorted(found, key=attrgetter("intended")))
+    return tuple(sorted(found, key=INTENDED))
 
 
 def by_journey(operations: Iterable[Operation]) -> Mapping[tuple[str, str], Sequence[Operation]]:

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import duckdb
 
-from chaoskit.metrics.measure import books_of, measure, parties_of
+from chaoskit.metrics.books import books_of, parties_of
+from chaoskit.metrics.measure import measure
 from chaoskit.metrics.reconciliation import (
     RULES,
     WITHOUT_LEDGER,

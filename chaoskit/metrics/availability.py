@@ -50,7 +50,11 @@ def availability_of(
         and o.intended >= since
     ]
     outcomes = Counter([o.outcome for o in own if o.sent is not None])
-    bad = [o for o in own if o.done is None or o.done - o.intended > within_ns or not o.full]
+    bad = [
+        o
+        for o in own
+        if o.done is None or o.done - o.intended > within_ns or o.outcome != "ok" or (o.read and not o.full)
+    ]
     good = len(own) - len(bad)
     return Availability(
         scheduled=len(own),

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from chaoskit.metrics.arrivals import Series
@@ -85,13 +86,19 @@ def search(prober: Series, start: int, data_end: int, hold: Hold) -> Search:
 def _failing_windows(prober: Series, start: int, data_end: int, hold: Hold) -> list[int]:
     """Indices at which a whole window [t, t + w) starts whose good share is below q, in order."""
     times, n = prober.times, len(prober.times)
-    failing = []
-    stop = start
-    for index in range(start, n):
-        if times[index] + hold.w > data_end:
-            break
-        while stop < n and times[stop] < times[index] + hold.w:
-            stop += 1
-        if prober.marked(index, stop) < hold.q * (stop - index) - ROUNDING:
-            failing.append(index)
+    failing: list[int] = []
+    begin = stop = start
+    for bad in range(start, n):
+        if prober.marks[bad]:
+            continue
+        # A window without a bad arrival fails no share. Those with this one begin less than w before it, or at it.
+        begin = max(begin, bisect_right(times, times[bad] - hold.w, start, bad))
+        for index in range(begin, bad + 1):
+            if times[index] + hold.w > data_end:
+                return failing
+            while stop < n and times[stop] < times[index] + hold.w:
+                stop += 1
+            if prober.marked(index, stop) < hold.q * (stop - index) - ROUNDING:
+                failing.append(index)
+        begin = bad + 1
     return failing

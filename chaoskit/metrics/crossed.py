@@ -108,6 +108,8 @@ def _spoilt(
     held: HeldUp, arrivals: Sequence[Arrival], load: Sequence[Arrival], span: tuple[int, int], limit: int
 ) -> int:
     """How many bad operations it may have made bad, after the last probe that was bad without it."""
+    if not held.gaps:
+        return 0
     start, stop = span
     bad = [a for a in arrivals if start <= a.intended <= stop and not a.good]
     spoilt = [a.intended for a in bad if held.spoils(a.intended, limit)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ def measure_books(
     snapshots: Iterable[BooksSnapshot],
     operations: Path,
     journeys: Sequence[str],
-    fault: Interval | None,
+    fault: Callable[[], Interval | None],
     after: int | None,
     unsure: Mapping[str, str],
     reads: Path | None = None,
@@ -36,36 +36,32 @@ def measure_books(
     """Loss and reconciliation of one set of books.
 
     `unsure`: members that may accept writes or not. `operations`: file of all operations, `journeys` those that belong
-    to these books. `fault`: [f_lo, f_hi] of the volley that hurt first; `after`: from when on the database was surely
-    one again (the last response was done). `reads`: file of what was read from these books (`metrics.reads`);
-    `parties`: as `reconciliation.ledger` takes them.
+    to these books. `fault` is asked last, for [f_lo, f_hi] of the volley that hurt first; `after`: from when on the
+    database was surely one again (the last response was done). `reads`: file of what was read from these books
+    (`metrics.reads`); `parties`: as `reconciliation.ledger` takes them.
     """
     snapshots = tuple(snapshots)
     survivor, writable, problems = survivor_of(books, snapshots, unsure)
     if survivor is None:
+        second = second_writers(books, snapshots)
         return (
             LossMeasure(books=books, survivor=None, acknowledged=0, lost=(), problems=problems),
-            BooksMeasure(
-                books=books,
-                survivor=None,
-                writable=writable,
-                violations=second_writers(books, snapshots),
-                problems=problems,
-            ),
+            BooksMeasure(books=books, survivor=None, writable=writable, violations=second, problems=problems),
         )
     try:
         with ledger(operations, survivor.folder, journeys, parties) as base:
-            loss = _loss(base, books, survivor.member, fault, after, problems)
-            since = 0 if not loss.lost else NEVER if after is None else after
+            lost = _lost(base)
+            since = 0 if not lost else NEVER if after is None else after
             untrue, judged = read_violations(base, reads, since) if reads is not None else ((), {})
-            return loss, BooksMeasure(
+            measured = BooksMeasure(
                 books=books,
                 survivor=survivor.member,
                 writable=writable,
-                counts={**counts(base), **judged},
+                counts=counts(base) | judged,
                 violations=(*violations(base), *untrue),
                 problems=problems,
             )
+            return _loss(base, books, survivor.member, lost, fault(), after, problems), measured
     except (BooksUnreadable, OSError) as error:
         why = (*problems, f"the books {books} of {survivor.member} cannot be read: {error}")
         return (
@@ -74,30 +70,29 @@ def measure_books(
         )
 
 
+def _lost(base: duckdb.DuckDBPyConnection) -> tuple[LostOperation, ...]:
+    rows = base.execute(sql("lost")).fetchall()
+    return tuple(
+        LostOperation(key=key, journey=journey, amount=amount, currency=currency, sent=sent, done=done)
+        for key, journey, amount, currency, sent, done in rows
+    )
+
+
 def _loss(
     base: duckdb.DuckDBPyConnection,
     books: str,
     member: str,
+    lost: tuple[LostOperation, ...],
     fault: Interval | None,
     after: int | None,
     problems: tuple[str, ...],
 ) -> LossMeasure:
-    rows = base.execute(sql("lost")).fetchall()
-    lost = tuple(
-        LostOperation(key=key, journey=journey, amount=amount, currency=currency, sent=sent, done=done)
-        for key, journey, amount, currency, sent, done in rows
-    )
     acknowledged = dict(
         base.execute(
             "SELECT journey, count(*) FROM keys WHERE outcome = 'ok' GROUP BY journey ORDER BY journey"
         ).fetchall()
     )
     doubt = base.execute(sql("in_doubt")).fetchall()
-    # Without a fault that hurt, or a response, it was one database all along.
-    before = NEVER if fault is None else fault.lo
-    holes = base.execute(
-        sql("holes"), {"before": before, "after": NEVER if after is None else after}
-    ).fetchall()
     journeys = sorted({operation.journey for operation in lost})
     return LossMeasure(
         books=books,
@@ -117,10 +112,19 @@ def _loss(
             journey: tuple(key for key, own, _ in doubt if own == journey)
             for journey in sorted({own for _, own, _ in doubt})
         },
-        holes=tuple((x, y) for x, y in holes),
+        holes=_holes(base, fault, after) if lost else (),
         promised=_promised(base),
         problems=problems,
     )
+
+
+def _holes(
+    base: duckdb.DuckDBPyConnection, fault: Interval | None, after: int | None
+) -> tuple[tuple[str, str], ...]:
+    # Without a fault that hurt, or a response, it was one database all along.
+    before = NEVER if fault is None else fault.lo
+    eras = {"before": before, "after": NEVER if after is None else after}
+    return tuple((x, y) for x, y in base.execute(sql("holes"), eras).fetchall())
 
 
 def _promised(base: duckdb.DuckDBPyConnection) -> tuple[Promise, ...]:

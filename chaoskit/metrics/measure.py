@@ -7,23 +7,20 @@ from collections.abc import Mapping, Sequence
 from chaoskit.metrics.ages import age_doubts
 from chaoskit.metrics.arrivals import arrivals_of, by_journey
 from chaoskit.metrics.attacks import measure_attacks
-from chaoskit.metrics.availability import availability_of
+from chaoskit.metrics.availability import Availability, availability_of
 from chaoskit.metrics.backlog import backlog_drained
-from chaoskit.metrics.crossed import HeldUp, loss_doubt
+from chaoskit.metrics.books import BooksBeside
+from chaoskit.metrics.crossed import HeldUp
 from chaoskit.metrics.decisions import measure_decisions
 from chaoskit.metrics.detection import measure_clocks
 from chaoskit.metrics.diagnosis import measure_suspects
 from chaoskit.metrics.exercised import measure_fault
-from chaoskit.metrics.loss import measure_books
 from chaoskit.metrics.minimum import measure_minimum
 from chaoskit.metrics.notices import measure_notices
-from chaoskit.metrics.operations_file import write_lines
-from chaoskit.metrics.reads import write_reads
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
 from chaoskit.metrics.redundancy import measure_redundancy, measure_switches
 from chaoskit.metrics.roll_outs import measure_roll_outs
 from chaoskit.metrics.stand_in import measure_stand_ins
-from chaoskit.metrics.surviving import unsure_members
 from chaoskit.metrics.timeline import Timeline, read_timeline
 from chaoskit.metrics.warnings import measure_warnings
 from chaoskit.metrics.way import links_behind
@@ -38,7 +35,6 @@ from chaoskit.model.measurement import (
     Measurements,
     StandInMeasure,
 )
-from chaoskit.scratch import scratch
 
 Operations = Mapping[tuple[str, str], Sequence[Operation]]
 """By journey and source, as `arrivals.by_journey` sorts them."""
@@ -49,22 +45,26 @@ SUSPEND_NOISE_NS = 50_000_000
 def measure(history: History) -> Measurements:
     """Measurements of one run. A pure function: the same history gives the same numbers, with nothing running."""
     timeline = read_timeline(history)
-    operations = by_journey(history.operations)
-    probed = {
-        probe.journey: _probed(history, operations, timeline, probe.journey) for probe in history.plan.probes
-    }
-    recoveries = {journey: measure_recovery(one, timeline) for journey, one in probed.items()}
+    with BooksBeside(history, timeline) as beside:
+        operations = by_journey(history.operations)
+        probed = {
+            probe.journey: _probed(history, operations, timeline, probe.journey)
+            for probe in history.plan.probes
+        }
+        recoveries = {journey: measure_recovery(one, timeline) for journey, one in probed.items()}
+        clocks = _clocks(timeline, recoveries)
+        beside.tell(clocks.started)
+        served = {
+            journey: _served(history, operations[journey, "load"], timeline, journey, recovery)
+            for journey, recovery in recoveries.items()
+        }
+        losses, books = beside.found()
     agreed = history.plan.system.minimum_service
-    hurt = [r.volley for r in recoveries.values() if r.volley is not None]
-    instants = [r.answered_at for r in recoveries.values() if not r.never_bad]
-    complete = None if None in instants else max((at for at in instants if at is not None), default=None)
-    clocks = measure_clocks(timeline, hurt, complete)
-    losses, books = _books(history, timeline, clocks)
     spec = history.plan.system.journeys
     stand_ins = measure_stand_ins(history.operations, history.events, spec, losses, clocks.started)
     losses = {name: _with_unbooked(loss, stand_ins) for name, loss in losses.items()}
     journeys = {
-        journey: _journey(history, operations[journey, "load"], timeline, journey, recovery, losses, books)
+        journey: _journey(history, timeline, journey, recovery, served[journey], losses, books)
         for journey, recovery in recoveries.items()
     }
     return Measurements(
@@ -91,6 +91,13 @@ def measure(history: History) -> Measurements:
         crashes=tuple(_crash(event) for event in history.events if event.kind == "service.exit"),
         problems=(*history.problems, *_suspended(history.events)),
     )
+
+
+def _clocks(timeline: Timeline, recoveries: Mapping[str, Recovery]) -> Clocks:
+    hurt = [r.volley for r in recoveries.values() if r.volley is not None]
+    instants = [r.answered_at for r in recoveries.values() if not r.never_bad]
+    complete = None if None in instants else max((at for at in instants if at is not None), default=None)
+    return measure_clocks(timeline, hurt, complete)
 
 
 def _probed(history: History, operations: Operations, timeline: Timeline, journey: str) -> Probed:
@@ -122,15 +129,10 @@ def _probed(history: History, operations: Operations, timeline: Timeline, journe
     )
 
 
-def _journey(
-    history: History,
-    load: Sequence[Operation],
-    timeline: Timeline,
-    journey: str,
-    recovery: Recovery,
-    losses: dict[str, LossMeasure],
-    books: dict[str, BooksMeasure],
-) -> JourneyMeasure:
+def _served(
+    history: History, load: Sequence[Operation], timeline: Timeline, journey: str, recovery: Recovery
+) -> tuple[Availability, Interval | None]:
+    """How the load was served, and how long its backlog took."""
     spec = history.plan.system.journeys[journey]
     since = 0 if timeline.zero is None else timeline.zero - history.plan.drill.steady.for_.ns
     seen = availability_of(load, journey, spec.good.within.ns, since, _held(history, timeline, journey))
@@ -138,6 +140,21 @@ def _journey(
     backlog = None
     if volley is not None and at is not None and journey in history.plan.load:
         backlog = backlog_drained(load, journey, volley, at)
+    return seen, backlog
+
+
+def _journey(
+    history: History,
+    timeline: Timeline,
+    journey: str,
+    recovery: Recovery,
+    served: tuple[Availability, Interval | None],
+    losses: dict[str, LossMeasure],
+    books: dict[str, BooksMeasure],
+) -> JourneyMeasure:
+    spec = history.plan.system.journeys[journey]
+    volley, at = recovery.volley, recovery.recovered_at
+    seen, backlog = served
     reconciled = None
     if spec.books in losses and recovery.rta is not None:
         reconciled = _reconciled(history.events, recovery, losses[spec.books], books[spec.books])
@@ -209,59 +226,6 @@ def _reconciled(
         return Interval(lo=max(0, max(looked) - recovery.volley.hi), hi=None)
     hi = max(looked) - recovery.volley.lo
     return Interval(lo=min(recovery.rta.lo, hi), hi=hi)
-
-
-def books_of(history: History) -> dict[str, tuple[str, ...]]:
-    """The run's books → the journeys whose operations belong in them."""
-    driven = {*history.plan.load, *(probe.journey for probe in history.plan.probes)}
-    journeys = {name: history.plan.system.journeys[name].books for name in driven}
-    wanted = sorted({books for books in journeys.values() if books} | {s.books for s in history.books})
-    return {books: tuple(sorted(n for n, own in journeys.items() if own == books)) for books in wanted}
-
-
-def parties_of(history: History) -> dict[str, tuple[str, str]]:
-    """Journey → the names of the drawn values that pay and are paid, where it declares them."""
-    return {
-        name: (spec.parties.from_, spec.parties.to)
-        for name, spec in history.plan.system.journeys.items()
-        if spec.parties is not None
-    }
-
-
-def _books(
-    history: History, timeline: Timeline, clocks: Clocks
-) -> tuple[dict[str, LossMeasure], dict[str, BooksMeasure]]:
-    wanted = books_of(history)
-    losses: dict[str, LossMeasure] = {}
-    measures: dict[str, BooksMeasure] = {}
-    if not wanted:
-        return losses, measures
-    after = max((r.done for r in timeline.responses if r.done is not None), default=None)
-    parties = parties_of(history)
-    period = min((probe.every.ns for probe in history.plan.probes), default=0)
-    doubt = loss_doubt(timeline.gaps, clocks.started, period, after)
-    with scratch("measure") as folder:
-        operations = folder / "operations.jsonl"
-        write_lines(history.operations, operations, {name for own in wanted.values() for name in own})
-        for books, journeys in wanted.items():
-            reads = folder / "reads.jsonl"
-            write_reads(history.operations, history.plan.system, books, reads)
-            loss, measures[books] = measure_books(
-                books,
-                history.books,
-                operations,
-                journeys,
-                clocks.started,
-                after,
-                unsure_members(books, history.events),
-                reads,
-                parties,
-            )
-            looked = tuple(
-                e.n for e in history.events if e.kind == "collect.snapshot" and e.data.get("books") == books
-            )
-            losses[books] = loss.model_copy(update={"events": looked, **doubt})
-    return losses, measures
 
 
 def _with_unbooked(loss: LossMeasure, stand_ins: dict[str, StandInMeasure]) -> LossMeasure:

@@ -116,6 +116,8 @@ def read_violations(
     `since`: reads sent before it (ns) are not held against the books' numbers. After a loss entries are given numbers
     anew, and what an old number meant cannot be known.
     """
+    if not reads.stat().st_size:
+        return (), {"reads": 0, "marked-stale": 0}
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in _COLUMNS.items())
     place = "'" + str(reads).replace("'", "''") + "'"
     base.execute(

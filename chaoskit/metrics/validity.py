@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
-from chaoskit.metrics.arrivals import Arrival
+from chaoskit.metrics.arrivals import INTENDED, Arrival
 
 
 def invalid_reasons(
@@ -18,8 +18,7 @@ def invalid_reasons(
     gap of more than one and a half periods) leaves an outage of more than two periods unseen. Customers whom the load
     slept through asked for nothing: that the system did not serve them is not its fault, nor that it served the others.
     """
-    times = [a.intended for a in arrivals]
-    inside = arrivals[bisect_left(times, start) : bisect_left(times, stop + 1)]
+    inside = arrivals[bisect_left(arrivals, start, key=INTENDED) : bisect_right(arrivals, stop, key=INTENDED)]
     reasons = []
     if missed := sum(a.missed for a in inside):
         reasons.append(f"{missed} of {len(inside)} probes were not sent")
@@ -35,7 +34,7 @@ def invalid_reasons(
     gaps = [after - before for before, after in pairwise(edges) if 2 * (after - before) > 3 * period]
     if gaps:
         reasons.append(f"no probe for {_ms(max(gaps))}, though one was due every {_ms(period)}")
-    due = [a for a in load if start <= a.intended <= stop]
+    due = load[bisect_left(load, start, key=INTENDED) : bisect_right(load, stop, key=INTENDED)]
     if asleep := sum(a.asleep for a in due):
         reasons.append(f"the load slept through {asleep} of {len(due)} arrivals: this machine was too busy")
     return tuple(reasons)
