@@ -20,8 +20,10 @@ class ReadsAreTrue:
     unless the answer says how old it is; and it must be the opening balance and the entries up to the position it
     claims. Judged are the journeys whose `read:` records a `position`, against the surviving ledger.
 
-    fail: every such read is listed by its key. unknown: there is no surviving ledger, or it was still changing. Not
-    exercised: no account was read after it had been written.
+    fail: every such read is listed by its key. unknown: there is no surviving ledger, or it was still changing; or an
+    answer showed a balance that is no amount with two decimals. Not exercised: no account was read after it had been
+    written, or only before the recovery from a loss, after which entries are numbered anew; or `entry_id` is no number,
+    so that no position can be one.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -38,7 +40,17 @@ class ReadsAreTrue:
         judged = sum(b.counts.get("reads", 0) for b in books)
         if not judged:
             why = "not exercised: no account was read, with its position, after it had been written"
+            if any(b.counts.get("unordered-reads") for b in books):
+                why = "not exercised: `entry_id` of the books is no number, so that no position can be an entry's"
+            if before := sum(b.counts.get("unnumbered-reads", 0) for b in books):
+                why = (
+                    f"not exercised: {before} reads came before the end of the recovery from a loss, and after a loss "
+                    "entries have their numbers anew"
+                )
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
+        if odd := sum(b.counts.get("odd-values", 0) for b in books):
+            why = f"{odd} answers showed a balance that is no amount with two decimals"
+            return Verdict(name=name, outcome="unknown", reason=why, events=events)
         reason = (
             f"{judged} reads of accounts that had been written before are true and none is older than that"
         )

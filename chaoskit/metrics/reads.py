@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 
 from chaoskit.metrics.reconciliation import CASES_MAX, scalar, sql
+from chaoskit.metrics.whole_amounts import INTEGERS
 from chaoskit.model.history import Operation
 from chaoskit.model.journey import Read
 from chaoskit.model.measurement import Violation
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 RULES = ("stale-read", "wrong-read")
 AGE_MAX_S = 10**9
 """Older than any run: more is the same."""
+_NUMBERS = (*INTEGERS, "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE")
 _COLUMNS = {
     "key": "VARCHAR",
     "journey": "VARCHAR",
@@ -38,6 +40,8 @@ _COLUMNS = {
     "position": "BIGINT",
     "value": "HUGEINT",
     "age": "BIGINT",
+    "unsaid": "BOOLEAN",
+    "odd": "BOOLEAN",
 }
 
 
@@ -76,6 +80,8 @@ def _row(operation: Operation, spec: Read, account: str | None) -> Mapping[str, 
     position = operation.read.get("position")
     if whose is None or isinstance(position, bool) or not isinstance(position, int | None):
         return None
+    value = operation.read.get("value")
+    minor = _minor(value)
     return {
         "key": operation.key,
         "journey": operation.journey,
@@ -84,8 +90,10 @@ def _row(operation: Operation, spec: Read, account: str | None) -> Mapping[str, 
         "done": operation.done,
         # Before its first entry an account is as of nothing.
         "position": position or 0,
-        "value": _minor(operation.read.get("value")),
+        "value": minor,
         "age": _age_ns(operation.read.get("age")) if spec.age is not None else None,
+        "unsaid": position is None,
+        "odd": value is not None and minor is None,
     }
 
 
@@ -111,19 +119,24 @@ def read_violations(
     base: duckdb.DuckDBPyConnection, reads: Path, since: int
 ) -> tuple[tuple[Violation, ...], dict[str, int]]:
     """(violations, counts). reads: those of accounts that had been written before, which could have been stale;
-    marked-stale: answers that said how old they were.
+    marked-stale: answers that said how old they were. Only if there are any: odd-values, of `reads` those that showed a
+    balance that is no amount; unnumbered-reads, which would have been judged but for `since`; unordered-reads, all,
+    where entries have no numbers for ids, so that no position can be one.
 
     `since`: reads sent before it (ns) are not held against the books' numbers. After a loss entries are given numbers
     anew, and what an old number meant cannot be known.
     """
+    nothing = {"reads": 0, "marked-stale": 0}
     if not reads.stat().st_size:
-        return (), {"reads": 0, "marked-stale": 0}
+        return (), nothing
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in _COLUMNS.items())
     place = "'" + str(reads).replace("'", "''") + "'"
     base.execute(
         f"CREATE OR REPLACE TABLE reads AS SELECT * FROM read_json({place}, format = 'newline_delimited', "
         f"columns = {{{columns}}})"
     )
+    if not _numbered(base):
+        return (), nothing | {"unordered-reads": scalar(base, "SELECT count(*) FROM reads")}
     base.execute(sql("reads/written"))
     found = []
     base.execute(f"CREATE OR REPLACE TEMP TABLE numbered AS SELECT {since}::BIGINT AS since")
@@ -132,5 +145,15 @@ def read_violations(
         if count := scalar(base, "SELECT count(*) FROM found"):
             cases = base.execute("SELECT detail FROM found LIMIT ?", [CASES_MAX]).fetchall()
             found.append(Violation(rule=rule, count=count, cases=tuple(str(row[0]) for row in cases)))
-    marked = scalar(base, "SELECT count(*) FROM reads WHERE age IS NOT NULL")
-    return tuple(found), {"reads": scalar(base, sql("reads/judged")), "marked-stale": marked}
+    marked = scalar(base, f"SELECT count(*) FROM reads WHERE age IS NOT NULL AND sent >= {since}")
+    told: Any = base.execute(sql("reads/judged")).fetchone()
+    judged, unnumbered, odd = map(int, told)
+    more = {"unnumbered-reads": unnumbered, "odd-values": odd}
+    return tuple(found), {"reads": judged, "marked-stale": marked} | {
+        n: count for n, count in more.items() if count
+    }
+
+
+def _numbered(base: duckdb.DuckDBPyConnection) -> bool:
+    kinds = {str(row[0]): str(row[1]) for row in base.execute("DESCRIBE entries").fetchall()}
+    return kinds["entry_id"] in _NUMBERS or kinds["entry_id"].startswith("DECIMAL")

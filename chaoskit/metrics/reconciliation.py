@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chaoskit.metrics.operations_file import relation
+from chaoskit.metrics.whole_amounts import INTEGERS, odd_amount
 from chaoskit.model.measurement import Violation
 from chaoskit.scratch import scratch
 
@@ -102,7 +103,6 @@ WITHOUT_LEDGER = (
 
 STEPS = ("keys", "compared", "own_hashes", "agreeing", "odd_rows", "suspects", "questioned")
 """SQL files that are run, in this order, before any rule."""
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
 class BooksUnreadable(Exception):
@@ -163,7 +163,7 @@ def own_of(journeys: Sequence[str] | None) -> str:
 def violations(base: duckdb.DuckDBPyConnection) -> tuple[Violation, ...]:
     """Every rule that does not hold, in the order of RULES."""
     found = []
-    for rule in RULES if _has_ledger(base) else WITHOUT_LEDGER:
+    for rule in RULES if scalar(base, "SELECT ledger::INTEGER FROM books_are") else WITHOUT_LEDGER:
         base.execute(f"CREATE OR REPLACE TEMP TABLE found AS {sql(f'rules/{rule}')}")
         count = scalar(base, "SELECT count(*) FROM found")
         if count:
@@ -189,10 +189,6 @@ def settings(scratch: str) -> dict[str, str | bool | int | float | list[str]]:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
-
-
-def _has_ledger(base: duckdb.DuckDBPyConnection) -> bool:
-    return scalar(base, "SELECT ledger::INTEGER FROM books_are") == 1
 
 
 def prepared(
@@ -256,7 +252,8 @@ def _view(
         return
     if not path.exists() and (table == "holds" or table in ADDED or only_keys):
         listed = ", ".join(f"NULL::{kind or 'BIGINT'} AS {name}" for name, kind in columns.items())
-        base.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT {listed} WHERE false")
+        nothing = "FROM entries" if table == "before" else f"SELECT {listed}"  # with ids of the same kind
+        base.execute(f"CREATE OR REPLACE VIEW {table} AS {nothing} WHERE false")
         return
     if not path.exists() and table == "transactions":
         base.execute(
@@ -277,9 +274,11 @@ def _columns(base: duckdb.DuckDBPyConnection, path: Path, columns: dict[str, str
     present = {str(row[0]): str(row[1]) for row in described}
     if missing := set(columns) - set(present) - may_lack:
         raise BooksUnreadable(f"{path.name} lacks the column {', '.join(sorted(missing))}")
+    if why := odd_amount(base, path, [name for name, kind in columns.items() if kind == "HUGEINT"], present):
+        raise BooksUnreadable(why)
 
     def typed(name: str, kind: str) -> str:
-        if kind in ("HUGEINT", "") and present.get(name) in _INTEGERS:
+        if kind in ("HUGEINT", "") and present.get(name) in INTEGERS:
             kind = "BIGINT"  # four times as quick, sums are HUGEINT all the same, and equal ones hash alike
         if name not in present:
             return f"NULL::{kind} AS {name}"

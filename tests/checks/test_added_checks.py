@@ -41,6 +41,11 @@ def never_keyed_in(builder: RunBuilder) -> None:
     builder.postings = [p for p in builder.postings if p.key != "slip-1"]
 
 
+def two_slips_for_one(builder: RunBuilder) -> None:
+    never_keyed_in(builder)
+    builder.added["paper"][1]["key"] = "slip-0"
+
+
 def keyed_in_twice(builder: RunBuilder) -> None:
     builder.postings.append(Posting(900_009, "slip-1", "A1", "B1", 100, source="manual"))
 
@@ -79,6 +84,12 @@ REJECTED: list[tuple[str, Callable[[RunBuilder], None], str, str]] = [
     ("paper-keyed-in", slip_missing, "1 × paper-serials", "pad north lacks the serials 42 to 42"),
     ("paper-keyed-in", serial_twice, "1 × paper-serials", "serial 42 of pad north was used 2 times"),
     ("paper-keyed-in", never_keyed_in, "1 × paper-postings", "(key slip-1) has 0 transactions, 0 of them"),
+    (
+        "paper-keyed-in",
+        two_slips_for_one,
+        "2 × paper-postings",
+        "slip 41 of pad north (key slip-0) has 1 transactions, 0 of them posted online, for 2 slips",
+    ),
     ("paper-keyed-in", keyed_in_twice, "1 × paper-postings", "(key slip-1) has 2 transactions, 0 of them"),
     (
         "paper-keyed-in",

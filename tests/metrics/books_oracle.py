@@ -170,9 +170,10 @@ def _serials(paper: Sequence[Row]) -> set[str]:
 
 def _slips(paper: Sequence[Row], posted: Mapping[str, Sequence[Row]]) -> set[str]:
     wrong = set()
+    slips = Counter(key for _, _, key in {(slip["pad"], slip["serial"], slip["key"]) for slip in paper})
     for slip in paper:
         rows = posted.get(slip["key"], [])
-        if len(rows) != 1 or rows[0]["source"] == "client":
+        if len(rows) != 1 or rows[0]["source"] == "client" or slips[slip["key"]] > 1:
             wrong.add(f"{slip['pad'] or '-'}/{'-' if slip['serial'] is None else slip['serial']}")
     return wrong
 

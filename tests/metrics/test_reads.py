@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from chaoskit import judging
+from chaoskit.evidence.history import load_history
+from chaoskit.metrics.measure import measure
 from chaoskit.metrics.reads import account_of, judged_reads
 from chaoskit.model.verdict import Verdict
 from tests.histories.builder import BACK, END, MS, SYSTEM, ZERO, Posting, RunBuilder, S, drill, plan_for
@@ -60,7 +63,7 @@ class Told:
             self.at,
             took=4 * MS,
             values={"account": account},
-            read={"value": value, "position": position, **more},
+            read={"value": value, "position": position} | more,
         )
 
     def judged(self, folder: Path) -> Verdict:
@@ -202,3 +205,57 @@ def test_number_that_was_lost_and_given_again_is_not_held_against_a_read_before_
     gone = next(p for p in lost.builder.postings if p.key.startswith("l-transfer") and p.transaction_id > 3)
     gone.key = "somebody-else"
     assert "wrong-read" not in lost.judged(tmp_path / "lost").reason
+
+
+def test_after_a_loss_that_nobody_answered_no_read_was_judged(told: Told, tmp_path: Path) -> None:
+    """Entries have their numbers anew from then on: no read is true by an old one."""
+    entry = told.transfer("A1")
+    told.read("A1", entry, told.shown("A1", entry) + 1)
+    lost = told.transfer("A2")
+    told.builder.lacks["standby"] = {told.builder.postings[lost // 2].key}
+    told.builder.without("response.begin", "response.done")
+    verdict = told.judged(tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+    assert "after a loss" in verdict.reason
+
+
+def test_balance_before_the_first_entry_is_the_opening_balance(told: Told, tmp_path: Path) -> None:
+    entry = told.transfer("A1")
+    told.read("A1", entry, told.shown("A1", entry))
+    told.builder.balances = [
+        *told.builder.stored(told.builder.legs()),
+        {"account": "A9", "currency": "CNY", "opening": OPENING, "balance": OPENING},
+    ]
+    told.read("A9", 0, OPENING)
+    assert told.judged(tmp_path / "right").outcome == "pass"
+    wrong = told.read("A9", 0, OPENING - 1)
+    verdict = told.judged(tmp_path / "wrong")
+    assert (verdict.outcome, verdict.reason) == ("fail", "untrue: 1 × wrong-read")
+    assert wrong in verdict.details[0]
+
+
+def test_answer_that_shows_no_amount_cannot_be_told_from_a_true_one(told: Told, tmp_path: Path) -> None:
+    entry = told.transfer("A1")
+    told.read("A1", entry, value="10,000.00")
+    verdict = told.judged(tmp_path)
+    assert verdict.outcome == "unknown"
+    assert verdict.reason == "1 answers showed a balance that is no amount with two decimals"
+
+
+def test_books_whose_entries_have_text_for_ids_are_reconciled_and_their_reads_are_not(
+    told: Told, tmp_path: Path
+) -> None:
+    entry = told.transfer("A1")
+    told.read("A1", entry, told.shown("A1", entry))
+    folder = told.builder.write(tmp_path / "run")
+    history = load_history(folder)
+    entries = folder / "books" / "ledger" / "standby" / "entries.parquet"
+    with duckdb.connect() as base:
+        base.execute(
+            f"CREATE TABLE e AS SELECT * REPLACE ('e-' || entry_id AS entry_id) FROM read_parquet('{entries}')"
+        )
+        base.execute(f"COPY e TO '{entries}' (FORMAT parquet)")
+    books = measure(history).books["ledger"]
+    assert (books.problems, books.violations) == ((), ())
+    assert books.counts["reads"] == 0
+    assert books.counts["unordered-reads"] > 0

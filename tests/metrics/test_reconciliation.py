@@ -130,3 +130,44 @@ def plant_beside(tmp_path: Path, folder: Path) -> dict[str, int]:
     for path in plain.iterdir():
         path.rename(folder / path.name)
     return planted
+
+
+@pytest.mark.parametrize(
+    ("kind", "giving"),
+    [
+        ("DECIMAL(20,4)", "-100.4"),
+        ("DOUBLE", "-100.4"),
+        ("VARCHAR", "'-100.4'"),
+        ("DOUBLE", "-9007199254740994"),
+    ],
+)
+def test_amounts_that_are_no_whole_minor_units_are_not_rounded(small: Path, kind: str, giving: str) -> None:
+    """−100.40 and +100.30 would both be 100."""
+    entries = small / "books" / "entries.parquet"
+    with duckdb.connect() as base:
+        base.execute(
+            f"CREATE TABLE e AS SELECT * REPLACE (amount::{kind} AS amount) FROM read_parquet('{entries}')"
+        )
+        base.execute(f"UPDATE e SET amount = {giving}::{kind} WHERE entry_id = (SELECT min(entry_id) FROM e)")
+        base.execute(f"COPY e TO '{entries}' (FORMAT parquet)")
+    with (
+        pytest.raises(
+            BooksUnreadable, match=r"entries\.parquet: the amount -\S+ is no whole number of minor units"
+        ),
+        ledger(small / "operations.parquet", small / "books"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["DECIMAL(20,4)", "DECIMAL(38,0)", "DOUBLE", "VARCHAR"])
+def test_whole_amounts_of_any_type_are_what_they_are(small: Path, kind: str) -> None:
+    with ledger(small / "operations.parquet", small / "books") as base:
+        right = violations(base)
+    entries = small / "books" / "entries.parquet"
+    with duckdb.connect() as base:
+        base.execute(
+            f"CREATE TABLE e AS SELECT * REPLACE (amount::{kind} AS amount) FROM read_parquet('{entries}')"
+        )
+        base.execute(f"COPY e TO '{entries}' (FORMAT parquet)")
+    with ledger(small / "operations.parquet", small / "books") as base:
+        assert violations(base) == right
