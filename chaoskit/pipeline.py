@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -96,7 +97,6 @@ def run_plan(
     `suspended` tells for how long this host has slept since it booted.
     """
     from chaoskit.conductor.stage import Controls
-    from chaoskit.judging import judge_folder
 
     folder = _begin(plan, reports)
     # A loop of its own: asyncio.run would take away the one that a caller in a test session has set.
@@ -105,6 +105,8 @@ def run_plan(
         asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner,
     ):
         runner.run(_conduct(plan, folder, onlooker, controls or Controls(), suspended))
+    from chaoskit.judging import judge_folder
+
     try:
         return judge_folder(folder)
     except OSError as error:
@@ -150,6 +152,7 @@ async def _conduct(
         asker=onlooker if isinstance(onlooker, Asker) else None,
         suspended=suspended,
         controls=controls,
+        meanwhile=_load_judge,
     )
     try:
         with _signals(asyncio.get_running_loop(), stop):
@@ -159,6 +162,11 @@ async def _conduct(
         for empty in (conductor.state / "leases", conductor.state):
             with contextlib.suppress(OSError):
                 empty.rmdir()
+
+
+def _load_judge() -> None:
+    """Load what a run needs when it has ended, which takes about as long as to judge a short one."""
+    importlib.import_module("chaoskit.judging")
 
 
 @contextlib.contextmanager

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from chaoskit import pipeline, run_folder
 from chaoskit.errors import InputError
 from chaoskit.evidence import manifest
-from chaoskit.judge.series import judge_series
-from chaoskit.judging import Run
 from chaoskit.model.plan import Plan
 from chaoskit.model.series import SUFFIX, Place, SeriesFile, SeriesResult
 from chaoskit.model.verdict import Result
 from chaoskit.quantity import Percent
 from chaoskit.regular_file import read_regular
 from chaoskit.spec import Loaded
+
+if TYPE_CHECKING:  # a run needs its judge when it has ended, and not while somebody waits for its begin
+    from chaoskit.judging import Run
 
 _INTERRUPTED = 130
 
@@ -73,6 +75,8 @@ def run_all(
 
 def read(path: Path) -> SeriesResult:
     """Judge a series by its file and the run folders beside it. InputError when the file is no series."""
+    from chaoskit.judge.series import judge_series
+
     try:
         asked = SeriesFile.model_validate_json(read_regular(path))
     except OSError as error:

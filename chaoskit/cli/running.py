@@ -7,10 +7,8 @@ from typing import Literal
 
 from chaoskit import pipeline, registry, series, spec
 from chaoskit.cli import asking
-from chaoskit.cli.judging import show
 from chaoskit.cli.live import watch
-from chaoskit.cli.series_table import show_series
-from chaoskit.judge import EXIT_INTERRUPTED, GRAVEST_FIRST
+from chaoskit.cli.typed import EXIT_INTERRUPTED
 from chaoskit.model.plain_text import one_line
 
 
@@ -27,8 +25,10 @@ def run_drill(
         if cell:
             print(one_line(f"== {drill.drill.drill} [{cell}]"), flush=True)
         codes.append(_run_cell(drill, runtime, reports, pace))
-        if codes[-1] == 130:
+        if codes[-1] == EXIT_INTERRUPTED:
             break
+    from chaoskit.judge import GRAVEST_FIRST
+
     return min(codes, key=GRAVEST_FIRST.index)
 
 
@@ -38,6 +38,8 @@ def _run_cell(drill: spec.Loaded, runtime: str, reports: Path, pace: Literal["dr
         run = pipeline.run(
             drill, runtime_name=runtime, reports=reports, pace=pace, watch=watch, terminal=asking.possible()
         )
+        from chaoskit.cli.judging import show  # after the run: it was loaded meanwhile
+
         show(run.result, run.folder, run.head)
         return run.result.exit_code
     terminal = asking.possible()
@@ -46,6 +48,9 @@ def _run_cell(drill: spec.Loaded, runtime: str, reports: Path, pace: Literal["dr
     )  # what cannot run is refused before a number of runs is fixed
     asked, path = series.begin(drill, reports)
     stopped = False
+    from chaoskit.cli.judging import show
+    from chaoskit.cli.series_table import show_series
+
     made = series.run_all(
         drill, asked, runtime_name=runtime, reports=reports, pace=pace, watch=watch, terminal=terminal
     )

@@ -15,7 +15,7 @@ from chaoskit.clock import Clock
 from chaoskit.conductor.pool import Line, Pool, PooledExchange
 from chaoskit.errors import InputError
 from chaoskit.model.estate import Address
-from chaoskit.model.history import MEASURER_AT_FAULT
+from chaoskit.model.operation import MEASURER_AT_FAULT
 from chaoskit.model.own import Answer, OwnJourney
 
 BLOCKED_NS = 50_000_000

@@ -47,7 +47,8 @@ CANCEL_WITHIN_S = 15.0
 @dataclass(frozen=True)
 class Conductor:
     """One run. `provision` brings up the estate; `slot` is the machine-wide right to measure; `state` the run's folder
-    in the state directory, where leases go; `listener` hears events, `onlooker` sees operations, `asker` asks people.
+    in the state directory, where leases go; `listener` hears events, `onlooker` sees operations, `asker` asks people;
+    `meanwhile` is done in a thread while the books are read twice, when nobody is measured any more.
     """
 
     plan: Plan
@@ -63,6 +64,7 @@ class Conductor:
     clock: Clock = monotonic_ns
     suspended: Clock = suspended_ns
     controls: Controls = field(default_factory=Controls)
+    meanwhile: Callable[[], None] | None = None
 
     async def conduct(self, stop: asyncio.Event) -> None:
         """Run until the history is sealed. Setting `stop`, or cancelling, interrupts: heals, keeps what there is.
@@ -260,6 +262,7 @@ class _Run:
             self._own.folder,
             self._give_slot_back,
             self._own.suspended,
+            self._own.meanwhile,
         )
 
     async def _give_slot_back(self) -> None:

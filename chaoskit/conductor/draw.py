@@ -17,7 +17,8 @@ from urllib.parse import quote
 import msgspec
 
 from chaoskit.errors import InputError
-from chaoskit.model.system import Between, Draw, Pick, Pool, Population
+from chaoskit.model.journey import Between, Draw, Pick
+from chaoskit.model.population import Pool, Population
 from chaoskit.quantity import Money
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(?:\.(minor|currency))?\}")

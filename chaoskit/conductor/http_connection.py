@@ -11,7 +11,7 @@ import httptools
 
 from chaoskit.clock import Clock
 from chaoskit.conductor.answer import Answer, Ending, OnAnswer
-from chaoskit.model.history import MEASURER_AT_FAULT
+from chaoskit.model.operation import MEASURER_AT_FAULT
 
 BODY_KEPT = 256 * 1024
 """Bytes of a body that are kept for reading fields; the rest of a longer one is counted and dropped."""

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from chaoskit.conductor.draw import Template, Values, compile_tree, percent_encoded
 from chaoskit.errors import InputError
-from chaoskit.model.system import Journey
+from chaoskit.model.journey import Journey
 
 _URL_LITERALS = "/?&=%:@!$'()*+,;~-._[]"
 

@@ -43,8 +43,8 @@ from chaoskit.conductor.journal_records import (
     usual_lines,
 )
 from chaoskit.errors import EnvironmentBroken
-from chaoskit.model.history import MISSED_LATE as MISSED_LATE
-from chaoskit.model.history import Operation
+from chaoskit.model.operation import MISSED_LATE as MISSED_LATE
+from chaoskit.model.operation import Operation
 from chaoskit.model.plain_text import escaped, escaped_line
 from chaoskit.regular_file import open_regular
 

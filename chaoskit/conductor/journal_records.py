@@ -13,7 +13,7 @@ import msgspec
 from pydantic import ValidationError, create_model
 
 from chaoskit.model.base import Frozen
-from chaoskit.model.history import Operation
+from chaoskit.model.operation import Operation
 
 OF_INTENT = (
     "key",

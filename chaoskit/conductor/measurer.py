@@ -33,7 +33,7 @@ from chaoskit.conductor.precision import Alarm
 from chaoskit.conductor.request import RequestMaker
 from chaoskit.conductor.schedule import Arrival
 from chaoskit.conductor.task import MeasurerTask
-from chaoskit.model.system import Journey
+from chaoskit.model.journey import Journey
 from chaoskit.processor import scheduling, yield_processor
 
 BURST = 16

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic_core import from_json
 
 from chaoskit.conductor.answer import Answer
-from chaoskit.model.system import Journey, Read
+from chaoskit.model.journey import Journey, Read
 
 DEPTH_MAX, FIELDS_MAX = 3, 100
 """Objects within objects whose fields are named, and how many of them at most."""

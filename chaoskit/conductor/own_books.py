@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from pydantic_core import to_json
 
 from chaoskit.errors import ChaoskitError, InputError
@@ -84,6 +83,8 @@ def _line(table: str, row: Mapping[str, Any]) -> bytes:
 
 
 def _parquet(table: str, lines: list[bytes], target: Path) -> None:
+    import duckdb  # the conductor, which imports this module for a constant, has no use for it
+
     source = target / f".{table}.jsonl"
     source.write_bytes(b"".join(lines))
     partial = target / f".{table}.parquet.partial"

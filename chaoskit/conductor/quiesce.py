@@ -57,12 +57,18 @@ async def finish(
     folder: Path,
     release_slot: Callable[[], Awaitable[None]],
     suspended: Clock,
+    meanwhile: Callable[[], None] | None = None,
 ) -> None:
-    """Do all of it. A step that fails is recorded as trouble and makes a complete run broken; the next one is done."""
+    """Do all of it. A step that fails is recorded as trouble and makes a complete run broken; the next one is done.
+
+    `meanwhile` is begun beside COLLECT, which mostly waits for the gap between its two looks; nothing waits for it.
+    """
     tidy = _Tidy(recorder, ending)
     stage, estate = remains.stage, remains.estate
     if stage is not None:
         await tidy.unless_interrupted("quiesce", lambda: _quiesce(stage, remains), QUIESCE_WITHIN_S)
+        if meanwhile is not None:
+            asyncio.get_running_loop().run_in_executor(None, meanwhile)
         if stage.zero_ns:
             await tidy.unless_interrupted("collect", lambda: collect(stage, folder), COLLECT_WITHIN_S)
         if ending.interrupted.is_set():

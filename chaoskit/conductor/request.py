@@ -13,7 +13,8 @@ from chaoskit.conductor.class_message import ClassMessages
 from chaoskit.conductor.draw import Deck, Drawn, Template, Values
 from chaoskit.conductor.http_message import HttpMessages
 from chaoskit.conductor.sql_message import SqlMessages
-from chaoskit.model.system import Between, Draw, Journey, Population
+from chaoskit.model.journey import Between, Draw, Journey
+from chaoskit.model.population import Population
 
 _DRAWS_MAX = 20
 """So often a different payload is looked for."""

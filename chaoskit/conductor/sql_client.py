@@ -24,7 +24,7 @@ from psycopg.pq.abc import PGconn, PGresult
 from chaoskit.clock import Clock
 from chaoskit.conductor.pool import Line, Pool, PooledExchange
 from chaoskit.conductor.sql_message import Statement
-from chaoskit.model.system import Sql
+from chaoskit.model.journey import Sql
 
 _ERRORS = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
 _WHOLE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)

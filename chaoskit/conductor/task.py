@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from chaoskit.model.base import Frozen
-from chaoskit.model.plan import ProbeSchedule
-from chaoskit.model.system import Journey, Population
+from chaoskit.model.journey import Journey
+from chaoskit.model.population import Population
+from chaoskit.model.probing import ProbeSchedule
 from chaoskit.quantity import Duration, Rate
 
 

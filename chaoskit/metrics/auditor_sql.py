@@ -12,7 +12,7 @@ from typing import Any, cast
 import duckdb
 
 from chaoskit.metrics.books import books_of, parties_of
-from chaoskit.metrics.measure import measure
+from chaoskit.metrics.measuring import measure
 from chaoskit.metrics.reconciliation import (
     RULES,
     WITHOUT_LEDGER,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from chaoskit.model.lease import ProcessRef, ProcessState, Undo
-from chaoskit.model.plan import Plan
+if TYPE_CHECKING:  # load and prober, which need an address, are waited for at every start
+    from chaoskit.model.lease import ProcessRef, ProcessState, Undo
+    from chaoskit.model.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from chaoskit.model.base import Frozen
 from chaoskit.model.drill import Decision, Drill, When
 from chaoskit.model.people import Decider
 from chaoskit.model.preparation import Preparation
+from chaoskit.model.probing import ProbeSchedule as ProbeSchedule
 from chaoskit.model.series import Place as SeriesPlace
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration, Rate
@@ -78,14 +79,6 @@ class Wiring(Frozen):
     original: str
     template: str
     links: tuple[str, ...]
-
-
-class ProbeSchedule(Frozen):
-    """The prober's period and random phase for one journey."""
-
-    journey: str
-    every: Duration
-    phase_ns: int
 
 
 class Criterion(Frozen):

@@ -24,6 +24,9 @@ from chaoskit.model.journey import Read as Read
 from chaoskit.model.journey import Refused as Refused
 from chaoskit.model.journey import Sql as Sql
 from chaoskit.model.people import Substitute as Substitute
+from chaoskit.model.population import Pool as Pool
+from chaoskit.model.population import Population as Population
+from chaoskit.model.population import PopulationLoad as PopulationLoad
 from chaoskit.model.release import Release, StopRule
 from chaoskit.quantity import Duration
 
@@ -66,30 +69,6 @@ class DatabaseRole(Frozen):
     ] = None
     superuser_password: Annotated[str | None, Field(description="password of `superuser`")] = None
     port: Annotated[int, Field(description="port on which its members listen")] = 5432
-
-
-class Pool(Frozen):
-    """A named set of identifiers, like the accounts: `count` of them, written by `format` with {n} from 1."""
-
-    count: Annotated[int, Field(ge=1, le=10_000_000, description="how many members")]
-    format: Annotated[str, Field(description="Python format with {n}, like ACC-{n:05d}")]
-
-
-class PopulationLoad(Frozen):
-    """SQL script run once on the primary; each pool is a text[] parameter of its name, the seed is %(seed)s."""
-
-    on: Annotated[str, Field(description="database role on whose primary it runs")]
-    script: Annotated[str, Field(description="SQL file, relative to system.yaml")]
-
-
-class Population(Frozen):
-    """The customers and accounts that exist before the drill begins."""
-
-    seed: Annotated[int, Field(description="drawn values of the population come from it")] = 0
-    pools: Annotated[dict[str, Pool], Field(min_length=1, description="sets of identifiers, by name")]
-    load: Annotated[PopulationLoad | None, Field(description="how the population gets into the database")] = (
-        None
-    )
 
 
 class Runbook(Frozen):

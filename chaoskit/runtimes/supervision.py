@@ -48,6 +48,43 @@ class Task:
     cache: Path
 
 
+@dataclass(frozen=True)
+class Launched:
+    """A supervisor whose interpreter is starting; closing `control` ends it."""
+
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    log: Path
+
+
+def launch(task: Task) -> Launched:
+    """Start a supervisor's process, and wait for nothing."""
+    ours, theirs = socket.socketpair()
+    conductor = this_process()
+    message = {
+        "run": task.run,
+        "folder": str(task.folder),
+        "state": str(task.state),
+        "temporary": str(task.temporary),
+        "cache": str(task.cache),
+        "conductor": {"pid": conductor.pid, "start": conductor.start},
+    }
+    log = task.folder / "logs" / "supervisor.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, "-m", "chaoskit.runtimes.supervisor", str(theirs.fileno())]
+    with theirs, open(log, "ab") as output:
+        process = subprocess.Popen(
+            [*argv, json.dumps(message)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=own_environment(),
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+        )
+    return Launched(process, ours, log)
+
+
 class Supervision:
     """A live supervisor. Every request has a deadline; when the supervisor has ended, every one raises
     EnvironmentBroken.
@@ -66,36 +103,12 @@ class Supervision:
         self.record: RunRecord
 
     @classmethod
-    async def start(cls, task: Task, on_push: Push) -> Supervision:
-        """Start a supervisor and wait until it has written its record. Raises EnvironmentBroken when it
-        refuses.
-        """
-        ours, theirs = socket.socketpair()
-        conductor = this_process()
-        message = {
-            "run": task.run,
-            "folder": str(task.folder),
-            "state": str(task.state),
-            "temporary": str(task.temporary),
-            "cache": str(task.cache),
-            "conductor": {"pid": conductor.pid, "start": conductor.start},
-        }
-        log = task.folder / "logs" / "supervisor.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        argv = [sys.executable, "-m", "chaoskit.runtimes.supervisor", str(theirs.fileno())]
-        with theirs, open(log, "ab") as output:  # noqa: ASYNC230 - as below
-            process = subprocess.Popen(  # noqa: ASYNC220 - a few ms, and it must not be interrupted half-way
-                [*argv, json.dumps(message)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=own_environment(),
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        self = cls(process, log, on_push)
+    async def start(cls, launched: Launched, on_push: Push) -> Supervision:
+        """Wait until a launched supervisor has written its record. Raises EnvironmentBroken when it refuses."""
+        log = launched.log
+        self = cls(launched.process, log, on_push)
         try:
-            reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES_MAX)
+            reader, self._writer = await asyncio.open_connection(sock=launched.control, limit=_LINE_BYTES_MAX)
             self._reading = asyncio.create_task(self._read(reader), name="supervisor's answers")
             async with asyncio.timeout(_ANSWER_S):
                 self.record = await self._hello

@@ -1,4 +1,5 @@
-"""What a command imports: one that looks at a run which has ended needs nothing of what runs one."""
+"""What a command imports: one that looks at a run which has ended needs nothing of what runs one; who is waited for at
+the start of a run needs only what the start does."""
 
 from __future__ import annotations
 
@@ -80,3 +81,26 @@ def test_help_imports_no_model() -> None:
     code, modules = imported("--help")
     assert code == 0
     assert not {m for m in modules if m.split(".")[0] in ("pydantic", "duckdb", "numpy", "yaml")}
+
+
+@pytest.mark.parametrize("measurer", ["load", "prober"])
+def test_a_measurer_imports_no_database_and_no_plan(measurer: str) -> None:
+    modules = loaded(f"chaoskit.conductor.{measurer}")
+    heavy = ("duckdb", "psycopg", "requests", "rich", "typer", "yaml")
+    assert not {m for m in modules if m.split(".")[0] in heavy}
+    assert not modules & {"chaoskit.model.drill", "chaoskit.model.plan", "chaoskit.model.system"}
+
+
+def test_a_run_begins_without_its_judge() -> None:
+    modules = loaded(
+        "chaoskit.cli.running", "chaoskit.conductor.conductor", "chaoskit.runtimes.local.runtime"
+    )
+    unwanted = ("chaoskit.judge", "chaoskit.judging", "chaoskit.metrics.measuring", "duckdb", "requests")
+    assert not {m for m in modules for one in unwanted if m == one or m.startswith(f"{one}.")}
+
+
+def loaded(*names: str) -> set[str]:
+    """Every module that a process has imported when it has imported these."""
+    code = f"import json, sys, {', '.join(names)}\nprint(json.dumps(sorted(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(ended.stdout))

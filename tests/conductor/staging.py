@@ -229,6 +229,7 @@ def play(
     queued: AbstractAsyncContextManager[Any] | None = None,
     asker: Any = None,
     suspended: Clock = suspended_ns,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Played:
     """Conduct `plan` in virtual time; `meddle(world, stop)` runs beside it."""
 
@@ -267,6 +268,7 @@ def play(
             suspended=suspended,
             clock=loop.clock,
             controls=controls or Controls(),
+            meanwhile=meanwhile,
         )
         beside = asyncio.create_task(meddle(world, stop)) if meddle else None
         begun = loop.now

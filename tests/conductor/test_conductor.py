@@ -60,6 +60,20 @@ def test_own_time_is_small(tmp_path: Path) -> None:
     assert played.seconds - needed < 0.3
 
 
+def test_what_is_done_meanwhile_comes_after_the_last_customer_and_stops_nothing(tmp_path: Path) -> None:
+    journals: list[str] = []
+
+    def fails() -> None:
+        journals.append((tmp_path / "run" / "events.jsonl").read_text(encoding="utf-8"))
+        raise RuntimeError("a thread of no importance")
+
+    played = play(tmp_path, plan_of(fault(), response(when=down())), meanwhile=fails)
+    assert played.one("run.end")["ended"] == "complete"
+    (journal,) = journals
+    assert '"kind":"measurer.end"' in journal
+    assert '"kind":"estate.closed"' not in journal
+
+
 def test_the_lease_is_on_disk_before_the_fault_is_applied(tmp_path: Path) -> None:
     seen: list[int] = []
 

@@ -10,7 +10,7 @@ import pytest
 
 from chaoskit import judging
 from chaoskit.evidence.history import load_history
-from chaoskit.metrics.measure import measure
+from chaoskit.metrics import measure
 from chaoskit.metrics.reads import account_of, judged_reads
 from chaoskit.model.verdict import Verdict
 from tests.histories.builder import BACK, END, MS, SYSTEM, ZERO, Posting, RunBuilder, S, drill, plan_for

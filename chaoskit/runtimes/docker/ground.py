@@ -22,7 +22,7 @@ from chaoskit.runtimes.docker.preparations import Preparations
 from chaoskit.runtimes.docker.sweep import sweep
 from chaoskit.runtimes.heal import heal
 from chaoskit.runtimes.measurer_jobs import MeasurerJobs
-from chaoskit.runtimes.supervision import Supervision, Task
+from chaoskit.runtimes.supervision import Supervision, Task, launch
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ async def _supervise(task: Task, undoing: AsyncExitStack) -> tuple[Supervision, 
         if message["role"] == "measurer" and message["event"] == "exit":
             jobs[0].ended(message["name"], message["status"])
 
-    supervision = await Supervision.start(task, told)
+    supervision = await Supervision.start(launch(task), told)
     undoing.push_async_callback(supervision.close)
     jobs.append(MeasurerJobs(supervision))
     return supervision, jobs[0]

@@ -44,7 +44,7 @@ from chaoskit.runtimes.outsiders import OutsideProcesses
 from chaoskit.runtimes.record import processes
 from chaoskit.runtimes.residue import residue
 from chaoskit.runtimes.secrets import ReplacedSecrets
-from chaoskit.runtimes.supervision import Supervision, Task
+from chaoskit.runtimes.supervision import Launched, Supervision
 
 _PROXY = "proxy:toxiproxy"
 
@@ -77,10 +77,10 @@ class LocalEstate:
         self._closing = False
 
     @classmethod
-    async def open(cls, plan: Plan, task: Task) -> LocalEstate:
-        """Start the supervisor; nothing of the system runs yet."""
-        self = cls(plan, task.run, task.folder)
-        self.supervision = await Supervision.start(task, self._on_push)
+    async def open(cls, plan: Plan, run: str, folder: Path, supervisor: Launched) -> LocalEstate:
+        """Wait for the supervisor; nothing of the system runs yet."""
+        self = cls(plan, run, folder)
+        self.supervision = await Supervision.start(supervisor, self._on_push)
         try:
             self.topology = lay_out(plan.system, self.supervision.record.block)
         except BaseException:

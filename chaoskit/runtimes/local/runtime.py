@@ -16,7 +16,7 @@ from chaoskit.runtimes.local import pg_install
 from chaoskit.runtimes.local.capabilities import CAPABILITIES
 from chaoskit.runtimes.local.preflight import preflight, temporary_folder
 from chaoskit.runtimes.outsiders import said_of_attacked, with_sources
-from chaoskit.runtimes.supervision import Task
+from chaoskit.runtimes.supervision import Task, launch
 
 if TYPE_CHECKING:  # all that runs a system: a plan does not need it
     from chaoskit.runtimes.local.estate import LocalEstate
@@ -58,8 +58,6 @@ class LocalRuntime:
 
         Raises EnvironmentBroken, with nothing left behind, when something does not come up.
         """
-        from chaoskit.runtimes.local.estate import LocalEstate
-
         refuse_cycles(plan.system)
         await asyncio.to_thread(preflight, plan.system)
         await asyncio.to_thread(heal)
@@ -71,7 +69,11 @@ class LocalRuntime:
             temporary=temporary_folder(postgresql),
             cache=pg_install.cache_folder(),
         )
-        estate = await LocalEstate.open(plan, task)
+        supervisor = launch(task)
+        # Loaded while the supervisor's interpreter starts, which takes about as long.
+        from chaoskit.runtimes.local.estate import LocalEstate
+
+        estate = await LocalEstate.open(plan, run, task.folder, supervisor)
         try:
             await bring_up(
                 plan.system,
