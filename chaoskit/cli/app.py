@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Optional
 
@@ -154,18 +153,17 @@ def catalogue(
 
 @command
 def heal() -> int:
-    """Undo what dead runs left on this machine: faults, processes, sockets, containers, networks, volumes, data."""
-    from chaoskit.cli.leftovers import heal
+    """Undo what dead runs left on this machine: faults, processes, sockets, containers, networks, volumes, data.
 
-    return _say(heal, "nothing to heal")
+    Exit 3 if some of it is still there, or nobody can tell.
+    """
+    return _say(forget=False, nothing="nothing to heal")
 
 
 @command
 def clean() -> int:
-    """heal, and forget the dead runs' state; run folders are kept."""
-    from chaoskit.cli.leftovers import clean
-
-    return _say(clean, "nothing to clean")
+    """heal, and forget the dead runs' state; run folders are kept. Exit 3 as with heal."""
+    return _say(forget=True, nothing="nothing to clean")
 
 
 @command
@@ -200,13 +198,17 @@ def _pace(text: str) -> Literal["drill", "real"]:
     raise typer.BadParameter(f"{text!r}; allowed: drill, real", param_hint="--pace")
 
 
-def _say(work: Callable[[], list[str]], nothing: str) -> int:
+def _say(forget: bool, nothing: str) -> int:
+    from chaoskit.cli.leftovers import cleaned
+
     try:
-        lines = work()
+        done = cleaned(forget)
     except OSError as error:
         raise EnvironmentBroken(
             f"{error.filename or 'state directory'}: {error.strerror or error}; nothing could be looked for; "
             "CHAOSKIT_STATE_DIR says where runs keep their state"
         ) from error
-    print("\n".join(map(harmless, lines)) if lines else nothing)
-    return 0
+    print("\n".join(map(harmless, done.lines)) if done.lines else nothing)
+    if done.left:
+        print(f"still there, or nobody can tell: {', '.join(map(harmless, done.left))}", file=sys.stderr)
+    return 3 if done.left else 0

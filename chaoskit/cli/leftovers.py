@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes import heal as host
 from chaoskit.scratch import remove_abandoned
 
 
+@dataclass
+class Cleaning:
+    """What was done, a line for each run, and of which dead runs something is still there, or nobody can tell."""
+
+    lines: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
 def heal() -> list[str]:
     """End and remove what dead runs have left; one line for each run it dealt with."""
-    return [*host.heal(), *_sweep(forget=False)]
+    return cleaned(forget=False).lines
 
 
 def clean() -> list[str]:
     """`heal`, and forget dead runs' state and scratch, also of those whose engine is no more."""
-    return [*host.clean(), *remove_abandoned(), *_sweep(forget=True)]
+    return cleaned(forget=True).lines
 
 
-def _sweep(forget: bool) -> list[str]:
+def cleaned(forget: bool) -> Cleaning:
+    """`clean` or `heal`, and a look at what came of it: what was told to go has not gone for that."""
+    before = _dead()
+    lines = [*host.clean(), *remove_abandoned()] if forget else host.heal()
+    swept = _swept(forget)
+    # A run that has died meanwhile has its own to clean up after it.
+    return Cleaning([*lines, *swept.lines], sorted({*swept.left, *(before & _dead())}))
+
+
+def _swept(forget: bool) -> Cleaning:
     """The engines that runs of this state directory had, and the usual one; silence where nothing can be left."""
     from chaoskit.runtimes.docker.engine_socket import engine_url
     from chaoskit.runtimes.docker.sweep import dead_records, finish, sweep
 
-    lines: list[str] = []
+    done = Cleaning()
     abandoned = dead_records()
     for url in dict.fromkeys([engine_url(), *(record.engine for record in abandoned)]):
         try:
-            lines += sweep(url)
+            done.lines += sweep(url)
             continue
         except EnvironmentBroken as error:
             silent = str(error)
         for record in abandoned:
             if record.engine != url:
                 continue
+            done.left.append(record.owner.run)
             if forget:
                 left = finish(record)
-                lines.append(f"{record.owner.run}: {'; '.join(left) or 'forgotten'}, though {silent}")
+                done.lines.append(f"{record.owner.run}: {'; '.join(left) or 'forgotten'}, though {silent}")
             else:
-                lines.append(
+                done.lines.append(
                     f"{record.owner.run}: {silent}; what it has left there goes with the next run, or with "
                     "`chaoskit heal` once the engine answers; `chaoskit clean` forgets it"
                 )
-    return lines
+    return done
+
+
+def _dead() -> set[str]:
+    """Dead runs that are recorded on this machine, or of which the usual engine has something."""
+    from chaoskit.runtimes.docker.engine_socket import engine_url
+    from chaoskit.runtimes.docker.sweep import dead_records, dead_runs
+
+    found = {*host.abandoned(), *(record.owner.run for record in dead_records())}
+    try:
+        return found | dead_runs(engine_url())
+    except EnvironmentBroken:  # what it was known to have the sweep tells of
+        return found

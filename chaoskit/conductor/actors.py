@@ -16,7 +16,7 @@ from typing import Any
 from chaoskit.conductor.stage import Stage
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
-from chaoskit.model.lease import Lease, MirrorUndo, RaisedLimitUndo
+from chaoskit.model.lease import Lease, MirrorUndo, NothingToUndo, RaisedLimitUndo
 from chaoskit.model.member import Fault, Response, ResponseFailed, Witness
 from chaoskit.model.parameters import build
 from chaoskit.model.plan import PlannedStep
@@ -162,7 +162,7 @@ async def apply(stage: Stage, armed: Sequence[Armed]) -> tuple[int, list[asyncio
 
 async def _apply_one(stage: Stage, one: Armed) -> None:
     step, target = one.step, one.target
-    if any(undo.op == "none" for undo in one.lease.undo.steps):
+    if any(isinstance(undo, NothingToUndo) and undo.dies for undo in one.lease.undo.steps):
         stage.killed[target] = stage.clock()
     lo = stage.clock()
     stage.first_fault_ns = stage.first_fault_ns or lo

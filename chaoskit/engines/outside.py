@@ -19,7 +19,7 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.engines.filling import filled
 from chaoskit.engines.http_exchange import document
 from chaoskit.model.estate import Address, Estate
-from chaoskit.model.lease import IntruderUndo, Undo
+from chaoskit.model.lease import IntruderUndo, NothingToUndo, Undo
 from chaoskit.model.member import Witness
 from chaoskit.model.outsiders import ADDRESSES, SOURCES_MAX, outsiders, sources
 from chaoskit.model.system import CUSTOMERS, Link, System
@@ -89,6 +89,8 @@ class FromOutside:
     name: ClassVar[str]
     seen: ClassVar[int]
     """How many requests the service must have counted."""
+    stays: ClassVar[str | None] = None
+    """What of it outlasts its end, as the lease says it."""
     watch: RequestPath
     requires: ClassVar[frozenset[str]] = frozenset({"outsiders", "links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
@@ -97,7 +99,8 @@ class FromOutside:
         return await counted(estate.direct(target), self.watch, target)
 
     async def undo(self, target: str, estate: Estate) -> Undo:
-        return undo(self.name, target)
+        stays = () if self.stays is None else (NothingToUndo(why=self.stays, dies=False),)
+        return Undo(steps=(IntruderUndo(name=job(self.name, target)), *stays))
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
         return await witness(target, estate, self.watch, baseline, self.seen)
@@ -106,11 +109,6 @@ class FromOutside:
 def job(fault: str, target: str) -> str:
     """The name of the attacker's process, and of its log."""
     return f"{fault.removeprefix('attack.')}-{target}"
-
-
-def undo(fault: str, target: str) -> Undo:
-    """End the attacker's process."""
-    return Undo(steps=(IntruderUndo(name=job(fault, target)),))
 
 
 async def begin(fault: str, target: str, estate: Estate, orders: Mapping[str, Any]) -> None:

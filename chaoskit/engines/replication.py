@@ -41,7 +41,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Mark:
-    """A record that the primary has committed; `at` is its place in the log, bytes from its start."""
+    """A record that the primary has committed; `at` is its place in the log, bytes from its start. `asked_ns` is just
+    before it: whoever logs in first has that behind him."""
 
     at: int
     asked_ns: int
@@ -60,16 +61,16 @@ async def mark(pair: Pair, estate: Estate, within_s: float = _ASK_S) -> Mark:
     """Commit a record on the primary that needs no table, and wait for no standby. Raises EngineError."""
     keys = parameters(estate.direct(pair.primary), pair.role, superuser=True)
 
-    async def work(connection: Connection) -> int:
+    async def work(connection: Connection) -> Mark:
+        asked = monotonic_ns()
         async with connection.transaction():
             await connection.execute("SET LOCAL synchronous_commit = local")
             await connection.execute("SELECT pg_logical_emit_message(true, 'chaoskit', 'a mark')")
         row = await (await connection.execute("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn")).fetchone()
         assert row is not None
-        return int(row[0])
+        return Mark(int(row[0]), asked)
 
-    asked = monotonic_ns()
-    return Mark(await session(estate.direct(pair.primary), keys, work, within_s), asked)
+    return await session(estate.direct(pair.primary), keys, work, within_s)
 
 
 async def lag(pair: Pair, estate: Estate, within_s: float = _ASK_S) -> Lag:
@@ -78,17 +79,28 @@ async def lag(pair: Pair, estate: Estate, within_s: float = _ASK_S) -> Lag:
 
 
 async def takes_to_receive(pair: Pair, estate: Estate, within_s: float) -> int | None:
-    """How long a mark of the primary is on its way to the standby, ns; None if it has not come within the time.
+    """How long a mark of the primary is on its way to the standby, ns; None if a look that was begun `within_s` after
+    it, or later, has not found it. Raises EngineError.
 
-    Raises EngineError.
+    All looks are one session's, which begins before the mark: logging in takes longer than the log does.
     """
-    made = await mark(pair, estate)
-    deadline = made.asked_ns + int(within_s * 1e9)
-    while (await lag(pair, estate)).received_bytes < made.at:
-        if monotonic_ns() > deadline:
-            return None
-        await asyncio.sleep(LOOK_S)  # the log arrives without an event for those outside
-    return monotonic_ns() - made.asked_ns
+    address = estate.direct(pair.standby)
+    received = "SELECT coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn(), '0/0') - '0/0'::pg_lsn"
+
+    async def work(connection: Connection) -> int | None:
+        made = await mark(pair, estate)
+        while True:
+            asked = monotonic_ns()
+            row = await (await connection.execute(received)).fetchone()
+            assert row is not None
+            if int(row[0]) >= made.at:
+                return monotonic_ns() - made.asked_ns
+            if asked - made.asked_ns >= within_s * 1e9:
+                return None
+            await asyncio.sleep(LOOK_S)  # the log arrives without an event for those outside
+
+    keys = parameters(address, pair.role, superuser=True)
+    return await session(address, keys, work, within_s + 2 * _ASK_S)
 
 
 async def begin_report(pair: Pair, estate: Estate, longest_s: float, within_s: float = _ASK_S) -> None:

@@ -64,6 +64,9 @@ class AttackCredentialStuffing(outside.FromOutside):
     ] = "/watch"
     name: ClassVar[str] = _NAME
     seen: ClassVar[int] = _SEEN
+    stays: ClassVar[str | None] = (
+        "money that was moved in a customer's name is the run's own, and stays moved"
+    )
 
     def __post_init__(self) -> None:
         count = self.customers * len(self.guesses)

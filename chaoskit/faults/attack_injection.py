@@ -78,6 +78,7 @@ class AttackInjection(outside.FromOutside):
     ] = "/watch"
     name: ClassVar[str] = _NAME
     seen: ClassVar[int] = _SEEN
+    stays: ClassVar[str | None] = "what the service was made to do to the run's own data stays done"
 
     def __post_init__(self) -> None:
         count = len(self.payloads)

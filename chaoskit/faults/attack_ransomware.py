@@ -14,7 +14,7 @@ from chaoskit.engines.damage import in_words, marked_rows
 from chaoskit.engines.grip import members_behind
 from chaoskit.engines.session import EngineError
 from chaoskit.model.estate import Estate
-from chaoskit.model.lease import IntruderUndo, Undo
+from chaoskit.model.lease import IntruderUndo, NothingToUndo, Undo
 from chaoskit.model.member import Witness
 from chaoskit.model.security import security
 from chaoskit.quantity import Duration
@@ -69,7 +69,8 @@ class AttackRansomware:
         }
 
     async def undo(self, target: str, estate: Estate) -> Undo:
-        return Undo(steps=(IntruderUndo(name=_name(target)),))
+        why = "rows and backups that he has wrecked are the run's own and stay so; restore-backup is for that"
+        return Undo(steps=(IntruderUndo(name=_name(target)), NothingToUndo(why=why, dies=False)))
 
     async def apply(self, target: str, estate: Estate) -> None:
         positions = security(estate).positions

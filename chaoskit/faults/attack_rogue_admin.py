@@ -81,7 +81,8 @@ class AttackRogueAdmin:
         return first, await self._totals(target, estate)
 
     async def undo(self, target: str, estate: Estate) -> Undo:
-        return Undo(steps=(NothingToUndo(why=f"the changed rows of {self.table} are the run's own"),))
+        why = f"the changed rows of {self.table} are the run's own"
+        return Undo(steps=(NothingToUndo(why=why, dies=False),))
 
     async def apply(self, target: str, estate: Estate) -> None:
         role = tampering.role_of_primary(target, estate.plan.system)

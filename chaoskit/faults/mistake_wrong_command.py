@@ -53,7 +53,8 @@ class MistakeWrongCommand:
         return await self._rows(target, estate)
 
     async def undo(self, target: str, estate: Estate) -> Undo:
-        return Undo(steps=(NothingToUndo(why=f"the rows of {self.truncate} are gone; a backup has them"),))
+        why = f"the rows of {self.truncate} are gone; a backup has them"
+        return Undo(steps=(NothingToUndo(why=why, dies=False),))
 
     async def apply(self, target: str, estate: Estate) -> None:
         role = tampering.role_of_primary(target, estate.plan.system)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from chaoskit.clock import monotonic_ns
 from chaoskit.model.estate import Estate
-from chaoskit.model.lease import LimitUndo, Undo
+from chaoskit.model.lease import LimitUndo, NothingToUndo, Undo
 from chaoskit.model.means import Memory, OomKill, means
 from chaoskit.model.member import Witness
 from chaoskit.quantity import Size
@@ -65,7 +65,8 @@ class ResourceMemory:
         return _Before(limits.memory(target), await limits.oom_kills())
 
     async def undo(self, target: str, estate: Estate) -> Undo:
-        return Undo(steps=(LimitUndo(service=target, resource="memory"),))
+        why = f"a process of {target} that was killed stays dead, unless a restart policy starts it again"
+        return Undo(steps=(LimitUndo(service=target, resource="memory"), NothingToUndo(why=why, dies=False)))
 
     async def apply(self, target: str, estate: Estate) -> None:
         await means(estate).limits.limit_memory(target, self.limit.bytes)

@@ -141,10 +141,12 @@ class RaisedLimitUndo(Frozen):
 
 
 class NothingToUndo(Frozen):
-    """The effect cannot be undone (a killed process); says why."""
+    """The effect, or this part of it, cannot be undone; says why. `dies`: the target ends by it, so that its end is the
+    fault's doing; changed rows stay changed as well, and whoever holds them goes on."""
 
     op: Literal["none"] = "none"
     why: str
+    dies: bool = True
 
 
 MeansUndo = LimitUndo | DiskUndo | PartitionUndo | ClockUndo

@@ -41,6 +41,12 @@ def clean(state_dir: Path | None = None) -> list[str]:
     return lines
 
 
+def abandoned(state_dir: Path | None = None) -> list[str]:
+    """Runs that are recorded here and that neither their supervisor nor their conductor looks after."""
+    records = (read_record(state) for state in _runs(state_dir))
+    return [record.run for record in records if record is not None and not supervised(record)]
+
+
 def _runs(state_dir: Path | None) -> list[Path]:
     folder = (state_dir or state_directory()) / "runs"
     return sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []

@@ -18,8 +18,9 @@ from chaoskit.evidence import room
 from chaoskit.evidence.chain import verify
 from chaoskit.evidence.seal import seal_problems
 from chaoskit.model.estate import Exit, ProxyHeldUp, ProxyRestart
+from chaoskit.model.lease import NothingToUndo, Undo
 from tests.conductor.fake_estate import World
-from tests.conductor.staging import ABORT, DECISION, down, fault, plan_of, play, response, seconds
+from tests.conductor.staging import ABORT, DECISION, FakeKill, down, fault, plan_of, play, response, seconds
 
 
 def test_a_run_from_steady_to_seal(tmp_path: Path) -> None:
@@ -255,6 +256,21 @@ def test_a_crash_of_a_service_is_told_and_our_own_kills_are_not(tmp_path: Path) 
     played = play(tmp_path, plan_of(fault(), response(when=down())), crash)
     ended = played.one("service.exit")
     assert (ended["service"], ended["status"], ended["log_tail"]) == ("gateway", "exit 1", ["Traceback"])
+
+
+def test_a_crash_is_told_where_the_fault_changed_rows_and_killed_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def undo(*_: Any) -> Undo:
+        return Undo(steps=(NothingToUndo(why="the rows are the run's own", dies=False),))
+
+    async def crash(world: World, stop: asyncio.Event) -> None:
+        await asyncio.sleep(4.5)
+        world.exits.append(Exit("db", world.loop.clock(), "signal 11", ()))
+
+    monkeypatch.setattr(FakeKill, "undo", undo)
+    played = play(tmp_path, plan_of(fault(), response(when=down())), crash)
+    assert played.one("service.exit")["service"] == "db"
 
 
 def test_an_estate_that_leaves_something_behind_has_no_answer(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from chaoskit.engines.member_settings import CannotSet
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.lease import Lease
-from chaoskit.model.member import ResponseFailed
+from chaoskit.model.member import ResponseFailed, Witness
 from chaoskit.model.parameters import build
 from tests.contracts.bench_estate import LINKS, Bench, system
 from tests.contracts.postgresql_pair import Member, await_detached, role
@@ -385,3 +385,44 @@ def test_a_log_that_comes_over_no_declared_link_cannot_be_late() -> None:
 def test_a_lag_that_cannot_be_told_is_refused(lag: str) -> None:
     with pytest.raises(ValueError, match="from 500ms to 20000ms"):
         build(registry.member("faults", "standby.receive-lag"), {"lag": lag})
+
+
+def test_a_record_that_was_held_up_before_the_fault_does_not_hide_the_lag(
+    whole: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that took longer than the lag itself leaves what is usual as it is."""
+    before = iter([2_000_000_000, 5_000_000, 6_000_000])
+    measured = replication.takes_to_receive
+
+    async def told(*about: Any) -> int | None:
+        return next(before, None) or await measured(*about)
+
+    monkeypatch.setattr(replication, "takes_to_receive", told)
+
+    async def main() -> None:
+        lease, witness, begun = await inflict(RECEIVE, whole)
+        await undo_from_disk(lease, whole)
+        proven(witness, begun)
+        assert "has not received a record 486 ms old; 6 ms before the fault" in witness.how
+
+    run(main())
+
+
+def test_records_that_come_in_time_are_told_with_their_times(
+    whole: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([5_000_000, 6_000_000, 7_000_000, 21_000_000, 22_000_000, 23_000_000])
+
+    async def told(*_: Any) -> int:
+        return next(times)
+
+    monkeypatch.setattr(replication, "takes_to_receive", told)
+
+    async def main() -> Witness:
+        fault = build(registry.member("faults", RECEIVE[0]), RECEIVE[2])
+        seen: Witness = await fault.witness(STANDBY, whole, await fault.baseline(STANDBY, whole))
+        return seen
+
+    witness = run(main())
+    assert not witness.seen
+    assert witness.how == "db-standby received its records after 21, 22, 23 ms; 6 ms before the fault"

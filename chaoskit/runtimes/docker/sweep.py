@@ -67,6 +67,12 @@ def dead_records(state_dir: Path | None = None) -> list[JanitorRecord]:
     return [record for record in records(state_dir) if _is_dead(record.owner)]
 
 
+def dead_runs(engine_url: str) -> set[str]:
+    """The runs that are certainly dead and have something on this engine. Raises EnvironmentBroken."""
+    owners = {_owner(found) for found in labelled(EngineSocket(engine_url), [RUN])}
+    return {owner.run for owner in owners if owner is not None and _is_dead(owner)}
+
+
 def _of(owners: set[Owner | None], engine: EngineSocket) -> list[Found]:
     return [each for each in labelled(engine, [RUN]) if _owner(each) in owners]
 

@@ -14,10 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from chaoskit.cli import leftovers
+from chaoskit.cli.app import clean, heal
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.lease import Lease, NothingToUndo, Undo
 from chaoskit.runtimes.docker import ownership, removal
@@ -253,8 +256,16 @@ def test_two_sweeps_at_once(engine: FakeEngine, state: Path) -> None:
     assert not records()
 
 
+def exit_of(command: Callable[[], Any]) -> int:
+    try:
+        command()
+    except typer.Exit as ended:
+        return ended.exit_code
+    return 0
+
+
 def test_what_the_engine_will_not_remove_is_named(
-    engine: FakeEngine, state: Path, monkeypatch: pytest.MonkeyPatch
+    engine: FakeEngine, state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with victim(engine, state, "mine") as one:
         kill_janitor(one)
@@ -263,9 +274,13 @@ def test_what_the_engine_will_not_remove_is_named(
         lines = sweep(engine.url)
         assert any("container mine-one" in line for line in lines), lines
         assert any("cannot remove mine-one" in line for line in lines), lines
+        assert leftovers.cleaned(forget=True).left == ["mine"]
+        assert exit_of(clean) == 3
+        assert capsys.readouterr().err == "still there, or nobody can tell: mine\n"
         assert len(records()) == 1
         engine.refuse.clear()
-        assert sweep(engine.url) == ["mine: removed 1 container"]
+        assert leftovers.cleaned(forget=False) == leftovers.Cleaning(["mine: removed 1 container"])
+        assert exit_of(clean) == 0
     assert engine.names() == []
 
 
@@ -290,10 +305,13 @@ def test_without_its_engine_heal_says_what_may_be_left_and_clean_forgets(
     with victim(engine, state, "mine") as one:
         kill_janitor(one)
         engine.close()
+        assert exit_of(heal) == 3
         (line,) = leftovers.heal()
         assert line.startswith(f"mine: the Docker engine at {engine.url}: No such file or directory")
         assert "chaoskit clean" in line
-        (line,) = leftovers.clean()
+        forgotten = leftovers.cleaned(forget=True)
+        assert forgotten.left == ["mine"], "nobody can tell what its engine has"
+        (line,) = forgotten.lines
         assert line.startswith("mine: forgotten, though the Docker engine")
         assert not one.scratch.exists()
     assert leftovers.clean() == []
