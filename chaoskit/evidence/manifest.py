@@ -151,10 +151,11 @@ def _chain_problems(folder: Path, digests: Mapping[str, str]) -> list[str]:
 
 
 def _names(folder: Path) -> list[str]:
-    """Every entry below the folder that is no folder, as relative POSIX paths; half-written files are left out."""
+    """Every entry below the folder but folders themselves, as relative POSIX paths; half-written files are left out."""
     found = []
-    for place, _, names in os.walk(folder):
-        for name in names:
+    for place, folders, names in os.walk(folder):
+        # A link to a folder is told among the folders, and is no less added or changed than any other.
+        for name in (*names, *(one for one in folders if (Path(place) / one).is_symlink())):
             if not (name.startswith(".") and name.endswith(".partial")):
                 found.append((Path(place) / name).relative_to(folder).as_posix())
     return sorted(found)

@@ -74,6 +74,7 @@ def _evidence(folder: Path) -> list[str]:
         names += sorted(
             path.relative_to(folder).as_posix()
             for path in (folder / top).rglob("*")
-            if path.is_file() and not path.name.startswith(".")
+            # A link to a folder is not gone into here, and would be by who reads the books of each member.
+            if path.is_symlink() or (path.is_file() and not path.name.startswith("."))
         )
     return names

@@ -225,3 +225,15 @@ def test_a_journal_under_the_wrong_name(run: Path) -> None:
     prober.rename(load)
     (run / "ops/x").rename(prober)
     assert any("is the journal of the prober" in problem for problem in load_history(run).problems)
+
+
+@pytest.mark.parametrize("place", ["books/ledger/spare", "books/.spare", "books/ledger/.spare"])
+def test_a_survivor_that_a_link_brings_in_is_not_of_this_run(run: Path, tmp_path: Path, place: str) -> None:
+    """A folder that is only a link is read as a member's books, and was none of those that were sealed."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "spare").mkdir(parents=True)
+    meta = json.loads((run / "books/ledger/standby/meta.json").read_text())
+    target = elsewhere if place.count("/") == 1 else elsewhere / "spare"
+    (elsewhere / "spare" / "meta.json").write_text(json.dumps(meta))
+    (run / place).symlink_to(target, target_is_directory=True)
+    assert f"{place}: was added after the run was sealed" in load_history(run).problems

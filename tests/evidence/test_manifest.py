@@ -122,6 +122,18 @@ def test_links_and_pipes_are_never_followed_or_read(run: Path) -> None:
     assert "plan.json: is not the file that the manifest names" in check(run, head).problems
 
 
+def test_link_to_a_folder_is_an_entry_like_any_other(run: Path, tmp_path: Path) -> None:
+    (run / "notes").symlink_to(tmp_path, target_is_directory=True)
+    head = write_manifest(run)
+    assert check(run, head).standing == "authentic"
+    (run / "more").symlink_to(tmp_path, target_is_directory=True)
+    assert check(run, head).problems == ("more: was added after the run was judged",)
+    (run / "more").unlink()
+    (run / "notes").unlink()
+    (run / "notes").symlink_to(run, target_is_directory=True)
+    assert check(run, head).problems == ("notes: is not the file that the manifest names",)
+
+
 @pytest.mark.parametrize(
     "raw",
     [
