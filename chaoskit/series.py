@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +35,12 @@ def begin(loaded: Loaded, reports: Path) -> tuple[SeriesFile, Path]:
     drill = loaded.drill
     runs = runs_of(loaded)
     reports.mkdir(parents=True, exist_ok=True)
+    # Runs whose series' file is gone would be counted in a new one of that name.
+    taken = {place.series for folder in reports.iterdir() if (place := _place(folder)) is not None}
     for number in range(1, 10_000):
         name = drill.drill if number == 1 else f"{drill.drill}-{number}"
+        if name in taken:
+            continue
         path = reports / f"{name}{SUFFIX}"
         asked = SeriesFile(
             series=name,
@@ -88,8 +93,9 @@ def read(path: Path) -> SeriesResult:
         ) from error
     results: dict[int, tuple[str, Result]] = {}
     for folder in sorted(path.parent.iterdir()):
-        place, result = _run(folder)
-        if place is not None and result is not None and place.series == asked.series:
+        plan, result = _run(folder)
+        place = plan.series if plan is not None else None
+        if plan is not None and place is not None and result is not None and _is_of(plan, place, asked):
             # A run that was made twice under one number cannot be told from the best of two: the worse one counts.
             # Nor does a run count whose files are no longer the ones that were judged.
             if manifest.check(folder).standing == "altered":
@@ -103,11 +109,27 @@ def read(path: Path) -> SeriesResult:
     return judge_series(asked, results)
 
 
-def _run(folder: Path) -> tuple[Place | None, Result | None]:
+def _is_of(plan: Plan, place: Place, asked: SeriesFile) -> bool:
+    """Whether it is the run that was fixed under that number, and not one of another series by the same name."""
+    return (place.series, place.runs, plan.drill.drill) == (asked.series, asked.runs, asked.drill) and (
+        place.number <= len(asked.seeds) and plan.seed == asked.seeds[place.number - 1]
+    )
+
+
+def _run(folder: Path) -> tuple[Plan | None, Result | None]:
     try:
         plan = Plan.model_validate_json(read_regular(folder / "plan.json"))
         if plan.series is None:
             return None, None
-        return plan.series, Result.model_validate_json(read_regular(folder / "result.json"))
+        return plan, Result.model_validate_json(read_regular(folder / "result.json"))
     except (OSError, ValidationError):
         return None, None
+
+
+def _place(folder: Path) -> Place | None:
+    """Which series a folder says that it is a run of; read without its plan, which may be of an earlier version."""
+    try:
+        plan = json.loads(read_regular(folder / "plan.json"))
+        return Place.model_validate(plan["series"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # a ValidationError is a ValueError
+        return None

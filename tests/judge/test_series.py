@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,10 +44,14 @@ def result(outcome: Outcome, as_expected: bool | None = None) -> Result:
     )
 
 
-def publish(reports: Path, number: int, outcome: Outcome, folder: str | None = None) -> None:
+def publish(reports: Path, number: int, outcome: Outcome, folder: str | None = None, **changes: Any) -> None:
     place = reports / (folder or f"run-{number}")
     place.mkdir()
-    plan = plan_for(drill()).model_copy(update={"series": Place(series=ASKED.series, number=number, runs=5)})
+    about = {
+        "series": Place(series=ASKED.series, number=number, runs=5),
+        "seed": ASKED.seeds[number - 1],
+    }
+    plan = plan_for(drill()).model_copy(update=about | changes)
     (place / "plan.json").write_text(plan.model_dump_json())
     with ChainWriter(place / "events.jsonl") as chain:
         chain.append(1, "run.begin", {"run": "r"})
@@ -106,6 +111,38 @@ def test_folder_of_another_series_and_rubbish_beside_it_count_for_nothing(report
     (reports / "rubbish" / "plan.json").write_text("{")
     (reports / "file").write_text("")
     assert series.read(reports / "primary-crash.series.json").missing == (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 99},
+        {"drill": drill(drill="another")},
+        {"series": Place(series=ASKED.series, number=1, runs=20)},
+    ],
+    ids=["seed", "drill", "number of runs"],
+)
+def test_run_of_another_series_by_the_same_name_is_none_of_this_one(
+    reports: Path, changes: dict[str, Any]
+) -> None:
+    publish(reports, 1, "pass", **changes)
+    assert series.read(reports / "primary-crash.series.json").missing == (1, 2, 3, 4, 5)
+
+
+def test_new_series_does_not_take_the_name_of_runs_whose_series_file_is_gone(tmp_path: Path) -> None:
+    """They would be counted in it: a series that was stopped after one run would find the others made already."""
+
+    class Loaded:
+        drill = drill(repeat={"runs": 3})
+
+    first, path = series.begin(Loaded(), tmp_path)  # type: ignore[arg-type]
+    place = Place(series=first.series, number=2, runs=3)
+    publish(tmp_path, 2, "pass", series=place, seed=first.seeds[1])
+    assert series.read(path).met == 1
+    path.unlink()
+    again, path = series.begin(Loaded(), tmp_path)  # type: ignore[arg-type]
+    assert again.series != first.series
+    assert series.read(path).missing == (1, 2, 3)
 
 
 def test_drill_that_is_expected_to_fail_meets_it_by_failing() -> None:
