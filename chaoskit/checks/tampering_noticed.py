@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chaoskit.metrics.attacks import told_between
 from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import FaultMeasure, Measurements
 from chaoskit.model.outsiders import ADDRESSES
@@ -63,7 +64,8 @@ def _judge(change: FaultMeasure, alerts: Sequence[Event], read: int) -> Verdict:
             return verdict("unknown", f"no feed of the system's own was read for {_LIMIT} after it")
         return verdict("fail", f"no alert, though the feed was read for {_LIMIT} and longer")
     first = alerts[0]
-    lo, hi = (_at(first) - min(change.hi, _at(first))) / 1e9, (_at(first) - change.lo) / 1e9
+    earliest, latest = told_between(first)
+    lo, hi = max(0, earliest - change.hi) / 1e9, (latest - change.lo) / 1e9
     outcome = "pass" if hi <= _LIMIT.s else "fail" if lo > _LIMIT.s else "unknown"
     said = f"{first.data['service']} raised an alert {lo:.2f} – {hi:.2f} s after it: {first.data['what']}"
     return verdict(outcome, said, first.n)
@@ -77,6 +79,4 @@ def _about_records(event: Event) -> bool:
 
 
 def _at(event: Event) -> int:
-    """When the system said it; its own word where it can be true, else when it was read."""
-    at = event.data.get("at")
-    return at if isinstance(at, int) and at <= event.t else event.t
+    return told_between(event)[1]

@@ -58,24 +58,31 @@ def _facts(events: Iterable[Event], fact: str) -> Iterator[Event]:
     return (event for event in events if event.kind == "response.fact" and event.data.get("fact") == fact)
 
 
+def told_between(alert: Event) -> tuple[int, int]:
+    """When a service said it, at the earliest and at the latest, ns: its own word where it can be true; else from the
+    last look at which it was not there until it was read."""
+    at, since = alert.data.get("at"), alert.data.get("since")
+    latest = at if isinstance(at, int) and at <= alert.t else alert.t
+    return (min(since, latest) if isinstance(since, int) else latest), latest
+
+
 def _at(told: tuple[Event, Mapping[str, Any]]) -> int:
-    """When the service said it; its own word where it can be true, else when it was read."""
-    event, data = told
-    at = data.get("at")
-    return at if isinstance(at, int) and at <= event.t else event.t
+    return told_between(told[0])[1]
 
 
 def _after(fault: FaultSpan, event: Event) -> bool:
-    return _at((event, event.data)) >= fault.lo
+    return told_between(event)[1] >= fault.lo
 
 
 def _since(fault: FaultSpan, told: tuple[Event, Mapping[str, Any]] | None) -> Interval | None:
     """From the attack's first effect, somewhere between its start and its witness, to the service's word."""
     if told is None:
         return None
-    at = _at(told)
-    latest = at if fault.hi is None else min(fault.hi, at)
-    return Interval(lo=at - latest, hi=at - fault.lo)
+    earliest, at = told_between(told[0])
+    return Interval(
+        lo=max(0, earliest - (earliest if fault.hi is None else fault.hi)),
+        hi=at - fault.lo,
+    )
 
 
 def _blocked(one: Operation) -> bool:

@@ -39,6 +39,9 @@ class ReadAlerts:
     addresses (198.51.100.0/24) are recorded as well. It does nothing about what it reads: the service defends itself,
     or does not.
 
+    The feed's own word for an instant counts where it can be true: not later than the entry was read, and not earlier
+    than the last look at which it was not there yet.
+
     A feed that could not be read at the end fails the response.
     Fidelity on `local`: (and `docker`) the reference bank's own feed, of its variant `guarded`.
 
@@ -63,6 +66,7 @@ class ReadAlerts:
         service, until = on[0], monotonic_ns() + self.lasts.ns
         told: set[str] = set()
         shown: Any = None
+        looked: int | None = None  # when the feed was asked last, and answered
         while True:
             # Asked before the last look: what an attack did until its end, that look has seen.
             begun, busy = monotonic_ns(), await outsiders(context.estate).busy()
@@ -72,7 +76,8 @@ class ReadAlerts:
             for entry in _entries(shown):
                 if (words := json.dumps(entry, sort_keys=True)) not in told:
                     told.add(words)
-                    self._tell(service, entry, seen, context)
+                    self._tell(service, entry, (looked, seen), context)
+            looked = begun if isinstance(shown, dict) else looked
             if last:
                 break
             await asyncio.sleep(_LOOK_S)  # the feed of somebody else's service tells nobody that it has grown
@@ -81,8 +86,11 @@ class ReadAlerts:
             raise ResponseFailed(f"{service} does not say at {self.watch} what it saw")
         context.record("attack-counts", service=service, busy=busy, **counts)
 
-    def _tell(self, service: str, entry: dict[str, Any], seen: int, context: ResponseContext) -> None:
-        at = entry.get("at_ns")
+    def _tell(
+        self, service: str, entry: dict[str, Any], between: tuple[int | None, int], context: ResponseContext
+    ) -> None:
+        at, (looked, seen) = entry.get("at_ns"), between
+        believed = type(at) is int and (looked or 0) <= at <= seen
         context.record(
             "attack-alert",
             service=service,
@@ -90,7 +98,9 @@ class ReadAlerts:
             what=str(entry.get("what") or ""),
             source=str(entry.get("source") or ""),
             customer=None if entry.get("customer") is None else str(entry["customer"]),
-            at=at if isinstance(at, int) and at <= seen else seen,
+            at=at if believed else seen,
+            # What it says for itself was not there yet then: it came about at some time between the two looks.
+            since=at if believed else looked,
             seen=seen,
         )
 

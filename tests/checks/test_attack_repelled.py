@@ -78,6 +78,14 @@ def test_noticed_turned_away_and_nothing_moved(tmp_path: Path) -> None:
     assert rows["money moved"]["what"] == "nothing that no customer asked for"
 
 
+def test_an_alert_between_two_looks_is_as_early_and_as_late_as_they_are(tmp_path: Path) -> None:
+    late = {"at": KILL_LO + 6 * S, "since": KILL_LO + 4 * S}
+    verdict, attack, _ = judged(tmp_path, attacked({**ALERT, **late}, {**BLOCK, **late}))
+    assert attack.alerted is not None
+    assert (attack.alerted.lo, attack.alerted.hi) == (KILL_LO + 4 * S - KILL_HI, 6 * S)
+    assert (verdict.outcome, "first alert came within 5s is not known" in verdict.reason) == ("unknown", True)
+
+
 def test_statuses_of_http_say_that_a_customer_was_turned_away(tmp_path: Path) -> None:
     run = attacked(ALERT, BLOCK)
     for at, status in ((LATER, 429), (LATER, 423), (LATER, 403), (ZERO - S, 429)):

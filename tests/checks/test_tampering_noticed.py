@@ -85,6 +85,16 @@ def test_a_word_of_its_own_that_cannot_be_true_does_not_count(tmp_path: Path) ->
     assert verdict_of(builder, tmp_path).outcome == "fail"
 
 
+def test_a_word_that_the_look_before_contradicts_is_an_interval(tmp_path: Path) -> None:
+    """Said 20 s late, with the instant of the change for its own: between the two looks, which is too late."""
+    for seen, since, outcome in ((20 * S, 19 * S, "fail"), (6 * S, 4 * S, "unknown"), (4 * S, 3 * S, "pass")):
+        builder = tampered((KILL_HI + seen, "alert"), read=KILL_HI + 30 * S)
+        for _, _, data in builder.events:
+            if data.get("fact") == "attack-alert":
+                data["since"] = KILL_HI + since
+        assert verdict_of(builder, tmp_path / outcome).outcome == outcome
+
+
 def test_without_such_a_fault_there_is_nothing_to_judge(tmp_path: Path) -> None:
     verdict = verdict_of(tampered(fault="process.kill"), tmp_path)
     assert (verdict.outcome, verdict.exercised) == ("unknown", False)
