@@ -65,7 +65,11 @@ class Scorecard:
         expected = ""
         if result.expected != "pass":
             what = one_line(result.expected)
-            expected = f", as expected ({what})" if result.as_expected else f", but expected was {what}"
+            expected = (
+                f", as expected ({what})"
+                if result.as_expected
+                else f"{_missed(result)}, but expected was {what}"
+            )
         line = f"{one_line(result.drill)}: {result.outcome}{expected}{machine} · {one_line(folder)}"
         return f"{line}\n{one_line(result.reason)}" if result.reason else line
 
@@ -101,6 +105,13 @@ class Scorecard:
         for (kind, what, version), names in services.items():
             said = f"; it says it is {one_line(version)}" if version else ""
             yield f"  · {one_line(', '.join(names))}: {one_line(kind)}, {one_line(what)}{said}"
+
+
+def _missed(result: Result) -> str:
+    """What did not pass, by name, for one who expected something else; nothing for a run that is void altogether."""
+    others = [f"{one.outcome}: {one_line(one.name)}" for one in result.verdicts if one.outcome != "pass"]
+    whole = all(one.outcome == "unknown" for one in result.verdicts)
+    return f" ({', '.join(others)})" if others and not whole else ""
 
 
 def _void(result: Result) -> str | None:

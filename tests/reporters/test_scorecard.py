@@ -120,11 +120,28 @@ def not_as_expected() -> Result:
     )
 
 
+def more_than_expected() -> Result:
+    return result(
+        "fail",
+        expected="fail: transfer.rto",
+        as_expected=False,
+        exit_code=1,
+        reason="transfer.rto: recovered after 24.45 – 24.58 s",
+        verdicts=(
+            Verdict(name="transfer.rto", outcome="fail", reason="recovered after 24.45 – 24.58 s"),
+            Verdict(name="nothing-lost", outcome="pass", reason="0 of 470 acknowledged operations lost"),
+            Verdict(
+                name="steady-state", outcome="unknown", reason="the steady state did not hold at the end"
+            ),
+        ),
+    )
+
+
 def aborted() -> Result:
     return result("aborted", exit_code=4, reason="aborted: success < 1% for 1m", verdicts=())
 
 
-CASES = (a_pass, censored_and_never, expected_loss, not_as_expected, aborted)
+CASES = (a_pass, censored_and_never, expected_loss, not_as_expected, more_than_expected, aborted)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
