@@ -24,6 +24,8 @@ from chaoskit.model.security import RestorePoint
 from chaoskit.quantity import Duration
 
 _ASK_S = 1.0
+FAULT = "upgrade.roll-out"
+"""The fault that begins one."""
 
 
 @dataclass

@@ -38,6 +38,7 @@ def void_reasons(history: History, measurements: Measurements) -> tuple[Reason, 
         *_steady(history),
         *_links(history),
         *_faults(history, measurements),
+        *_hasty(history, measurements),
         *_customers(history, measurements),
     )
 
@@ -124,6 +125,20 @@ def _faults(history: History, measurements: Measurements) -> Iterator[Reason]:
                 yield Reason(
                     f"{what} was not exercised: no operation that uses it was under way", fault.events
                 )
+
+
+def _hasty(history: History, measurements: Measurements) -> Iterator[Reason]:
+    """A recovery from before anything was broken: what it did to customers is in no recovery time."""
+    first = min((fault.lo for fault in measurements.faults), default=None)
+    recovering = {step.id for step in history.plan.steps if step.kind == "response" and step.recovers}
+    for event in _of(history, "response.begin"):
+        if event.data.get("step") in recovering and first is not None and event.t < first:
+            early = (first - event.t) / 1e9
+            yield Reason(
+                f"the response {event.data.get('step')} began {early:.2f} s before anything was broken: what it did to "
+                "customers is in no recovery time",
+                (event.n,),
+            )
 
 
 def _customers(history: History, measurements: Measurements) -> Iterator[Reason]:

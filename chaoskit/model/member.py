@@ -73,7 +73,8 @@ class Response(Protocol):
 
     A class attribute `recovers = False` says that nothing comes back by it alone (a diagnosis, a notice): leaving it
     out proves nothing. A method `check(on, system)`, if there is one, raises ValueError while planning for parameters
-    that cannot work in this system.
+    that cannot work in this system, and `check_order(earlier)` where none of the steps that may have begun before
+    it is one that it needs.
     """
 
     requires: ClassVar[frozenset[str]]

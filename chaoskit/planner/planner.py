@@ -13,6 +13,7 @@ from chaoskit.model.plan import Fidelity, Place, Plan, PlannedStep
 from chaoskit.model.preparation import Preparation, merged
 from chaoskit.model.system import System
 from chaoskit.planner import guard, schedule
+from chaoskit.planner.order import refuse_order
 from chaoskit.planner.people import people_notes
 from chaoskit.planner.wiring import Wired, wire
 from chaoskit.registry import Kind
@@ -48,7 +49,7 @@ def plan(
     steps = plan_steps(loaded, registry)
     problems += guard.refuse_steps(steps, loaded, runtime)
     problems += guard.refuse_questions(steps, loaded, terminal)
-    problems += guard.refuse_responses(steps, loaded, registry)
+    problems += [*guard.refuse_responses(steps, loaded, registry), *refuse_order(steps, loaded, registry)]
     wanted = preparations(steps, loaded, registry, problems)
     problems += guard.refuse_services(loaded, runtime)
     wired = wire(loaded.system) if runtime.wires_by_environment else Wired()

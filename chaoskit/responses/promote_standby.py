@@ -67,6 +67,10 @@ class PromoteStandby:
         if self.catch_up >= self.within:
             raise ValueError(f"catch-up {self.catch_up} cannot be seen within {self.within}; raise `within`")
 
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError, while planning, for anything but one member of a pair."""
+        _members(on, system)
+
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         estate = context.estate
         standby, old, role = _members(on, estate.plan.system)
@@ -148,20 +152,20 @@ class PromoteStandby:
 
 
 def _members(on: Sequence[str], system: System) -> tuple[str, str, DatabaseRole]:
-    """(standby, old primary, role). Raises ResponseFailed."""
+    """(standby, old primary, role). Raises ValueError, first while planning."""
     roles = {name: role for name, role in system.roles.items() if role.standby is not None}
     runbook = system.runbooks.get("promote-standby")
     wanted = tuple(on) or ((runbook.on,) if runbook is not None and runbook.on else ())
     if not wanted and len(roles) == 1:
         wanted = tuple(str(role.standby) for role in roles.values())
     if len(wanted) != 1:
-        raise ResponseFailed(f"promote-standby acts on one standby, not on {', '.join(wanted) or 'none'}")
+        raise ValueError(f"`promote-standby` acts on one standby, not on {', '.join(wanted) or 'none'}")
     for name, role in roles.items():
         if wanted[0] in (role.standby, f"{name}.standby"):
             return str(role.standby), role.primary, role
         if wanted[0] == role.primary:
             return role.primary, str(role.standby), role
-    raise ResponseFailed(f"{wanted[0]} is no member of a database role that has a standby")
+    raise ValueError(f"{wanted[0]} is no member of a database role that has a standby")
 
 
 async def _keep_dead(old: str, dead: Fence, estate: Estate) -> Fence:

@@ -14,7 +14,7 @@ from chaoskit.engines.session import EngineError
 from chaoskit.engines.toxic_plan import give_network_back
 from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.system import DatabaseRole
+from chaoskit.model.system import DatabaseRole, System
 from chaoskit.registry import register
 
 
@@ -39,9 +39,12 @@ class RestartService:
 
     requires: ClassVar[frozenset[str]] = frozenset({"lifecycle", "links", "processes"})
 
-    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
+    def check(self, on: Sequence[str], system: System) -> None:
+        """Raises ValueError, while planning, for nothing to start."""
         if not on:
-            raise ResponseFailed("restart-service needs `on:` with the services to start")
+            raise ValueError("`restart-service` needs `on:` with the services to start")
+
+    async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         await asyncio.gather(*(self._restart(service, context) for service in on))
 
     async def _restart(self, service: str, context: ResponseContext) -> None:

@@ -23,6 +23,7 @@ from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
+from chaoskit.model.plan import PlannedStep
 from chaoskit.model.security import SAID_BY_BACKUP, RestorePoint, backup_named, security
 from chaoskit.model.system import Backup, DatabaseRole, System
 from chaoskit.quantity import Duration
@@ -83,6 +84,15 @@ class RestoreBackup:
         if backup.restore_point is None:
             raise ValueError(
                 f"the backup {name} names no `restore-point:`: nothing says up to where it was sound"
+            )
+
+    def check_order(self, earlier: Sequence[PlannedStep]) -> None:
+        """Raises ValueError, while planning, where the release to go back before was not rolled out."""
+        rolled = {one for step in earlier if step.name == roll_out.FAULT for one in step.on}
+        if self.before is not None and self.before not in rolled:
+            known = ", ".join(sorted(rolled)) or "none"
+            raise ValueError(
+                f"`before: {self.before}`: no `{roll_out.FAULT}` of it comes before this; rolled out by then: {known}"
             )
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:

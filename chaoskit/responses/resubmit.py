@@ -11,6 +11,7 @@ from pydantic import Field
 from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines.http_exchange import NoAnswer, ask_json
 from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
+from chaoskit.model.plan import PlannedStep
 from chaoskit.model.security import SAID_BY_BACKUP, backup_named, security
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration
@@ -49,6 +50,13 @@ class Resubmit:
         name, backup = backup_named(self.backup, system)
         if backup.resubmit is None:
             raise ValueError(f"the backup {name} names no `resubmit:`, so nobody can send anything again")
+
+    def check_order(self, earlier: Sequence[PlannedStep]) -> None:
+        """Raises ValueError, while planning, where nothing was restored before."""
+        if not any(step.name == "restore-backup" for step in earlier):
+            raise ValueError(
+                "`resubmit` sends again what a restore has cost, and no `restore-backup` comes before it"
+            )
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         estate, begun = context.estate, monotonic_ns()

@@ -14,6 +14,7 @@ from chaoskit.engines import roll_out
 from chaoskit.engines.roll_out import RollOut
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.member import ResponseContext, ResponseFailed
+from chaoskit.model.plan import PlannedStep
 from chaoskit.model.releases import releases
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration
@@ -61,6 +62,11 @@ class RollBack:
         if strange := [one for one in on if one not in known]:
             given = ", ".join(known) or "none"
             raise ValueError(f"no release is given to {', '.join(strange)}; releases are given to: {given}")
+
+    def check_order(self, earlier: Sequence[PlannedStep]) -> None:
+        """Raises ValueError, while planning, where nothing was rolled out before."""
+        if not any(step.name == roll_out.FAULT for step in earlier):
+            raise ValueError(f"`roll-back` takes back a roll-out, and no `{roll_out.FAULT}` comes before it")
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         begun = monotonic_ns()

@@ -24,7 +24,7 @@ class VerifyBackup:
     """Every file of a backup is checked against its checksum, its log for gaps, and how old the log is.
 
     What was seen is recorded, so that a restore later in the run can be told from what was known before. Fails where
-    the backup is not sound, or where the log was last added to longer ago than `max-age`.
+    the backup is not sound, or where the log was last added to longer ago than `max-age`. Nothing comes back by it.
 
     Fidelity on `local` and `docker`: PostgreSQL's own `pg_verifybackup`; the log by its names, order and headers. On
     `docker` the age is known to a second.
@@ -40,6 +40,7 @@ class VerifyBackup:
     ] = None
     max_age: Annotated[Duration, Field(description="how long ago the log may have been added to")] = _MAX_AGE
     requires: ClassVar[frozenset[str]] = frozenset({"backups"})
+    recovers: ClassVar[bool] = False
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, for a backup that the system does not have."""

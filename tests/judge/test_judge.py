@@ -530,6 +530,16 @@ class TestEnding:
         assert reason_of(result, "timeline") == "the response promote failed: the standby hangs in a commit"
         assert (result.outcome, result.exit_code) == ("unknown", 3)
 
+    def test_a_recovery_from_before_anything_was_broken_is_in_no_number(self, tmp_path: Path) -> None:
+        builder = built()
+        early = [(t, k, d) if k != "response.begin" else (ZERO - 2 * S, k, d) for t, k, d in builder.events]
+        assert early != builder.events
+        builder.events = early
+        result = result_of(builder, tmp_path)
+        assert "the response promote began" in result.reason
+        assert "before anything was broken" in result.reason
+        assert (result.outcome, result.exit_code) == ("unknown", 3)
+
     def test_without_a_fault_nothing_is_judged(self, tmp_path: Path) -> None:
         asked = {"timeline": [{"at": "0s", "respond": "restart-service", "on": ["app"], "id": "promote"}]}
         builder = built(**asked, objectives={"transfer": {"lost": 0}}, checks=["books-balance"])

@@ -1,0 +1,84 @@
+"""What the timeline makes certain: a step before anything is broken, or before what it needs, is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaoskit import pipeline, registry
+from chaoskit.errors import InputError
+from chaoskit.spec import load
+
+ROOT = Path(__file__).parents[2]
+KILL = "  - {at: 5s, id: crash, fault: process.kill, on: ledger-db}\n"
+ROLL = "  - {at: 5s, fault: upgrade.roll-out, on: api-break}\n"
+
+
+def planned(folder: Path, timeline: str, variant: str = "backups-apart") -> str:
+    """The notes of the plan, or what refuses it."""
+    file = folder / "drill.yaml"
+    file.write_text(
+        f"drill: order\ntitle: order\nsystem: {ROOT}/fixtures/bank/system.yaml\nvariant: {variant}\n"
+        f"load: {{transfer: 5/s}}\ntimeline:\n{timeline}objectives: {{transfer: {{rto: 30s}}}}\n"
+        "settle: {hold: 3s}\n",
+        encoding="utf-8",
+    )
+    try:
+        return "\n".join(pipeline.make_plan(load(file, registry), "local").notes)
+    except InputError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("timeline", "said"),
+    [
+        (
+            "  - {at: 0s, respond: promote-standby}\n" + KILL,
+            ":7:23: `promote-standby` comes before anything is broken",
+        ),
+        (KILL + "  - {at: 4s, respond: restart-service, on: ledger}\n", "no fault begins before 5s"),
+        (
+            "  - {at: 0s, respond: restart-service, on: ledger}\n"
+            "  - {when: {done: restart-service}, fault: process.kill, on: ledger-db}\n",
+            "`restart-service` comes before anything is broken",
+        ),
+        ("  - {at: 0s, respond: verify-backup}\n", ":6:1: nothing is broken: the timeline has no fault"),
+        (KILL + "  - {after: 1s, respond: roll-back}\n", "no `upgrade.roll-out` comes before it"),
+        (
+            KILL + "  - {at: 5s, respond: roll-back}\n" + ROLL.replace("5s", "6s"),
+            "no `upgrade.roll-out` comes before",
+        ),
+        (KILL + "  - {after: 1s, respond: resubmit}\n", "no `restore-backup` comes before it"),
+        (ROLL + "  - {after: 1s, respond: restore-backup, before: good}\n", "rolled out by then: api-break"),
+        (KILL + "  - {after: 1s, respond: restart-service}\n", "`restart-service` needs `on:`"),
+        (
+            KILL + "  - {after: 1s, respond: promote-standby, on: ledger}\n",
+            "ledger is no member of a database role",
+        ),
+        (
+            KILL + "  - {after: 1s, respond: promote-standby, on: [ledger-db, ledger-db-standby]}\n",
+            "acts on one standby, not on ledger-db, ledger-db-standby",
+        ),
+    ],
+)
+def test_what_comes_too_early_is_refused_at_its_place(tmp_path: Path, timeline: str, said: str) -> None:
+    told = planned(tmp_path, timeline)
+    assert said in told
+    assert "drill.yaml:" in told
+
+
+@pytest.mark.parametrize(
+    "timeline",
+    [
+        "  - {at: 5s, respond: promote-standby}\n" + KILL,  # in one instant
+        "  - {when: {down: ledger-db}, respond: promote-standby}\n"
+        + KILL,  # written before it, and waits for it
+        "  - {at: 0s, respond: verify-backup}\n" + KILL,  # a look, by which nothing comes back
+        ROLL + "  - {when: {begun: upgrade.roll-out}, respond: roll-back}\n",
+        ROLL
+        + "  - {after: 1s, respond: restore-backup, before: api-break}\n  - {after: 1s, respond: resubmit}\n",
+    ],
+)
+def test_what_may_come_in_time_is_planned(tmp_path: Path, timeline: str) -> None:
+    assert "without recovery the run ends" in planned(tmp_path, timeline)
