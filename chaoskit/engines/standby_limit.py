@@ -81,7 +81,10 @@ async def mend(pair: Pair, estate: Estate) -> str:
 
 
 async def lower(step: RaisedLimitUndo, role: DatabaseRole, estate: Estate) -> None:
-    """Bring both members back; where they are back already, nothing. Raises EngineError, EnvironmentBroken."""
+    """Bring both members back; where they are back already, nothing. Raises EngineError, EnvironmentBroken.
+
+    A standby that is down cannot be asked and cannot be changed: the primary goes back all the same, and that is told.
+    """
     pair = replication.pair_of(step.standby, estate.plan.system)
     if await _differs(step.service, role, estate, step.name, step.value):
         alive = await estate.processes.tree(step.standby)
@@ -91,9 +94,12 @@ async def lower(step: RaisedLimitUndo, role: DatabaseRole, estate: Estate) -> No
             await _until_replayed(pair, estate)
         await settings.keep(step.service, role, estate, step.name, step.value)
         await _restart(step.service, estate)
-    if await estate.processes.tree(step.standby) and await _differs(
-        step.standby, role, estate, step.name, step.standby_value
-    ):
+    if not await estate.processes.tree(step.standby):
+        raise EngineError(
+            f"{step.standby} is down: what its files say of {step.name} stays, and where its log has met the raised limit "
+            f"it starts only with as much ({step.service} is back)"
+        )
+    if await _differs(step.standby, role, estate, step.name, step.standby_value):
         await _until_replayed(pair, estate)  # with less, it would meet the primary's old limit and stop
         await settings.keep(step.standby, role, estate, step.name, step.standby_value)
         await _restart(step.standby, estate)

@@ -48,7 +48,7 @@ class StandbyDrift:
     the two members' values and a replay that is paused.
     Undo: pg_hba.conf word for word, or the setting as postgresql.auto.conf had it; a standby that is down keeps it,
     and that is told. The address is right again. A limit takes restarts: of the standby with the higher one, of the
-    primary with its old one, and of the standby with its own.
+    primary with its old one, and of the standby with its own; where that is down the primary goes back, and it is told.
     Fidelity on `local`: (and `docker`) the real server's real files, written by the server itself and reloaded. A
     setting given on the server's command line cannot drift, and the fault says so. The stale address is the proxy of
     the application's declared link, which resets every connection; the application's own files stay as they are.

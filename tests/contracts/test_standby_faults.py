@@ -337,6 +337,25 @@ def test_a_standby_that_is_down_keeps_its_drift_and_that_is_told(bank: Bench) ->
     run(main())
 
 
+def test_a_limit_is_taken_back_on_the_primary_and_the_standby_that_is_down_is_told(
+    bank: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
+    primary = bank.members["db"]
+
+    async def main() -> None:
+        lease, _, _ = await inflict(LIMIT, bank)
+        await bank.kill(STANDBY)
+        for _ in range(2):
+            with pytest.raises(
+                EnvironmentBroken, match="db-standby is down: what its files say of max_connections"
+            ):
+                await undo_from_disk(lease, bank)
+            assert primary.execute("SHOW max_connections") == [("100",)], "the primary goes back all the same"
+
+    run(main())
+
+
 def test_undoing_on_a_standby_that_is_down_is_nothing(written: Bench) -> None:
     async def main() -> None:
         lease, witness, begun = await inflict(REPLAY, written)
