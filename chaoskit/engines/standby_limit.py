@@ -96,8 +96,8 @@ async def lower(step: RaisedLimitUndo, role: DatabaseRole, estate: Estate) -> No
         await _restart(step.service, estate)
     if not await estate.processes.tree(step.standby):
         raise EngineError(
-            f"{step.standby} is down: what its files say of {step.name} stays, and where its log has met the raised limit "
-            f"it starts only with as much ({step.service} is back)"
+            f"{step.standby} is down: what its files say of {step.name} stays, and where its log has met the raised "
+            f"limit it starts only with as much ({step.service} is back)"
         )
     if await _differs(step.standby, role, estate, step.name, step.standby_value):
         await _until_replayed(pair, estate)  # with less, it would meet the primary's old limit and stop

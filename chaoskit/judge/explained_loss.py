@@ -17,13 +17,7 @@ def lost(paper: Paper, journey: str) -> str:
         f"{journey}.lost: {len(own)} of {loss.acknowledged_by_journey.get(journey, 0)} acknowledged keys",
         f"  looked for in the books {loss.books} of {loss.survivor or 'nobody'}, before anything was replayed",
         *(f"  cannot be used: {why}" for why in loss.problems),
-        *(
-            [
-                f"  in doubt, if acknowledged {_doubted(paper, loss.doubt_from, loss.doubt_until)}: {loss.doubt}"
-            ]
-            if loss.doubt_from is not None
-            else []
-        ),
+        *(f"  in doubt, if acknowledged {_doubted(paper, *span)}: {loss.doubt}" for span in loss.doubted),
         *_run_it_yourself(paper, loss, "lost"),
         *(f"  lost {o.key}: sent {paper.at(o.sent)}, acknowledged {paper.at(o.done)}" for o in own),
     ]
@@ -41,8 +35,8 @@ def lost(paper: Paper, journey: str) -> str:
     return "\n".join(text)
 
 
-def _doubted(paper: Paper, since: int, until: int | None) -> str:
-    return f"from {paper.at(since)} on" + ("" if until is None else f", asked for until {paper.at(until)}")
+def _doubted(paper: Paper, since: int, until: int) -> str:
+    return f"from {paper.at(since)} on, asked for until {paper.at(until)}"
 
 
 def in_doubt(paper: Paper, journey: str) -> str:

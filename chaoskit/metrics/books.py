@@ -9,8 +9,8 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
-from chaoskit.metrics.crossed import loss_doubt
 from chaoskit.metrics.loss import measure_books
+from chaoskit.metrics.loss_doubt import loss_doubt, replication_of, struck_of
 from chaoskit.metrics.operations_file import write_lines
 from chaoskit.metrics.reads import write_reads
 from chaoskit.metrics.surviving import unsure_members
@@ -75,6 +75,7 @@ def _measured(history: History, timeline: Timeline, started: Future[Interval | N
     after = max((r.done for r in timeline.responses if r.done is not None), default=None)
     parties = parties_of(history)
     period = min((probe.every.ns for probe in history.plan.probes), default=0)
+    struck = struck_of(timeline, history.events)
     with scratch("measure") as folder:
         operations = folder / "operations.jsonl"
         write_lines(history.operations, operations, {name for own in wanted.values() for name in own})
@@ -95,6 +96,7 @@ def _measured(history: History, timeline: Timeline, started: Future[Interval | N
             looked = tuple(
                 e.n for e in history.events if e.kind == "collect.snapshot" and e.data.get("books") == books
             )
-            doubt = loss_doubt(timeline.gaps, started.result(), period, after)
+            members = replication_of(books, history.plan.system)
+            doubt = loss_doubt(timeline.gaps, struck, members, period, after)
             losses[books] = loss.model_copy(update={"events": looked, **doubt})
     return losses, measures

@@ -12,12 +12,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from operator import attrgetter
-from typing import Any
 
 from chaoskit.metrics.arrivals import LATE_SHARE, Arrival
 from chaoskit.metrics.timeline import ProxyGap
-from chaoskit.model.measurement import Interval
 
 
 class HeldUp:
@@ -76,32 +73,6 @@ def crossed(
             f"{LATE_SHARE:.0%} of their limit of {limit / 1e6:.0f} ms: this machine was too busy"
         )
     return tuple(reasons)
-
-
-def loss_doubt(
-    gaps: Iterable[ProxyGap], started: Interval | None, period: int, after: int | None = None
-) -> dict[str, Any]:
-    """Fields of a LossMeasure: from when to when an acknowledged operation may be missing through us, and why; {} if
-    none may.
-
-    Replication goes over links, too. What was acknowledged while the proxy was held up had not reached a standby when
-    the fault struck, or was still draining: for as long again, at most, as it had been held up. What was asked for
-    `after` the last response was done, the survivor took itself.
-    """
-    if started is None:
-        return {}
-    struck = started.lo if started.hi is None else started.hi
-    near = [g for g in gaps if g.hi - g.lo > period and g.lo <= struck and 2 * g.hi - g.lo >= started.lo]
-    if not near:
-        return {}
-    first = min(near, key=attrgetter("lo"))
-    why = (
-        f"the proxy of the links was held up for {_ms(first)} when the fault struck, or just before (event "
-        f"{first.event}): what was acknowledged in that time may not have reached a standby through it"
-    )
-    drained = max(2 * gap.hi - gap.lo for gap in near)
-    until = drained if after is None else min(drained, after)
-    return {"doubt_from": first.lo, "doubt_until": until, "doubt": why}
 
 
 def _spoilt(

@@ -53,28 +53,24 @@ class LossMeasure(Frozen):
         ),
     ] = ()
     problems: tuple[str, ...] = ()
-    doubt_from: Annotated[
-        int | None,
-        Field(description="what was acknowledged from then on may be lost through a proxy of ours, ns"),
-    ] = None
-    doubt_until: Annotated[
-        int | None,
-        Field(description="what was asked for later is not in doubt, ns; none: the whole rest of the run is"),
-    ] = None
+    doubted: Annotated[
+        tuple[tuple[int, int], ...],
+        Field(
+            description="[from, until], ns: what was acknowledged from then on, and asked for until then, may be "
+            "missing through a proxy of ours"
+        ),
+    ] = ()
     doubt: Annotated[str, Field(description="why")] = ""
     events: tuple[int, ...] = ()
 
     def surely(self, journey: str | None = None) -> tuple[LostOperation, ...]:
         """Of what is missing, what is the system's doing for certain: also what is in a hole, as what a proxy keeps
         from a standby is a tail."""
-        since, until = self.doubt_from, self.doubt_until
         holes = {lost for lost, _ in self.holes}
         return tuple(
             o
             for o in self.missing(journey)
-            if since is None
-            or o.done < since
-            or (until is not None and o.sent > until)
+            if not any(lo <= o.done and o.sent <= hi for lo, hi in self.doubted)
             or o.key in holes
             or o in self.unbooked
         )
