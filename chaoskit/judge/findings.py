@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from chaoskit.judge.detection_share import detection_share
 from chaoskit.judge.redundancy import second_failures
 from chaoskit.judge.wording import bounds, money, share, span
 from chaoskit.metrics.ages import unheard_age
@@ -24,7 +25,7 @@ def findings_of(history: History, measurements: Measurements) -> tuple[Finding, 
         *second_failures(measurements),
         *_failures(history.events),
         *_unnoticed(measurements),
-        *_detection(measurements),
+        *detection_share(history, _longest(measurements.journeys)),
         *_people(measurements),
         *_journeys(measurements),
         *_ages(history),
@@ -143,31 +144,6 @@ def _unnoticed(measurements: Measurements) -> Iterator[Finding]:
             "broken: links say what may be used, not what a journey did use. `chaoskit prove` leaves the recovery out "
             "to tell the two apart.",
         )
-
-
-def _detection(measurements: Measurements) -> Iterator[Finding]:
-    longest, detected = _longest(measurements.journeys), measurements.clocks.detected
-    if longest is None or longest.rta is None or detected is None:
-        return
-    outage, alert = _middle(longest.rta), _middle(detected)
-    if not outage or alert is None or longest.clock is None or longest.answered_at is None:
-        return
-    # The arrival that ends the outage may have waited for its answer, so the alert can lie behind its arrival.
-    if alert / outage > 0.5 and longest.clock.lo + alert <= longest.answered_at:
-        yield Finding(
-            title=f"detection took {round(100 * min(1.0, alert / outage))} % of the outage",
-            detail=f"Detected {bounds(detected)} after the fault; {longest.journey} recovered after "
-            f"{bounds(longest.rta)}{_waited(longest, alert)}. Look more often, or ask for fewer misses.",
-        )
-
-
-def _waited(journey: JourneyMeasure, alert: float) -> str:
-    """Why a recovery can lie before the alert that led to it: it is dated by its customer's arrival."""
-    if journey.rta is None or journey.rta.hi is None or alert <= journey.rta.hi:
-        return ""
-    return (
-        ", counted from when customers arrived: whoever came shortly before waited, and was answered in time"
-    )
 
 
 def _people(measurements: Measurements) -> Iterator[Finding]:

@@ -588,6 +588,29 @@ class TestFindings:
         builder.event(ZERO + 3 * S, "detect.alert", period_ns=200 * MS, **about)
         assert "detection took 72 % of the outage" in self.titles(builder, tmp_path)
 
+    @pytest.mark.parametrize("blip", [False, True], ids=["nobody felt it", "felt for an instant"])
+    @pytest.mark.parametrize(("alert", "share"), [(ZERO + S, None), (ZERO + 3 * S, "72 %")])
+    def test_detection_is_counted_from_what_started_the_outage(
+        self, tmp_path: Path, blip: bool, alert: int, share: str | None
+    ) -> None:
+        """Something was laid five seconds before the crash, and customers may have felt that for an instant."""
+        laid = ZERO - 5 * S
+        builder = RunBuilder().crash(
+            lambda t: not (KILL_LO <= t < BACK or (blip and laid <= t < laid + 200 * MS))
+        )
+        builder.without("detect.alert")
+        about = {"step": "drift", "name": "standby.drift", "target": "standby"}
+        builder.event(laid, "fault.begin", lo=laid, **about)
+        builder.event(laid + MS, "fault.witnessed", hi=laid + MS, how="it says so", **about)
+        for index, (t, kind, data) in enumerate(builder.events):
+            if kind == "timeline.zero":
+                builder.events[index] = (laid - MS, kind, data)
+        told = {"step": "promote", "service": "db", "first_miss": ZERO + S, "misses": 3}
+        builder.event(alert, "detect.alert", period_ns=200 * MS, **told)
+        found = [one for one in result_of(builder, tmp_path).findings if "detection took" in one.title]
+        assert [one.title for one in found] == ([f"detection took {share} of the outage"] if share else [])
+        assert all("after process.kill on db; " in one.detail for one in found)
+
     def test_a_crash_with_its_log(self, tmp_path: Path) -> None:
         builder = built()
         builder.event(
