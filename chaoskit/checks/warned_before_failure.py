@@ -22,12 +22,14 @@ class WarnedBeforeFailure:
     The failure is the first customer of any journey who was not served after the mark had been passed, and before
     anybody acted. A journey that had somebody who was not served among its last three before the mark was failing
     already. Who is not served while a fault is still coming about, as a roll-out replaces services, is not counted
-    against an indicator that stayed below its mark.
+    against an indicator that stayed below its mark; and a journey that has served nobody since, as when a release never
+    comes up, shows nothing of what is used up.
 
     fail: it failed first, or failed while the indicator stayed below its mark. unknown: nothing failed, so that
     there was nothing to warn of; the mark was passed before the first look, or before anything was broken; somebody
-    failed while nothing could be seen of the indicator; the journey that failed goes through nothing that was watched;
-    the two cannot be told apart in time. Not exercised: no indicator was watched.
+    failed while nothing could be seen of the indicator; a journey served nobody again after a fault had come about; the
+    journey that failed goes through nothing that was watched; the two cannot be told apart in time. Not exercised: no
+    indicator was watched.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -36,7 +38,7 @@ class WarnedBeforeFailure:
         if not measurements.warnings:
             why = "not exercised: no indicator was watched"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
-        found = [_judged(one) for one in measurements.warnings]
+        found = [_put_to_the_test(one) for one in measurements.warnings]
         worst = min((outcome for outcome, _ in found), key=_GRAVEST.index)
         reason = "; ".join(said for outcome, said in found if outcome == worst)
         return Verdict(
@@ -46,6 +48,17 @@ class WarnedBeforeFailure:
             events=tuple(one.event for one in measurements.warnings),
             details=tuple(said for _, said in found) if len(found) > 1 else (),
         )
+
+
+def _put_to_the_test(one: WarningMeasure) -> tuple[Judged, str]:
+    outcome, said = _judged(one)
+    if outcome == "fail" or one.unserved is None:
+        return outcome, said
+    return (
+        "unknown",
+        f"{one.unserved} served nobody again after the fault had come about: that is no using up of {one.what} "
+        f"({one.last}), and whether it would have warned is not known",
+    )
 
 
 def _judged(one: WarningMeasure) -> tuple[Judged, str]:

@@ -46,9 +46,12 @@ def _facts(event: Event) -> dict[str, object]:
 def _measured(history: History, event: Event, started: Interval | None) -> WarningMeasure:
     said = event.data["facts"]["indicator"]
     below, above = said["below_ns"], said["above_ns"]
-    arrivals = sorted(_arrivals(history), key=lambda one: one.decided)
     coming = _coming(history.events)
     begun, until = int(event.data["begun"]), above if above is not None else event.t
+    acted = _acted(history.events, above) if above is not None else None
+    arrivals, never = _served(
+        sorted(_arrivals(history), key=lambda one: one.decided), coming, until if acted is None else acted.t
+    )
     common: dict[str, Any] = {
         "step": str(event.data["step"]),
         "target": str(event.data["target"]),
@@ -62,16 +65,22 @@ def _measured(history: History, event: Event, started: Interval | None) -> Warni
     if above is None:
         bad = [one for one in arrivals if not one.good and begun <= one.decided <= until]
         seen = [one for one in bad if not _meets(one.intended, one.decided, coming)]
-        return WarningMeasure(**common, passed=False, failed=seen[0].journey if seen else None)
+        away = [one.journey for one in never if begun <= one.decided <= until]
+        return WarningMeasure(
+            **common,
+            passed=False,
+            failed=seen[0].journey if seen else None,
+            unserved=away[0] if away else None,
+        )
     failing = _failing(arrivals, above)
     system = history.plan.system
-    acted = _acted(history.events, above)
     late = [
         one
         for one in arrivals
         if not one.good and one.decided > above and (acted is None or one.intended < acted.t)
     ]
     failed = failing or (late[0].journey if late else None)
+    away = [one.journey for one in never if acted is None or one.intended < acted.t]
     return WarningMeasure(
         **common,
         passed=True,
@@ -80,6 +89,7 @@ def _measured(history: History, event: Event, started: Interval | None) -> Warni
         failing=failing is not None,
         lead=_lead(below, above, late, acted, history.events),
         failed=failed,
+        unserved=away[0] if away else None,
         apart=failed is not None
         and common["target"] not in services_behind(system, system.journeys[failed].service),
         acted=str(acted.data.get("step")) if acted is not None else None,
@@ -111,6 +121,33 @@ def _arrivals(history: History) -> Iterator[_Arrival]:
         seen = arrival(one, journeys[one.journey].good.within.ns)
         if not seen.asleep:
             yield _Arrival(one.journey, seen.intended, seen.decided, seen.good)
+
+
+def _served(
+    arrivals: Sequence[_Arrival], coming: Sequence[tuple[int, int]], until: int
+) -> tuple[list[_Arrival], list[_Arrival]]:
+    """(arrivals that say something of what is used up, bad ones that do not), each in the order of their ends.
+
+    A journey that was interrupted while a fault came about, and has served nobody since, goes on being interrupted, as
+    when a release never comes up: it was not well first, and then short of something. Where that is so `until` the end,
+    what was bad while the fault came about is of the same kind.
+    """
+    again: dict[tuple[str, int], int] = {}
+    for one in arrivals:
+        for _, end in coming:
+            if one.good and one.intended >= end:
+                first = again.get((one.journey, end), one.intended)
+                again[one.journey, end] = min(first, one.intended)
+    counted: list[_Arrival] = []
+    never: list[_Arrival] = []
+    for one in arrivals:
+        latest = max((span for span in coming if span[0] <= one.intended), default=None)
+        gone = False
+        if latest is not None and not one.good:
+            served = again.get((one.journey, latest[1]))
+            gone = served is None or served >= until or latest[1] < one.intended < served
+        (never if gone else counted).append(one)
+    return counted, never
 
 
 def _failing(arrivals: Sequence[_Arrival], above: int) -> str | None:

@@ -44,6 +44,10 @@ class WarningMeasure(Frozen):
             description="journey that failed while nothing could be seen of the indicator, before the mark"
         ),
     ] = None
+    unserved: Annotated[
+        str | None,
+        Field(description="journey that served nobody again after a fault had come about, which is no test"),
+    ] = None
     apart: Annotated[
         bool, Field(description="nothing that the journey which failed goes through is what was watched")
     ] = False

@@ -80,6 +80,44 @@ def test_whether_it_warned_in_time(tmp_path: Path, change: dict[str, Any], outco
     assert "80.00 %: disk of db, 81 of 100 bytes" in row["what"]
 
 
+def never_up(builder: RunBuilder, served: int | None = None) -> RunBuilder:
+    """The release that comes about until 2.5 s is never healthy: all goes on failing, but for one at `served`."""
+    builder.without("fault.begin", "fault.applied", "fault.witnessed")
+    about = {"step": "roll-out", "target": "hoard"}
+    builder.event(ZERO + 50 * MS, "fault.begin", name="upgrade.roll-out", lo=ZERO + 50 * MS, **about)
+    builder.event(ZERO + 2500 * MS, "fault.witnessed", hi=ZERO + 400 * MS, how="it says so", **about)
+    builder.events.sort(key=lambda one: one[0])
+    if served is not None:
+        builder.operation("load", "balance", served)
+    return builder
+
+
+@pytest.mark.parametrize("above", [None, ABOVE + S])
+def test_a_release_that_never_served_anybody_used_nothing_up(tmp_path: Path, above: int | None) -> None:
+    change: dict[str, Any] = {"bad": ZERO + 100 * MS, "above": above, "below": ABOVE}
+    found = {}
+    for served in (None, ZERO + 2600 * MS):
+        folder = tmp_path / str(served)
+        history = load_history(never_up(watched(**change), served).write(folder))
+        found[served] = WarnedBeforeFailure().judge(history, measure(history))
+    never, once = found.values()
+    assert (never.outcome, "balance served nobody again after" in never.reason) == ("unknown", True), (
+        never.reason
+    )
+    assert once.outcome == "fail", once.reason
+
+
+def test_another_journey_that_fails_in_time_is_no_proof_while_one_was_never_served(tmp_path: Path) -> None:
+    builder = never_up(watched())
+    for at in range(ZERO + 60 * MS, ACTED, 100 * MS):
+        builder.operation("prober", "transfer", at, outcome="fail")
+    history = load_history(builder.write(tmp_path))
+    verdict = WarnedBeforeFailure().judge(history, measure(history))
+    assert (verdict.outcome, "transfer served nobody again" in verdict.reason) == ("unknown", True), (
+        verdict.reason
+    )
+
+
 def test_a_failure_after_somebody_acted_is_not_the_one_that_was_warned_of(tmp_path: Path) -> None:
     builder = watched(bad=None)
     builder.operation("load", "balance", ACTED + 100 * MS, outcome="fail")

@@ -602,7 +602,7 @@ class TestFindings:
         about = {"step": "drift", "name": "standby.drift", "target": "standby"}
         builder.event(laid, "fault.begin", lo=laid, **about)
         builder.event(laid + MS, "fault.witnessed", hi=laid + MS, how="it says so", **about)
-        for index, (t, kind, data) in enumerate(builder.events):
+        for index, (_, kind, data) in enumerate(builder.events):
             if kind == "timeline.zero":
                 builder.events[index] = (laid - MS, kind, data)
         told = {"step": "promote", "service": "db", "first_miss": ZERO + S, "misses": 3}
