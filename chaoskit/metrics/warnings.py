@@ -6,6 +6,7 @@ an indicator passes its mark  [last look below, first look above]
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -74,13 +75,10 @@ def _measured(history: History, event: Event, started: Interval | None) -> Warni
         )
     failing = _failing(arrivals, above)
     system = history.plan.system
-    late = [
-        one
-        for one in arrivals
-        if not one.good and one.decided > above and (acted is None or one.intended < acted.t)
-    ]
+    end = math.inf if acted is None else acted.t
+    late = [one for one in arrivals if not one.good and one.decided > above and one.intended < end]
     failed = failing or (late[0].journey if late else None)
-    away = [one.journey for one in never if acted is None or one.intended < acted.t]
+    away = [one.journey for one in never if one.intended < end]
     return WarningMeasure(
         **common,
         passed=True,
