@@ -18,10 +18,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from chaoskit import registry
+from chaoskit import pipeline, registry
 from chaoskit.clock import monotonic_ns
 from chaoskit.engines import outside
-from chaoskit.model.estate import Runtime
 from chaoskit.model.lease import Lease, NothingToUndo
 from chaoskit.model.member import Fault, Witness
 from chaoskit.model.parameters import build
@@ -221,7 +220,7 @@ def guarded(work: Callable[[Case], Awaitable[None]], tell: Tell) -> Callable[[Ca
 
 async def main(order: dict[str, Any], tell: Tell) -> None:
     """`order`: runtime, folder, run, and `whole`: whether every clause is tried before all is held."""
-    runtime = _runtime(order["runtime"])
+    runtime = pipeline.runtime(order["runtime"])
     folder, run = Path(order["folder"]), order["run"]
     every, kept = cases(runtime.capabilities, runtime.name), Kept(run)
     made = plan(folder / "system", runtime.name, runtime.capabilities)
@@ -238,13 +237,6 @@ async def main(order: dict[str, Any], tell: Tell) -> None:
         await in_chains(every, guarded(hold, tell))
         print(json.dumps({"held": held}), flush=True)
         await asyncio.Event().wait()
-
-
-def _runtime(name: str) -> Runtime:
-    from chaoskit.runtimes.docker.runtime import DockerRuntime
-    from chaoskit.runtimes.local.runtime import LocalRuntime
-
-    return {"local": LocalRuntime, "docker": DockerRuntime}[name]()
 
 
 def _tell(case: Case, clause: str, wrong: str | None) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pkgutil
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,22 +21,23 @@ from typing import Any, ClassVar
 
 import pytest
 
-from chaoskit import registry
+import chaoskit.runtimes
+from chaoskit import pipeline, registry
 from chaoskit.clock import monotonic_ns
 from chaoskit.model.estate import Runtime
 from chaoskit.model.lease import LinkUndo, NothingToUndo, Undo
 from chaoskit.model.member import Witness
-from chaoskit.runtimes.docker.runtime import DockerRuntime
-from chaoskit.runtimes.local.runtime import LocalRuntime
 from chaoskit.runtimes.supervision import own_environment
 from tests.contracts.every_case import CASES, Case, cases
 from tests.contracts.every_fault import CLAUSES, Kept, hold_to_it
 from tests.contracts.every_left import keepers_killed, until_nothing, what_is_left
 
-RUNTIMES: list[Runtime] = [LocalRuntime(), DockerRuntime()]
+RUNTIMES: list[Runtime] = [
+    pipeline.runtime(one.name) for one in pkgutil.iter_modules(chaoskit.runtimes.__path__) if one.ispkg
+]
 ON_EACH = [
-    pytest.param(RUNTIMES[0], id="local"),
-    pytest.param(RUNTIMES[1], id="docker", marks=[pytest.mark.docker, pytest.mark.timeout(400)]),
+    pytest.param(one, id=one.name, marks=[] if one.name == "local" else [pytest.mark.docker])
+    for one in RUNTIMES
 ]
 ROOT = Path(__file__).parents[2]
 
@@ -60,12 +64,12 @@ class Ground:
         temporary = {"TMPDIR": str(self.folder / "tmp")}
         return {**own_environment(), **temporary, "CHAOSKIT_STATE_DIR": str(self.state)}
 
-    def conduct(self, whole: bool) -> subprocess.Popen[str]:
-        """A conductor that holds every fault in effect when this returns."""
+    def begin(self, whole: bool) -> subprocess.Popen[str]:
+        """A conductor that has just been started."""
         order = {"runtime": self.runtime.name, "folder": str(self.folder), "run": self.run, "whole": whole}
         (self.folder / "tmp").mkdir()
         with (self.folder / "errors").open("w") as errors:
-            conductor = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "tests.contracts.every_fault", json.dumps(order)],
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -73,6 +77,10 @@ class Ground:
                 env=self.environment,
                 cwd=ROOT,
             )
+
+    def conduct(self, whole: bool) -> subprocess.Popen[str]:
+        """A conductor that holds every fault in effect when this returns."""
+        conductor = self.begin(whole)
         assert conductor.stdout is not None
         for line in conductor.stdout:
             said = json.loads(line)
@@ -110,6 +118,7 @@ def missing(
             cells.get((case, clause), "not tried") is not None]  # fmt: skip
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("runtime", ON_EACH)
 def test_every_clause_and_a_killed_conductor(runtime: Runtime, folder: Path) -> None:
     ground = Ground(runtime, folder)
@@ -161,6 +170,29 @@ def test_killed_with_all_who_would_clean_up(runtime: Runtime, folder: Path) -> N
     assert until_nothing(ground.run, ground.folder, ground.environment, found.known, within_s=2) == []
     assert {lease["state"] for lease in ground.settled().values()} == {"undone"}
     assert ground.run not in _clean(ground).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("runtime", ON_EACH)
+def test_killed_at_any_instant_while_faults_are_applied(runtime: Runtime, seed: int, folder: Path) -> None:
+    """From the first lease on: in the middle of an application, before a witness, with some in effect and some not."""
+    ground = Ground(runtime, folder)
+    conductor = ground.begin(whole=False)
+    try:
+        while not ground.kept():
+            assert conductor.poll() is None, (folder / "errors").read_text()
+            time.sleep(0.01)
+        time.sleep(random.Random(f"{runtime.name}-{seed}").uniform(0, 6))
+        leases = ground.kept()
+        found = what_is_left(ground.run, ground.folder, ground.environment)
+    finally:
+        conductor.send_signal(signal.SIGKILL)
+        conductor.communicate()
+    assert until_nothing(ground.run, ground.folder, ground.environment, found.known) == []
+    assert set(leases) <= set(ground.settled())
+    assert {lease["state"] for lease in ground.settled().values()} == {"undone"}
 
 
 def _clean(ground: Ground) -> subprocess.CompletedProcess[str]:

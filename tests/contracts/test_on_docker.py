@@ -28,8 +28,6 @@ from chaoskit.model.parameters import build
 from chaoskit.runtimes.docker.estate import DockerEstate
 from chaoskit.runtimes.docker.runtime import DockerRuntime
 from chaoskit.spec import load
-from tests.contracts.besetting import ATTACKS
-from tests.contracts.besetting import there_and_back as from_outside
 from tests.contracts.responding import Context
 from tests.contracts.test_faults import (
     ON_DATABASE,
@@ -190,11 +188,6 @@ def test_on_an_http_service(case: Case, whole: Stage) -> None:
     whole.run(main())
 
 
-@pytest.mark.parametrize("case", ATTACKS, ids=lambda case: str(case[0]))
-def test_an_attack_from_outside(case: tuple[str, dict[str, Any]], whole: Stage) -> None:
-    whole.run(from_outside(whole.estate, "web", *case))
-
-
 @pytest.mark.parametrize("case", undoable(ON_DATABASE), ids=named)
 def test_on_a_database(case: Case, whole: Stage) -> None:
     async def main() -> None:
@@ -206,11 +199,10 @@ def test_on_a_database(case: Case, whole: Stage) -> None:
 
 
 @pytest.mark.parametrize("case", [*DRIFTS, LIMIT], ids=named)
-def test_on_a_standby(case: Case, whole: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_standby_is_mended(case: Case, whole: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chaoskit.faults.standby_drift._WITHIN_S", NOT_SEEN_S)
 
     async def main() -> None:
-        await there_and_back(case, whole.estate)
         lease, witness, _ = await inflict(case, whole.estate)
         assert witness.seen, witness.how
         context = Context(whole.estate)
