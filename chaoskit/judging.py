@@ -38,7 +38,8 @@ def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
 
     With `drill`, its objectives are used instead of the plan's, and the result names both.
     """
-    history = evidence.load_history(folder)
+    read: dict[str, str] = {}
+    history = evidence.load_history(folder, read)
     with contextlib.suppress(OSError):  # a killed run has it still
         room.give_back(folder)
     measurements = metrics.measure(history)
@@ -52,9 +53,9 @@ def judge_folder(folder: Path, drill: Drill | None = None) -> Run:
     if new:
         run_folder.write_json(target, result)
     if drill is None and new:
-        manifest.write_manifest(folder)
+        manifest.write_manifest(folder, read)
     # Of a folder that was changed since, the head would vouch for what is no longer there.
-    head = manifest.head_of(folder) if drill is None and new else manifest.vouched_head(folder)
+    head = manifest.head_of(folder) if drill is None and new else manifest.vouched_head(folder, read)
     return Run(folder, history, measurements, result, target if new else None, head)
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from chaoskit.conductor.journal import JournalReader
 from chaoskit.errors import EnvironmentBroken, InputError
 from chaoskit.evidence.chain import Chain, verify
-from chaoskit.evidence.seal import seal_problems
+from chaoskit.evidence.seal import Hashing, seal_problems
 from chaoskit.model.history import BooksSnapshot, Event, History, Operation
 from chaoskit.model.plan import Plan
 from chaoskit.regular_file import read_regular
@@ -18,11 +18,12 @@ from chaoskit.regular_file import read_regular
 JOURNALS = ("load", "prober")
 
 
-def load_history(folder: Path) -> History:
+def load_history(folder: Path, read: dict[str, str] | None = None) -> History:
     """The history of one run.
 
     Raises InputError for a folder that is no run, and EnvironmentBroken (unknown) for a run whose plan cannot be read:
-    the objectives it would be judged by are frozen there. Anything else that is wrong is in `problems`.
+    the objectives it would be judged by are frozen there. Anything else that is wrong is in `problems`. `read` is given
+    the SHA-256 of the journals, as they were read: by their places in the folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -32,14 +33,15 @@ def load_history(folder: Path) -> History:
     plan = _plan(folder / "plan.json")
     chain = verify(folder / "events.jsonl")
     problems = [*chain.problems, *_ending_problems(chain)]
+    measured = any(e.kind == "phase" and e.data.get("name") == "steady" for e in chain.events)
+    read = {} if read is None else read
+    operations, journals, journal_problems = _journals(folder, measured, read)
     if chain.sealed:
         files = chain.events[-1].data.get("files")
         if isinstance(files, dict):
-            problems += seal_problems(folder, files)
+            problems += seal_problems(folder, files, read)
         else:
             problems.append("events.jsonl: the seal names no files")
-    measured = any(e.kind == "phase" and e.data.get("name") == "steady" for e in chain.events)
-    operations, journals, journal_problems = _journals(folder / "ops", expected=measured)
     books, book_problems = _books(folder, chain.events)
     return History(
         run=_run_name(chain.events, folder),
@@ -88,20 +90,25 @@ def _run_name(events: tuple[Event, ...], folder: Path) -> str:
     return folder.resolve().name
 
 
-def _journals(folder: Path, expected: bool) -> tuple[list[Operation], dict[str, dict[str, Any]], list[str]]:
-    """Operations of all journals, what each says of itself, and what is wrong with them."""
+def _journals(
+    folder: Path, expected: bool, read: dict[str, str]
+) -> tuple[list[Operation], dict[str, dict[str, Any]], list[str]]:
+    """Operations of all journals, what each says of itself, and what is wrong with them; their digests are `read`."""
     operations: list[Operation] = []
     journals: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     for name in JOURNALS:
-        path = folder / f"{name}.jsonl"
+        place = f"ops/{name}.jsonl"
+        path = folder / place
         if not path.is_file():
             if expected:
                 problems.append(f"ops/{name}.jsonl: missing, though the run was measured")
             continue
-        reader = JournalReader(path)
         try:
-            own = reader.operations()
+            with Hashing() as hashed:
+                reader = JournalReader(path, hashed.update)
+                own = reader.operations()
+            read[place] = hashed.hexdigest()
         except OSError as error:
             problems.append(f"ops/{name}.jsonl: {error.strerror}")
             continue
@@ -118,23 +125,24 @@ def _journals(folder: Path, expected: bool) -> tuple[list[Operation], dict[str, 
 
 
 def _about(reader: JournalReader, operations: list[Operation]) -> dict[str, Any]:
-    sent = [o.sent for o in operations]
-    times = [*filter(None, sent), *filter(None, [o.done for o in operations])]
-    times += [o.intended for o in operations if o.sent is None] if None in sent else []
-    times += [
-        int(r["t"])
-        for r in (reader.header, reader.end, reader.last_beat)
-        if r and isinstance(r.get("t"), int)
-    ]
     about: dict[str, Any] = {
         "begin": reader.header,
-        "missed": sent.count(None),
-        "last": max(times, default=None),
+        "missed": [operation.sent for operation in operations].count(None),
     }
     if reader.end is not None:
         about["end"] = reader.end
         about["lateness"] = reader.end.get("late_ms") or {}
+    else:
+        about["last"] = _last_word(reader, operations)
     return about
+
+
+def _last_word(reader: JournalReader, operations: list[Operation]) -> int | None:
+    """The last time that a journal without an end has."""
+    times = [o.done for o in operations if o.done is not None]
+    times += [o.intended if o.sent is None else o.sent for o in operations]
+    times += [int(r["t"]) for r in (reader.header, reader.last_beat) if r and isinstance(r.get("t"), int)]
+    return max(times, default=None)
 
 
 def _books(folder: Path, events: tuple[Event, ...]) -> tuple[list[BooksSnapshot], list[str]]:

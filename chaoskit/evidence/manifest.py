@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from chaoskit.errors import InputError
@@ -46,12 +47,15 @@ class Verification:
     later: tuple[str, ...] = ()
 
 
-def write_manifest(folder: Path) -> str:
-    """Write manifest.json over everything that lies in the folder; returns the head (64 hex digits)."""
+def write_manifest(folder: Path, read: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Write manifest.json over everything that lies in the folder; returns the head (64 hex digits).
+
+    `read`: as `check` takes it.
+    """
     names = [name for name in _names(folder) if name != MANIFEST]
     content: dict[str, Any] = {
         "version": MANIFEST_VERSION,
-        "files": {name: _fingerprint(folder / name) for name in names},
+        "files": {name: _fingerprint(folder / name, read.get(name)) for name in names},
     }
     raw = escaped_line(canonical(content)) + b"\n"
     partial = folder / f".{MANIFEST}.partial"
@@ -71,9 +75,12 @@ def head_of(folder: Path) -> str | None:
         return None
 
 
-def vouched_head(folder: Path) -> str | None:
-    """The head of a folder whose files are still the ones it vouches for; None if they are not, or it has none."""
-    found = check(folder)
+def vouched_head(folder: Path, read: Mapping[str, str] = MappingProxyType({})) -> str | None:
+    """The head of a folder whose files are the ones it vouches for; None if they are not, or it has none.
+
+    `read`: as `check` takes it.
+    """
+    found = check(folder, read=read)
     return None if found.standing == "altered" else found.head
 
 
@@ -87,9 +94,12 @@ def parse_head(text: str) -> str:
     return head
 
 
-def check(folder: Path, head: str | None = None) -> Verification:
+def check(
+    folder: Path, head: str | None = None, read: Mapping[str, str] = MappingProxyType({})
+) -> Verification:
     """Compare a run folder with its manifest, its seal and its chain, and the manifest with the head, if given.
 
+    `read`: SHA-256 of what the caller has read of some files, and judges by; they are not read again.
     Raises InputError when there is no such folder.
     """
     if not folder.is_dir():
@@ -108,7 +118,7 @@ def check(folder: Path, head: str | None = None) -> Verification:
             later.append(name)
         else:
             problems.append(f"{name}: was added after the run was judged")
-    fingerprints = {name: _found(folder, name) for name in files}
+    fingerprints = {name: _found(folder, name, read) for name in files}
     for name, expected in files.items():
         found = fingerprints[name]
         if found != expected:
@@ -161,21 +171,22 @@ def _names(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _found(folder: Path, name: str) -> str | None:
+def _found(folder: Path, name: str, read: Mapping[str, str]) -> str | None:
     if name.startswith("/") or ".." in name.split("/"):
         return None
     try:
-        return _fingerprint(folder / name)
+        return _fingerprint(folder / name, read.get(name))
     except OSError:
         return None
 
 
-def _fingerprint(path: Path) -> str:
-    """SHA-256 of a file; a link is where it points to, and anything else is not read (a pipe would never end)."""
+def _fingerprint(path: Path, read: str | None = None) -> str:
+    """SHA-256 of a file, or of what was `read` of it; a link is where it points to, and anything else is not read (a
+    pipe would never end)."""
     if path.is_symlink():
         return f"link to {os.readlink(path)}"  # noqa: PTH115
     if not path.is_file():
         if not path.exists():
             raise FileNotFoundError(path)
         return "no file"
-    return digest(path)
+    return read or digest(path)

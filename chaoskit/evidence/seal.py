@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from chaoskit.regular_file import open_regular
 
@@ -20,6 +21,28 @@ def digest(path: Path) -> str:
     """SHA-256 of a file, hex; raises OSError, also for what is no file: a pipe in its place would never end."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Hashing:
+    """SHA-256 of what is being read, made in a thread: hashing needs no interpreter."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1, "hashing")
+
+    def update(self, block: bytes) -> None:
+        """The next block, at some time before the end."""
+        self._thread.submit(self._hash.update, block)
+
+    def hexdigest(self) -> str:
+        """Of all blocks, once nothing is being read any more."""
+        return self._hash.hexdigest()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
 
 
 def seal_files(folder: Path) -> dict[str, str]:

@@ -1,13 +1,17 @@
 """The books of a run: which there are, and what became of them, found out beside whatever else is measured.
 
 journeys, arrivals ──────────► clocks ─────────────► availability … ──► losses, books
-books (another thread) ── reconciled ──► holes, doubt ─────────────────┘
+books (another thread) ── reconciled ──► holes ────────────────────────┘
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Self
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from chaoskit.metrics.loss import measure_books
 from chaoskit.metrics.loss_doubt import loss_doubt, replication_of, struck_of
@@ -19,19 +23,20 @@ from chaoskit.model.history import History
 from chaoskit.model.measurement import BooksMeasure, Interval, LossMeasure
 from chaoskit.scratch import scratch
 
+SWITCH_S = 0.0005
+"""So long the thread waits for the interpreter between two queries: with the usual 5 ms it would do little else."""
 Found = tuple[dict[str, LossMeasure], dict[str, BooksMeasure]]
 
 
+@dataclass(frozen=True)
 class BooksBeside:
-    """All books of a run, measured in a thread of its own: DuckDB works without the interpreter.
+    """All books of a run, while they are measured in a thread of their own: DuckDB works without the interpreter.
 
     Only what a loss comes to in time needs the run's clocks; they are told when they are known.
     """
 
-    def __init__(self, history: History, timeline: Timeline) -> None:
-        self._started: Future[Interval | None] = Future()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="books")
-        self._found = self._thread.submit(_measured, history, timeline, self._started)
+    _started: Future[Interval | None]
+    _found: Future[Found]
 
     def tell(self, started: Interval | None) -> None:
         """When the run's clocks started: [f_lo, f_hi] of the volley that hurt first."""
@@ -41,12 +46,22 @@ class BooksBeside:
         """Losses and books by name, when they are known; raises what went wrong there."""
         return self._found.result()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._started.cancel()  # told nothing, because something went wrong here, it would wait for ever
-        self._thread.shutdown()
+@contextmanager
+def measured_beside(history: History, timeline: Timeline) -> Iterator[BooksBeside]:
+    """Measures the books beside what is done until the block ends; the two wait for each other at its end."""
+    usual, started = sys.getswitchinterval(), Future[Interval | None]()
+    with scratch("measure") as folder:
+        # First and here: in the thread it would wait for the interpreter as often as the rest does, and DuckDB for it.
+        handed_over = _handed_over(history, folder)
+        with ThreadPoolExecutor(1, "books") as thread:
+            sys.setswitchinterval(SWITCH_S)
+            try:
+                found = thread.submit(_measured, history, timeline, handed_over, started)
+                yield BooksBeside(started, found)
+            finally:
+                started.cancel()  # told nothing, because something went wrong here, it would wait for ever
+                sys.setswitchinterval(usual)
 
 
 def books_of(history: History) -> dict[str, tuple[str, ...]]:
@@ -66,37 +81,51 @@ def parties_of(history: History) -> dict[str, tuple[str, str]]:
     }
 
 
-def _measured(history: History, timeline: Timeline, started: Future[Interval | None]) -> Found:
+def _handed_over(history: History, folder: Path) -> dict[str, tuple[Path, Path]]:
+    """By books, files of the operations and of what was read from them."""
     wanted = books_of(history)
+    if not wanted:
+        return {}
+    import duckdb  # noqa: F401 - here, because a thread would wait for the interpreter at each of its many modules
+
+    operations = folder / "operations.jsonl"
+    write_lines(history.operations, operations, {name for own in wanted.values() for name in own})
+    found = {}
+    for number, books in enumerate(wanted):
+        found[books] = operations, folder / f"reads-{number}.jsonl"
+        write_reads(history.operations, history.plan.system, books, found[books][1])
+    return found
+
+
+def _measured(
+    history: History,
+    timeline: Timeline,
+    handed_over: Mapping[str, tuple[Path, Path]],
+    started: Future[Interval | None],
+) -> Found:
     losses: dict[str, LossMeasure] = {}
     measures: dict[str, BooksMeasure] = {}
-    if not wanted:
-        return losses, measures
     after = max((r.done for r in timeline.responses if r.done is not None), default=None)
     parties = parties_of(history)
     period = min((probe.every.ns for probe in history.plan.probes), default=0)
     struck = struck_of(timeline, history.events)
-    with scratch("measure") as folder:
-        operations = folder / "operations.jsonl"
-        write_lines(history.operations, operations, {name for own in wanted.values() for name in own})
-        for books, journeys in wanted.items():
-            reads = folder / "reads.jsonl"
-            write_reads(history.operations, history.plan.system, books, reads)
-            loss, measures[books] = measure_books(
-                books,
-                history.books,
-                operations,
-                journeys,
-                started.result,
-                after,
-                unsure_members(books, history.events),
-                reads,
-                parties,
-            )
-            looked = tuple(
-                e.n for e in history.events if e.kind == "collect.snapshot" and e.data.get("books") == books
-            )
-            members = replication_of(books, history.plan.system)
-            doubt = loss_doubt(timeline.gaps, struck, members, period, after)
-            losses[books] = loss.model_copy(update={"events": looked, **doubt})
+    for books, journeys in books_of(history).items():
+        operations, reads = handed_over[books]
+        loss, measures[books] = measure_books(
+            books,
+            history.books,
+            operations,
+            journeys,
+            started.result,
+            after,
+            unsure_members(books, history.events),
+            reads,
+            parties,
+        )
+        looked = tuple(
+            e.n for e in history.events if e.kind == "collect.snapshot" and e.data.get("books") == books
+        )
+        members = replication_of(books, history.plan.system)
+        doubt = loss_doubt(timeline.gaps, struck, members, period, after)
+        losses[books] = loss.model_copy(update={"events": looked, **doubt})
     return losses, measures

@@ -9,7 +9,7 @@ from chaoskit.metrics.arrivals import arrivals_of, by_journey
 from chaoskit.metrics.attacks import measure_attacks
 from chaoskit.metrics.availability import Availability, availability_of
 from chaoskit.metrics.backlog import backlog_drained
-from chaoskit.metrics.books import BooksBeside
+from chaoskit.metrics.books import measured_beside
 from chaoskit.metrics.crossed import HeldUp
 from chaoskit.metrics.decisions import measure_decisions
 from chaoskit.metrics.detection import measure_clocks
@@ -45,7 +45,7 @@ SUSPEND_NOISE_NS = 50_000_000
 def measure(history: History) -> Measurements:
     """Measurements of one run. A pure function: the same history gives the same numbers, with nothing running."""
     timeline = read_timeline(history)
-    with BooksBeside(history, timeline) as beside:
+    with measured_beside(history, timeline) as beside:
         operations = by_journey(history.operations)
         probed = {
             probe.journey: _probed(history, operations, timeline, probe.journey)

@@ -62,7 +62,9 @@ class History(Frozen):
     operations: tuple[Operation, ...]
     journals: Annotated[
         dict[str, dict[str, Any]],
-        Field(description="per journal: begin, end, lateness, missed; end absent if it was killed"),
+        Field(
+            description="per journal: begin, end, lateness, missed; if it was killed, last in place of end"
+        ),
     ]
     books: tuple[BooksSnapshot, ...]
     problems: Annotated[

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from chaoskit import registry
+from chaoskit.conductor.journal import JournalReader
 from chaoskit.errors import EnvironmentBroken, InputError
 from chaoskit.evidence import load_history
+from chaoskit.evidence.seal import digest
 from chaoskit.judge import judge
 from chaoskit.metrics import measure
+from chaoskit.model.history import Operation
 from chaoskit.model.verdict import Result
 from tests.histories.builder import BACK, END, MS, ZERO, RunBuilder, S
 
@@ -237,3 +240,26 @@ def test_a_survivor_that_a_link_brings_in_is_not_of_this_run(run: Path, tmp_path
     (elsewhere / "spare" / "meta.json").write_text(json.dumps(meta))
     (run / place).symlink_to(target, target_is_directory=True)
     assert f"{place}: was added after the run was sealed" in load_history(run).problems
+
+
+def test_a_journal_that_is_another_one_only_while_it_is_read(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Swapped(JournalReader):
+        def operations(self) -> list[Operation]:
+            sealed = self.path.read_bytes()
+            self.path.write_bytes(sealed.replace(b'"outcome":"ok"', b'"outcome":"fail"', 1))
+            try:
+                return super().operations()
+            finally:
+                self.path.write_bytes(sealed)
+
+    assert load_history(run).problems == ()
+    monkeypatch.setattr("chaoskit.evidence.history.JournalReader", Swapped)
+    assert "ops/load.jsonl: is not the file that was sealed" in load_history(run).problems
+
+
+def test_journals_are_hashed_as_they_are_read(run: Path) -> None:
+    read: dict[str, str] = {}
+    load_history(run, read)
+    assert read == {f"ops/{name}.jsonl": digest(run / f"ops/{name}.jsonl") for name in ("load", "prober")}

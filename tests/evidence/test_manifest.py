@@ -178,3 +178,12 @@ def test_head_vouches_for_nothing_once_a_file_has_changed(run: Path) -> None:
     assert vouched_head(run) == head
     (run / "result.json").write_text(json.dumps({"outcome": "fail"}))
     assert vouched_head(run) is None
+
+
+def test_head_vouches_for_what_was_read_and_not_for_what_lies_there_later(run: Path) -> None:
+    head = write_manifest(run)
+    read = hashlib.sha256((run / "ops/load.jsonl").read_bytes()).hexdigest()
+    assert vouched_head(run, {"ops/load.jsonl": read}) == head
+    assert vouched_head(run, {"ops/load.jsonl": hashlib.sha256(b"another").hexdigest()}) is None
+    write_manifest(run, {"ops/load.jsonl": hashlib.sha256(b"another").hexdigest()})
+    assert "ops/load.jsonl: is not the file that the manifest names" in check(run).problems

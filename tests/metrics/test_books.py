@@ -6,7 +6,7 @@ import pytest
 
 from chaoskit.evidence import load_history
 from chaoskit.metrics import books
-from chaoskit.metrics.books import BooksBeside
+from chaoskit.metrics.books import measured_beside
 from chaoskit.metrics.timeline import read_timeline
 from chaoskit.model.history import History
 from tests.histories.builder import RunBuilder
@@ -19,7 +19,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
 
 @pytest.mark.timeout(30)
 def test_they_are_not_waited_for_when_the_rest_cannot_be_measured(history: History) -> None:
-    with pytest.raises(ZeroDivisionError), BooksBeside(history, read_timeline(history)):
+    with pytest.raises(ZeroDivisionError), measured_beside(history, read_timeline(history)):
         raise ZeroDivisionError  # and nobody ever tells when the clocks started
 
 
@@ -28,7 +28,7 @@ def test_what_went_wrong_there_is_said_here(history: History, monkeypatch: pytes
         raise OSError("no space left")
 
     monkeypatch.setattr(books, "measure_books", broken)
-    with BooksBeside(history, read_timeline(history)) as beside:
+    with measured_beside(history, read_timeline(history)) as beside:
         beside.tell(None)
         with pytest.raises(OSError, match="no space left"):
             beside.found()
