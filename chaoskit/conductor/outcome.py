@@ -18,7 +18,7 @@ DEPTH_MAX, FIELDS_MAX = 3, 100
 class Judged(NamedTuple):
     """Outcome of one attempt, why it is not ok, and the fields a read returned.
 
-    `fields`: all that the answer had, where an age was looked for and it had none.
+    `fields`: all that the answer had and that said something, where an age was looked for and it had none.
     """
 
     outcome: Literal["ok", "fail", "unknown", "accepted"]
@@ -59,7 +59,7 @@ def _columns(read: Read, row: Mapping[str, Any]) -> tuple[str | None, dict[str, 
     if read.age is not None and row.get(read.age) is not None:
         found["age"] = row[read.age]
     why = f"read: no row with a column {absent[0]!r}" if absent else None
-    return why, found, () if read.age is None or read.age in row else tuple(row)
+    return why, found, () if read.age is None or read.age in row else tuple(_names(row))
 
 
 def _read(read: Read, body: bytes) -> tuple[str | None, dict[str, Any], tuple[str, ...]]:
@@ -91,9 +91,15 @@ def _read(read: Read, body: bytes) -> tuple[str | None, dict[str, Any], tuple[st
 
 
 def _names(document: Any, before: str = "") -> Iterator[str]:
-    """The names of its fields, with dots for those of objects in it."""
+    """The names of the fields that say something, with dots for those of objects in it."""
     if isinstance(document, dict):
         for name, value in document.items():
-            yield f"{before}{name}"
+            if _says(value):
+                yield f"{before}{name}"
             if before.count(".") < DEPTH_MAX:
                 yield from _names(value, f"{before}{name}.")
+
+
+def _says(value: Any) -> bool:
+    """Whether it could be an age: null, 0 and false admit nothing, and it is seen when it becomes another."""
+    return value is not None and not (isinstance(value, int | float) and not value)

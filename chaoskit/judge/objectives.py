@@ -165,6 +165,8 @@ def _success(journey: str, limit: Percent, measure: JourneyMeasure | None) -> Ve
         slept = f"the load slept through {measure.slept} of them" if measure.slept else ""
         held = f"{measure.held} were bad while the proxy of its links was held up" if measure.held else ""
         reason += f"; but {' and '.join(filter(None, (slept, held)))}: this machine was too busy"
+    if outcome == "pass" and measure.unsure:
+        outcome, reason = "unknown", f"{reason}; but {measure.unsure[0]}"
     return verdict(name, outcome, reason, objective=str(limit), measured=share(measure.good_ratio))
 
 

@@ -1,7 +1,8 @@
 """An age that no answer had: the field that `read: age` names is mistaken, or nothing was ever old.
 
-Which of the two it is shows when answers have a field after a fault that none had before: an old answer that names its
-age otherwise is taken for a new one, and what only looks like full service would be counted as it.
+Which of the two it is shows when answers have a field after a fault that none had before, or that said nothing (null,
+0, false): an old answer that names its age otherwise is taken for a new one, and what only looks like full service
+would be counted as it.
 """
 
 from __future__ import annotations

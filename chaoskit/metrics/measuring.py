@@ -170,6 +170,7 @@ def _journey(
         slept=seen.slept,
         held=seen.held,
         good_ratio=seen.good_ratio,
+        unsure=age_doubts(history, journey, timeline),
         latency_ms=seen.latency_ms,
         outages=recovery.outages,
         rta=recovery.rta,

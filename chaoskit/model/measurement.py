@@ -73,6 +73,10 @@ class JourneyMeasure(Frozen):
         ),
     ] = 0
     good_ratio: float
+    unsure: Annotated[
+        tuple[str, ...],
+        Field(description="why some that are counted as good may not be: old answers, unnoticed"),
+    ] = ()
     latency_ms: Annotated[
         dict[str, float],
         Field(description="p50, p95, p99 of ok operations from the intended time, floor 0.1 ms"),

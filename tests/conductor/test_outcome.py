@@ -74,6 +74,8 @@ def test_a_promise_is_neither_done_nor_in_doubt() -> None:
             b'{"balance": "1.00", "meta": {"as_of": 7, "stale": true}}',
             ("balance", "meta", "meta.as_of", "meta.stale"),
         ),
+        (b'{"balance": "0.00", "old": null, "age": 0, "stale": false, "rows": []}', ("balance", "rows")),
+        (b'{"balance": "1.00", "age": 9.5}', ("balance", "age")),
         (b'{"balance": "1.00", "stale_for": null}', ()),
         (b'{"balance": "1.00", "stale_for": 2.5}', ()),
         (b"[]", ()),

@@ -375,7 +375,10 @@ def test_an_age_that_no_answer_has_is_told(
     fields: dict[str, int], unknown: bool, told: bool, tmp_path: Path
 ) -> None:
     """`read: age` names "a". An answer that says its age by another name is taken for a new one."""
-    plan = plan_for(drill(), {**SYSTEM, "journeys": {**SYSTEM["journeys"], "balance": BALANCE}})
+    asked = {"balance": {"rto": "30s", "success": "10%"}, "transfer": {"success": "100%"}}
+    plan = plan_for(
+        drill(objectives=asked), {**SYSTEM, "journeys": {**SYSTEM["journeys"], "balance": BALANCE}}
+    )
     made = RunBuilder(plan=plan, fields={"balance": fields}).crash()
     history = load_history(made.write(tmp_path / "run"))
     result = judge(history, measure(history), registry)
@@ -386,6 +389,11 @@ def test_an_age_that_no_answer_has_is_told(
         one for one in result.findings if "no answer had the field that `read: age` names" in one.title
     ]
     assert bool(findings) is told
+    (success,) = (one for one in result.verdicts if one.name == "balance.success")
+    assert success.outcome == ("unknown" if unknown else "pass"), success.reason
+    assert ("'stale', which none had before" in success.reason) is unknown
+    (missed,) = (one for one in result.verdicts if one.name == "transfer.success")
+    assert missed.outcome == "fail"
     assert not told or f"Answers had: {', '.join(sorted(fields))}." in findings[0].detail
 
 
