@@ -27,6 +27,8 @@ def compare_runs(runs: Sequence[Path], baseline: Sequence[Path]) -> int:
         if len(new) < 2:
             raise InputError("compare: one run alone; name another, or earlier ones with --baseline")
         print(side_by_side(new))
+        for told in (*_asked_otherwise(new), *_altered(runs)):
+            print(one_line(f"  · {told}"))
         return 0
     found = compare([load_stored_run(folder) for folder in baseline], new, _altered([*baseline, *runs]))
     print(_told(found))
@@ -64,6 +66,21 @@ def side_by_side(runs: Sequence[StoredRun]) -> str:
             rows.append([f"{service} is", *stood])
     heads = ["", *(run.result.run for run in runs)]
     return _table([[one_line(cell, _CELL_MAX) for cell in row] for row in rows], [one_line(h) for h in heads])
+
+
+def _asked_otherwise(runs: Sequence[StoredRun]) -> list[str]:
+    """What was not the same for all: then what differs between two variants need not be the variant's doing."""
+    asked: dict[str, list[object]] = {
+        "load": [run.plan.load for run in runs],
+        "timeline": [run.plan.drill.timeline for run in runs],
+        "steady state": [run.plan.drill.steady for run in runs],
+        "set of objectives": [run.plan.drill.objectives for run in runs],
+    }
+    return [
+        f"not the same {what} in all of them: plan.json of each says which"
+        for what, values in asked.items()
+        if any(value != values[0] for value in values)
+    ]
 
 
 def history(reports: Path, drill: str | None) -> str:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chaoskit.engines.http_exchange import document
 from chaoskit.engines.restore_point import note
 from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Estate
+from chaoskit.model.plan import PlannedStep
 from chaoskit.model.release import Release, Strategy
 from chaoskit.model.releases import releases
 from chaoskit.model.security import RestorePoint
@@ -26,6 +27,8 @@ from chaoskit.quantity import Duration
 _ASK_S = 1.0
 FAULT = "upgrade.roll-out"
 """The fault that begins one."""
+FORWARD = "roll-forward"
+"""The response that begins one over it."""
 
 
 @dataclass
@@ -105,6 +108,12 @@ class RollOut:
         if self.strategy == "one-first":
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._halted.wait(), self.pause.s)
+
+
+def planned(steps: Sequence[PlannedStep]) -> set[str]:
+    """The releases that those steps roll out, or over another."""
+    faults = {one for step in steps if step.name == FAULT for one in step.on}
+    return faults | {str(step.params["to"]) for step in steps if step.name == FORWARD and "to" in step.params}
 
 
 def begin(roll_out: RollOut) -> None:

@@ -16,7 +16,9 @@ from chaoskit.engines.session import EngineError
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import IntruderUndo, NothingToUndo, Undo
 from chaoskit.model.member import Witness
+from chaoskit.model.preparation import Preparation
 from chaoskit.model.security import security
+from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
@@ -61,6 +63,12 @@ class AttackRansomware:
     def __post_init__(self) -> None:
         if not 20_000_000 <= self.every.ns <= 60_000_000_000:
             raise ValueError(f"every is {self.every}; from 20ms to 60s")
+
+    def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
+        """Nothing; ValueError for a service in whose place nobody could damage a row."""
+        if not members_behind(system, target):
+            raise ValueError(f"no link of {target} leads to a database: who sits there can damage no row")
+        return ()
 
     async def baseline(self, target: str, estate: Estate) -> dict[str, dict[str, int]]:
         return {

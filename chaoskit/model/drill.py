@@ -171,7 +171,7 @@ class Abort(Frozen):
 class Expect(Frozen):
     """The outcome a drill is meant to have when it is not `pass`: exactly these objectives or checks fail."""
 
-    fail: Annotated[tuple[str, ...], Field(description="`journey.objective` or a check's name")]
+    fail: Annotated[tuple[str, ...], Field(min_length=1, description="`journey.objective` or a check's name")]
 
 
 class Repeat(Frozen):

@@ -11,6 +11,9 @@ from typing import Any, Protocol, cast
 from chaoskit.model.estate import Estate
 from chaoskit.model.system import Backup, System
 
+ISOLATED = "isolate"
+"""In whose name links of an isolated service are cut, so that no fault that ends meanwhile connects them."""
+
 
 @dataclass(frozen=True)
 class Bounds:

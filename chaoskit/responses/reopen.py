@@ -18,7 +18,7 @@ from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.security import security
+from chaoskit.model.security import ISOLATED, security
 from chaoskit.model.system import DatabaseRole, System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -38,7 +38,7 @@ class Reopen:
     2. Restart each service, which is told the new password; then its links are connected.
     3. Watch for `watch`: the damage on each primary behind them is counted again and again, and so are the log-ins that
        it refused, by its own log. Damage that comes back fails this step.
-    4. Begin a new generation of each backup of those databases.
+    4. Begin a new generation of each backup of those databases; one that is not sound fails this step.
 
     Fidelity on `local`: real log-ins with real passwords; the service reads its own from its environment.
     Fidelity on `docker`: the same; a container whose environment holds a changed password is made anew with the new
@@ -68,7 +68,7 @@ class Reopen:
             for service in on:
                 await estate.lifecycle.stop(service)
             links = links_of(on, system)
-            await asyncio.gather(*(estate.links.enable(link, True) for link in links))
+            await asyncio.gather(*(estate.links.enable(link, True, ISOLATED) for link in links))
             for service in on:
                 await estate.lifecycle.start(service)
         except (EngineError, EnvironmentBroken) as error:
@@ -79,6 +79,10 @@ class Reopen:
             if any(system.roles[backup.of] is role for _, role in _writers(on, estate)):
                 kept = await security(estate).backups.take(name)
                 context.record("backed-up", backup=name, generation=kept.generation, sound=kept.sound)
+                if not kept.sound:
+                    raise ResponseFailed(
+                        f"opened, and the new generation of the backup {name} is not sound: {kept.why}"
+                    )
 
     async def _watch(self, on: Sequence[str], context: ResponseContext, before: dict[str, int]) -> None:
         estate, until = context.estate, monotonic_ns() + self.watch.ns

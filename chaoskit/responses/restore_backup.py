@@ -88,11 +88,11 @@ class RestoreBackup:
 
     def check_order(self, earlier: Sequence[PlannedStep]) -> None:
         """Raises ValueError, while planning, where the release to go back before was not rolled out."""
-        rolled = {one for step in earlier if step.name == roll_out.FAULT for one in step.on}
+        rolled = roll_out.planned(earlier)
         if self.before is not None and self.before not in rolled:
             known = ", ".join(sorted(rolled)) or "none"
             raise ValueError(
-                f"`before: {self.before}`: no `{roll_out.FAULT}` of it comes before this; rolled out by then: {known}"
+                f"`before: {self.before}`: no roll-out of it comes before this; rolled out by then: {known}"
             )
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:

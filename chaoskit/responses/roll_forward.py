@@ -12,6 +12,7 @@ from chaoskit.clock import elapsed_ms, monotonic_ns
 from chaoskit.engines import roll_out
 from chaoskit.engines.roll_out import RollOut
 from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
+from chaoskit.model.plan import PlannedStep
 from chaoskit.model.release import Strategy
 from chaoskit.model.releases import releases
 from chaoskit.model.system import System
@@ -57,6 +58,13 @@ class RollForward:
         if self.to not in system.releases:
             known = ", ".join(system.releases) or "none"
             raise ValueError(f"`to: {self.to}` must be one of system.yaml's `releases:`; known: {known}")
+
+    def check_order(self, earlier: Sequence[PlannedStep]) -> None:
+        """Raises ValueError, while planning, where there is nothing to put it over."""
+        if not roll_out.planned(earlier):
+            raise ValueError(
+                f"`roll-forward` goes over a roll-out, and no `{roll_out.FAULT}` comes before it"
+            )
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         estate, begun = context.estate, monotonic_ns()

@@ -40,7 +40,7 @@ class LinkState:
     link: Link
     proxies: dict[str, int]
     listens: bool = False
-    cut: bool = False
+    cuts: set[str] = field(default_factory=set)
     mirror: Mode | None = None
     draining: bool = False
     fenced: bool = False
@@ -48,6 +48,11 @@ class LinkState:
     upstreams: dict[int, str] | None = None
     silence: tuple[Toxic, ...] = SILENCE
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def cut(self) -> bool:
+        """Somebody has cut it: a fault, a response. Whoever takes his cut back leaves the others'."""
+        return bool(self.cuts)
 
     @property
     def open(self) -> bool:

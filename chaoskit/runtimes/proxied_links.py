@@ -64,10 +64,10 @@ class ProxiedLinks(ABC):
         """The links that lead to a service."""
         return tuple(name for name, state in self._states.items() if state.link.callee == service)
 
-    async def enable(self, link: str, enabled: bool) -> None:
-        """False cuts the link; True takes only that cut back."""
+    async def enable(self, link: str, enabled: bool, by: str = "fault") -> None:
+        """False cuts the link in the name of `by`; True takes only that cut back."""
         state = self._states[link]
-        state.cut = not enabled
+        (state.cuts.discard if enabled else state.cuts.add)(by)
         state.draining = state.draining and state.faulted
         await self._settle(state)
 
@@ -94,7 +94,8 @@ class ProxiedLinks(ABC):
         """Take every cut and toxic off, whoever laid them. A fence, and a callee that does not listen, stay."""
         state = self._states[link]
         lay = (*(["a cut"] if state.cut else []), *state.toxics)
-        state.cut, state.draining = False, False
+        state.cuts.clear()
+        state.draining = False
         gone = frozenset(state.toxics)
         state.toxics.clear()
         await self._settle(state, gone)

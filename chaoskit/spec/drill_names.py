@@ -9,6 +9,7 @@ from chaoskit.model.drill import Objective, Step
 from chaoskit.model.journey import MINIMUM_SERVICE
 from chaoskit.model.redundancy import REDUNDANCY_RESTORED
 from chaoskit.model.system import System
+from chaoskit.quantity import Duration
 from chaoskit.spec.drill_file import STEP_KEYS, CheckedDrill
 from chaoskit.spec.member_params import Registry, check_params
 from chaoskit.spec.minimum import minimum_objective
@@ -92,6 +93,12 @@ class DrillNames:
                 self.say(
                     loc, f"`{journey}` asks for nothing", nearest("", OBJECTIVES, "objectives"), key=True
                 )
+            for key in ("rto", "minimum-service"):
+                limit = getattr(objective, OBJECTIVES[key])
+                if limit is not None and not limit.ns:
+                    self.say((*loc, key), f"`{key}` is 0", "write how long; a loss of nothing is `lost: 0`")
+            if objective.success is not None and not objective.success.ratio:
+                self.say((*loc, "success"), "`success` is 0: nothing could miss it", "write a share like 80%")
             books = [
                 self.system.journeys[name].books
                 for name in self._meant(journey)
@@ -161,6 +168,12 @@ class DrillNames:
             return
         if step.when.down is not None:
             self._service((*loc, "down"), step.when.down)
+            soonest = Duration.of_ns((step.when.misses - 1) * step.when.every.ns)
+            if 0 < step.when.within.ns <= soonest.ns:
+                hint = f"more than {soonest}: {step.when.misses} looks, {step.when.every} apart"
+                self.say(
+                    (*loc, "within"), f"`within`: {step.when.within} is over before it can be seen", hint
+                )
         if step.when.stop_rule is not None:
             self._stop_rule((*loc, "stop-rule"), step.when.stop_rule)
         journey = step.when.recovered

@@ -39,6 +39,7 @@ class Names(Protocol):
 def check_way(names: Names, loc: Loc, journey: Journey, way: str, entrances: set[str]) -> None:
     """A journey's one way, that nothing of another way stands beside it, and what it may promise."""
     check_accepted(names, loc, journey, way)
+    _told_apart(names, loc, journey)
     if way == "sql":
         _sql(names, loc, journey, entrances)
     elif way == "class":
@@ -59,12 +60,28 @@ def check_way(names: Names, loc: Loc, journey: Journey, way: str, entrances: set
         names.say((*loc, "good"), "`status` is missing", "which HTTP status is good, like 200", key=True)
     if journey.refused.status and way in ("sql", "class"):
         names.say((*loc, "refused", "status"), f"a journey by `{way}` has no status", key=True)
+    for number, status in enumerate(journey.refused.status):
+        if good is not None and status in good.statuses:
+            hint = "a refused operation did not happen, a good one did"
+            names.say((*loc, "refused", "status", number), f"{status} is good already", hint)
     if journey.refused.sqlstate and way != "sql":
         names.say((*loc, "refused", "sqlstate"), f"a journey by `{way}` has no SQLSTATE", key=True)
     for number, code in enumerate(journey.refused.sqlstate):
         if not _SQLSTATE.fullmatch(code):
             hint = 'five characters like "23505", or two for a whole class like "23"'
             names.say((*loc, "refused", "sqlstate", number), f"{shown(code)} is no SQLSTATE", hint)
+
+
+def _told_apart(names: Names, loc: Loc, journey: Journey) -> None:
+    """`parties` and `read: of` name drawn values: by any other nothing could be told, and nothing would say so."""
+    parties = journey.parties
+    for key, name in (("from", getattr(parties, "from_", None)), ("to", getattr(parties, "to", None))):
+        if name is not None:
+            names.one_of((*loc, "parties", key), "drawn value", name, journey.draw)
+    if parties is not None and parties.to is not None and parties.from_ == parties.to:
+        names.say((*loc, "parties", "to"), f"{shown(parties.to)} pays and is paid", "name two drawn values")
+    if journey.read.of is not None:
+        names.one_of((*loc, "read", "of"), "drawn value", journey.read.of, journey.draw)
 
 
 def _http(names: Names, loc: Loc, journey: Journey, way: str, entrances: set[str]) -> None:

@@ -148,6 +148,7 @@ def _build(
         return None, problems
     problems += system.problems
     problems += _variant(checked.drill, system, places)
+    problems += _expected_variants(data, system, places)
     known = bool(system.compose.services)
     problems += DrillNames(checked, system.system, places, registry, services_known=known).check()
     loaded = Loaded(
@@ -203,6 +204,22 @@ def _variant(drill: Drill, system: LoadedSystem, places: Places) -> list[Problem
         return []
     hint = nearest(drill.variant, system.variants, "variants")
     return [places.problem(("variant",), f"the system has no variant {shown(drill.variant)}", hint)]
+
+
+def _expected_variants(data: Mapping[str, Any], system: LoadedSystem, places: Places) -> list[Problem]:
+    """Where `expect` says one thing for each variant, each is one that there is."""
+    expect = data.get("expect")
+    named = list(expect) if isinstance(expect, dict) and not set(expect) <= {"fail"} else []
+    return [
+        places.problem(
+            ("expect", name),
+            f"the system has no variant {shown(name)}",
+            nearest(name, system.variants, "variants"),
+            key=True,
+        )
+        for name in named
+        if name not in system.variants
+    ]
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:

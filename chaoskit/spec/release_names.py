@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chaoskit.model.release import Release
+from chaoskit.model.release import Release, StopRule
+from chaoskit.quantity import Duration, Percent
 from chaoskit.spec.journey_names import Names
 from chaoskit.spec.places import Loc, shown
 
@@ -33,8 +34,20 @@ def check_releases(names: Names) -> None:
         _files(names, (*loc, "files"), release)
         _migration(names, (*loc, "migration"), release)
     for name, rule in names.system.stop_rules.items():
+        _rule(names, ("stop-rules", name), rule)
         for number, journey in enumerate(rule.journeys):
             names.one_of(("stop-rules", name, "journeys", number), "journey", journey, names.system.journeys)
+
+
+def _rule(names: Names, loc: Loc, rule: StopRule) -> None:
+    """One that looks at nothing speaks whatever happens, and one below nothing never does."""
+    spans: dict[str, Duration | None] = {"over": rule.over, "for": rule.for_}
+    for key, value in spans.items():
+        if value is not None and not value.ns:
+            names.say((*loc, key), f"`{key}` is 0", "write how long")
+    below: Percent | None = rule.below
+    if below is not None and not below.ratio:
+        names.say((*loc, "below"), "`below` is 0: no share is less", "write a share like 90%")
 
 
 def _files(names: Names, loc: Loc, release: Release) -> None:

@@ -164,7 +164,7 @@ class FakeLinks:
     def address(self, link: str, port: int | None = None) -> Address:
         return Address("127.0.0.1", 1)
 
-    async def enable(self, link: str, enabled: bool) -> None:
+    async def enable(self, link: str, enabled: bool, by: str = "fault") -> None:
         return None
 
     async def add_toxic(self, link: str, toxic: Toxic) -> None:

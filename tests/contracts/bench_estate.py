@@ -249,7 +249,7 @@ class Bench:
     def address(self, link: str, port: int | None = None) -> Address:
         return self.listens[link]
 
-    async def enable(self, link: str, enabled: bool) -> None:
+    async def enable(self, link: str, enabled: bool, by: str = "fault") -> None:
         self.faulted.add(link)
         await asyncio.to_thread(self.proxy.api.set_enabled, link, enabled)
 

@@ -142,6 +142,21 @@ def test_run_that_was_altered_or_is_a_control_is_not_comparable(judged: Path, tm
     assert run_app(["compare", str(edited), "--baseline", str(judged)]) == 3
 
 
+def test_side_by_side_says_what_was_not_the_same_and_what_was_altered(
+    judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_app(["compare", str(judged), str(judged)]) == 0
+    assert "·" not in capsys.readouterr().out
+    other = Path(shutil.copytree(judged, tmp_path / "other"))
+    text = other.joinpath("plan.json").read_text()
+    assert '"transfer":"40/s"' in text
+    other.joinpath("plan.json").write_text(text.replace('"transfer":"40/s"', '"transfer":"41/s"'))
+    assert run_app(["compare", str(judged), str(other)]) == 0
+    said = capsys.readouterr().out
+    assert "not the same load in all of them" in said
+    assert f"{other}: altered: " in said
+
+
 def test_altered_run_is_named_and_shows_no_head(
     judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

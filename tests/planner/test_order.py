@@ -50,6 +50,7 @@ def planned(folder: Path, timeline: str, variant: str = "backups-apart") -> str:
             "no `upgrade.roll-out` comes before",
         ),
         (KILL + "  - {after: 1s, respond: resubmit}\n", "no `restore-backup` comes before it"),
+        (KILL + "  - {after: 1s, respond: roll-forward, to: good}\n", "`roll-forward` goes over a roll-out"),
         (ROLL + "  - {after: 1s, respond: restore-backup, before: good}\n", "rolled out by then: api-break"),
         (KILL + "  - {after: 1s, respond: restart-service}\n", "`restart-service` needs `on:`"),
         (
@@ -68,6 +69,12 @@ def test_what_comes_too_early_is_refused_at_its_place(tmp_path: Path, timeline: 
     assert "drill.yaml:" in told
 
 
+@pytest.mark.parametrize("on", ["gateway", "ledger-db"])
+def test_who_has_no_way_to_a_database_is_no_place_to_wreck_it_from(tmp_path: Path, on: str) -> None:
+    told = planned(tmp_path, f"  - {{at: 1s, fault: attack.ransomware, on: {on}}}\n")
+    assert f":7:5: no link of {on} leads to a database" in told
+
+
 @pytest.mark.parametrize(
     "timeline",
     [
@@ -76,6 +83,8 @@ def test_what_comes_too_early_is_refused_at_its_place(tmp_path: Path, timeline: 
         + KILL,  # written before it, and waits for it
         "  - {at: 0s, respond: verify-backup}\n" + KILL,  # a look, by which nothing comes back
         ROLL + "  - {when: {begun: upgrade.roll-out}, respond: roll-back}\n",
+        ROLL
+        + "  - {after: 1s, respond: roll-forward, to: good}\n  - {after: 1s, respond: restore-backup, before: good}\n",
         ROLL
         + "  - {after: 1s, respond: restore-backup, before: api-break}\n  - {after: 1s, respond: resubmit}\n",
     ],

@@ -159,6 +159,17 @@ ONE_MISTAKE = [
         "expect: {fail: transfer.rpo}\nchecks:",
         "drill.yaml:18:16: 'transfer.rpo' is neither an objective nor",
     ),
+    ("checks:", "expect: {fail: []}\nchecks:", "drill.yaml:18:16: `fail`: at least one entry is needed"),
+    (
+        "seed: 7",
+        "variant: fast\nexpect: {fast: pass, fats: pass}",
+        "drill.yaml:5:22: the system has no variant 'fats'\n    expect",
+    ),
+    (
+        "misses: 3}",
+        "misses: 3, within: 200ms}",
+        "drill.yaml:11:55: `within`: 200ms is over before it can be seen",
+    ),
     (
         "checks:",
         "abort: {if: latency > 3, for: 1m}\nchecks:",

@@ -73,6 +73,9 @@ def test_a_variant_rolls_out_and_stops_in_another_way(tmp_path: Path) -> None:
         ("  next:\n", "  app:\n", "system.yaml:4:3: 'app' is a service"),
         ("{journeys: [transfer], below", "{journeys: [transfr], below", "no journey is called 'transfr'"),
         ("below: 90%", "below: 0.9", "system.yaml:11:42: `below`: "),
+        ("below: 90%", "below: 0%", "system.yaml:11:42: `below` is 0: no share is less"),
+        ("below: 90%", "over: 0s, below: 90%", "`over` is 0"),
+        (", for: 3s}\nvariants", ", for: 0s}\nvariants", "`for` is 0"),
         (", for: 3s}\nvariants", "}\nvariants", "system.yaml:11:"),
     ],
 )

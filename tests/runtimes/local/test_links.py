@@ -10,6 +10,7 @@ import pytest
 
 from chaoskit.model.estate import Address, Toxic
 from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, ToxicUndo, Undo
+from chaoskit.model.security import ISOLATED
 from chaoskit.runtimes.local.estate import LocalEstate
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision, eventually
@@ -151,6 +152,23 @@ def test_a_fence_outranks_start_and_every_undo(system: object, provision: Provis
             await estate.undo(everything)
             assert await looks(estate) == ["refused", "refused", "answered"]
             assert await look(estate.direct("shop")) == "answered"
+
+    asyncio.run(main())
+
+
+def test_a_fault_that_ends_connects_nothing_that_somebody_else_has_cut(
+    system: object, provision: Provision
+) -> None:
+    """An isolated attacker is not let in again by a `link.cut` whose `for:` has passed."""
+
+    async def main() -> None:
+        async with provision(system) as estate:  # type: ignore[arg-type]
+            await estate.links.enable(LINKS[0], False)
+            await estate.links.enable(LINKS[0], False, ISOLATED)
+            await estate.undo(Undo(steps=(LinkUndo(link=LINKS[0]),)))
+            assert (await looks(estate))[0] == "refused"
+            await estate.links.enable(LINKS[0], True, ISOLATED)
+            assert (await looks(estate))[0] == "answered"
 
     asyncio.run(main())
 
