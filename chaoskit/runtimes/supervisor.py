@@ -33,7 +33,7 @@ from chaoskit.runtimes import keeper, signals
 from chaoskit.runtimes.addresses import Block, lease_block
 from chaoskit.runtimes.destruction import Destruction
 from chaoskit.runtimes.jobs import Jobs
-from chaoskit.runtimes.kernel import become_subreaper
+from chaoskit.runtimes.kernel import become_subreaper, spread_below
 from chaoskit.runtimes.process_table import look
 from chaoskit.runtimes.record import RunRecord, read_record, this_process, write_record
 from chaoskit.runtimes.residue import supervised
@@ -216,6 +216,7 @@ def main(argv: list[str]) -> int:
         record = RunRecord.new(task, block=block.prefix, supervisor=this_process())
         write_record(record)
         os.mkdir(record.scratch, 0o711)  # noqa: PTH102
+        spread_below(Path(record.scratch))
     except Exception as error:  # noqa: BLE001 - told to the conductor, which raises it
         with contextlib.suppress(OSError):
             control.sendall(json.dumps({"event": "refused", "error": str(error)}).encode() + b"\n")
