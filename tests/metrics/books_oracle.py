@@ -32,7 +32,7 @@ def judge(
     told = {key: _told(rows) for key, rows in _by("key", [o for o in sent if not o["other"]]).items()}
     posted = {key: rows for key, rows in _by("key", transactions).items() if key is not None}
     found: dict[str, set[str]] = {
-        **_of_keys(told, posted, parties or {}),
+        **_of_keys(told, posted, parties or {}, _compared(operations, transactions, parties or {})),
         **_of_transactions(entries, transactions),
         **_of_accounts(entries, balances),
         **_of_holds(holds, posted),
@@ -74,7 +74,10 @@ def _posted_again(other: Row, told: Mapping[str, Row], posted: Mapping[str, Sequ
 
 
 def _of_keys(
-    told: Mapping[str, Row], posted: Mapping[str, Sequence[Row]], parties: Mapping[str, tuple[str, str]]
+    told: Mapping[str, Row],
+    posted: Mapping[str, Sequence[Row]],
+    parties: Mapping[str, tuple[str, str]],
+    compared: set[str],
 ) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     both = [(key, told[key], _first(posted[key])) for key in told if key in posted]
@@ -82,14 +85,20 @@ def _of_keys(
     for key, k, p in both:
         if k["outcome"] == "fail":
             found["refused-but-posted"].add(key)
-        if None not in (k["amount"], p["amount"]) and (k["amount"], k["currency"]) != (
-            p["amount"],
-            p["currency"],
+        if (
+            "amounts" in compared
+            and k["amount"] is not None
+            and (k["amount"], k["currency"])
+            != (
+                p["amount"],
+                p["currency"] if "currencies" in compared else k["currency"],
+            )
         ):
             found["amount-differs"].add(key)
         both_named = (p["from_account"], p["to_account"])
-        if None not in both_named:
-            if names := parties.get(k["journey"]):
+        names = parties.get(k["journey"])
+        if None not in both_named or (names and "roles" in compared):
+            if names:
                 wrong = both_named != tuple(k["values"].get(name) for name in names)
             else:
                 wrong = len(k["values"]) >= 2 and not set(both_named) <= set(k["values"].values())
@@ -103,25 +112,40 @@ def _of_keys(
     return found
 
 
+def _compared(
+    operations: Sequence[Row], transactions: Sequence[Row], parties: Mapping[str, tuple[str, str]]
+) -> set[str]:
+    """What both sides tell at all, so that one who is silent about it in a single row is not like the others."""
+    found = set()
+    if all(any(row["amount"] is not None for row in rows) for rows in (operations, transactions)):
+        found.add("amounts")
+    if any(t["currency"] is not None for t in transactions):
+        found.add("currencies")
+    named = any(None not in (t["from_account"], t["to_account"]) for t in transactions)
+    if named and any(o["journey"] in parties for o in operations):
+        found.add("roles")
+    return found
+
+
 def _of_transactions(entries: Sequence[Row], transactions: Sequence[Row]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     legs = _by("transaction_id", entries)
     rows = _by("transaction_id", transactions)
     for number in {*legs, *rows}:
         own = legs.get(number, [])
-        if not any(e["amount"] < 0 for e in own) or not any(e["amount"] > 0 for e in own):
+        if not any((e["amount"] or 0) < 0 for e in own) or not any((e["amount"] or 0) > 0 for e in own):
             found["one-legged"].add(str(number))
-        if any(_sums(own, "currency").values()):
+        if any(_sums(own, "currency").values()) or any(e["amount"] is None for e in own):
             found["unbalanced"].add(str(number))
         said = rows.get(number, [])
         off: dict[tuple[Any, ...], int] = defaultdict(int)
         named = [t for t in said if t["from_account"] is not None and t["to_account"] is not None]
         for t in named:
-            off[t["from_account"], t["currency"]] += t["amount"]
-            off[t["to_account"], t["currency"]] -= t["amount"]
+            off[t["from_account"], t["currency"]] += t["amount"] or 0
+            off[t["to_account"], t["currency"]] -= t["amount"] or 0
         if named or not said:
             for e in own:
-                off[e["account"], e["currency"]] += e["amount"]
+                off[e["account"], e["currency"]] += e["amount"] or 0
         if any(off.values()):
             found["entries-differ"].add(str(number))
     return found
@@ -140,7 +164,7 @@ def _of_accounts(entries: Sequence[Row], balances: Sequence[Row]) -> dict[str, s
     total = {
         str(currency)
         for currency, rows in currencies.items()
-        if sum(b["balance"] for b in rows) != sum(b["opening"] for b in rows)
+        if sum(b["balance"] or 0 for b in rows) != sum(b["opening"] for b in rows)
     }
     return {"stored-balance": wrong, "total": total}
 
@@ -237,5 +261,5 @@ def _by(name: str, rows: Iterable[Row]) -> dict[Any, list[Row]]:
 def _sums(rows: Iterable[Row], *names: str) -> dict[Any, int]:
     sums: dict[Any, int] = defaultdict(int)
     for row in rows:
-        sums[tuple(row[name] for name in names)] += row["amount"]
+        sums[tuple(row[name] for name in names)] += row["amount"] or 0
     return sums

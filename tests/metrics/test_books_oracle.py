@@ -106,19 +106,19 @@ CHANGES: dict[str, dict[str, Sequence[Any]]] = {
         "key": ["k1", "k2", "nobody", "", None, *KEYS_TOGETHER[:2]],
         "source": ["client", "manual", None],
         "from_account": ["A", "C", None],
-        "amount": [1, 2, 5],
-        "currency": CURRENCIES,
+        "amount": [1, 2, 5, None],
+        "currency": [*CURRENCIES, None],
         "payload_hash": ["h1", "other", None],
         "transaction_id": [1, 2, 77, *TOGETHER[:2]],
     },
     "entries": {
         "transaction_id": [1, 2, 88, *TOGETHER[:2]],
         "account": ACCOUNTS,
-        "amount": [-3, -1, 0, 1, 2, 3],
+        "amount": [-3, -1, 0, 1, 2, 3, None],
         "currency": CURRENCIES,
     },
     "holds": {"state": ["posted", "reserved", "voided", None], "key": ["k1", "k2", None, KEYS_TOGETHER[0]]},
-    "balances": {"balance": [99, 100, 105]},
+    "balances": {"balance": [99, 100, 105, None]},
     "paper": {
         "serial": [0, 1, 4, None],
         "key": ["k1", KEYS_TOGETHER[0], "nobody", None],
@@ -160,7 +160,9 @@ def _change(draw: st.DrawFn, made: Books) -> None:
             rows[other][column] -= 1
     elif how == "all" and table == "transactions":  # a system that hashes in its own way, or names no parties
         column, value = draw(
-            st.sampled_from([("payload_hash", "own"), ("from_account", None), ("source", None)])
+            st.sampled_from(
+                [("payload_hash", "own"), ("from_account", None), ("source", None), ("currency", None)]
+            )
         )
         for row in rows:
             row[column] = value

@@ -72,3 +72,24 @@ def test_a_list_without_keys_is_no_book(tmp_path: Path) -> None:
         ledger(told(tmp_path, {"a": "ok"}), books),
     ):
         pass
+
+
+def test_books_that_name_no_currency_are_held_to_the_amount_alone(tmp_path: Path) -> None:
+    operations = told(tmp_path, {"a": "ok", "b": "ok"}, amount=500)
+    books = keep(tmp_path, "SELECT unnest(['a', 'b']) AS key, unnest([500, 499]) AS amount")
+    with ledger(operations, books) as base:
+        (found,) = violations(base)
+        assert found.rule == "amount-differs"
+        assert found.cases == ("key b: asked for 500 CNY, posted 499 -",)
+
+
+def test_a_key_without_an_amount_among_others_that_have_one_is_not_as_it_was_asked_for(
+    tmp_path: Path,
+) -> None:
+    operations = told(tmp_path, {"a": "ok", "b": "ok"}, amount=500)
+    books = keep(
+        tmp_path, "SELECT 'a' AS key, 500 AS amount, 'CNY' AS currency UNION ALL SELECT 'b', NULL, 'CNY'"
+    )
+    with ledger(operations, books) as base:
+        (found,) = violations(base)
+        assert found.cases == ("key b: asked for 500 CNY, posted nothing CNY",)

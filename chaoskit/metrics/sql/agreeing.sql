@@ -31,7 +31,8 @@ SELECT hash(key) FROM operations ANTI JOIN parties USING (journey) WHERE (SELECT
 CREATE OR REPLACE TABLE odd_keys AS
 SELECT coalesce(k.bucket, p.bucket) AS bucket
   FROM (SELECT hash(key) % 4096 AS bucket, count(*) AS n,
-               sum(hash(hash(key, CASE WHEN c.amounts THEN exactly(amount) END, CASE WHEN c.amounts THEN currency END,
+               sum(hash(hash(key, CASE WHEN c.amounts THEN exactly(amount) END,
+                             CASE WHEN c.amounts AND c.currencies THEN currency END,
                              CASE WHEN c.payloads THEN payload_hash END,
                              CASE WHEN c.roles
                                   THEN hash(json_extract_string(drawn, payer), json_extract_string(drawn, payee))
@@ -42,7 +43,8 @@ SELECT coalesce(k.bucket, p.bucket) AS bucket
          WHERE sent IS NOT NULL
          GROUP BY bucket) AS k
   FULL JOIN (SELECT hash(key) % 4096 AS bucket, count(*) AS n,
-                    sum(hash(hash(key, CASE WHEN c.amounts THEN exactly(amount) END, CASE WHEN c.amounts THEN currency END,
+                    sum(hash(hash(key, CASE WHEN c.amounts THEN exactly(amount) END,
+                                  CASE WHEN c.amounts AND c.currencies THEN currency END,
                                   CASE WHEN c.payloads THEN payload_hash END,
                                   CASE WHEN c.roles THEN hash(from_account, to_account)
                                        WHEN c.parties THEN hash(list_sort([from_account, to_account])) END))) AS rows

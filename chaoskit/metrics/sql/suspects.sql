@@ -16,13 +16,14 @@ SELECT coalesce(k.h, p.h) AS h
  WHERE coalesce((k.h IS NULL AND p.client)
                 OR (p.h IS NULL AND k.outcome <> 'fail')
                 OR (p.h IS NOT NULL AND k.outcome <> 'ok')
-                OR k.amount <> p.amount
-                OR (k.amount IS NOT NULL AND p.amount IS NOT NULL AND k.currency IS DISTINCT FROM p.currency)
+                OR (p.h IS NOT NULL AND k.amount IS NOT NULL AND (SELECT amounts FROM compared)
+                    AND (k.amount IS DISTINCT FROM p.amount OR k.currency IS DISTINCT FROM p.currency))
                 OR (k.payload <> p.payload AND (SELECT payloads FROM compared))
                 -- As a JSON value ':"X"' cannot be anything else, nor can '"payer":"X"'; an X that JSON writes
                 -- otherwise stays in.
-                OR NOT (contains(k.drawn, k.payer_is || p.from_account || '"')
-                        AND contains(k.drawn, k.payee_is || p.to_account || '"')), false)
+                OR (k.h IS NOT NULL AND p.h IS NOT NULL AND (SELECT parties FROM compared)
+                    AND NOT coalesce(contains(k.drawn, k.payer_is || p.from_account || '"')
+                                     AND contains(k.drawn, k.payee_is || p.to_account || '"'), false)), false)
 UNION
 SELECT h FROM odd_postings WHERE key IS NOT NULL GROUP BY h HAVING count(*) > 1
 UNION

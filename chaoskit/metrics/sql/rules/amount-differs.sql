@@ -1,8 +1,9 @@
--- The ledger holds what the customer asked for: same amount, same currency.
+-- The ledger holds what the customer asked for: same amount, same currency. Of none at all only books that have amounts, or
+-- currencies, are held to that.
 SELECT k.key AS subject,
-       format('key {}: asked for {} {}, posted {} {}', k.key, k.amount::VARCHAR, k.currency, p.amount::VARCHAR,
-              p.currency) AS detail
-  FROM questioned_keys AS k JOIN questioned_postings AS p USING (key)
- WHERE k.amount IS NOT NULL AND p.amount IS NOT NULL
-   AND (k.amount <> p.amount OR k.currency IS DISTINCT FROM p.currency)
+       format('key {}: asked for {} {}, posted {} {}', k.key, k.amount::VARCHAR, k.currency,
+              coalesce(p.amount::VARCHAR, 'nothing'), coalesce(p.currency, '-')) AS detail
+  FROM questioned_keys AS k JOIN questioned_postings AS p USING (key), compared AS c
+ WHERE c.amounts AND k.amount IS NOT NULL
+   AND (k.amount IS DISTINCT FROM p.amount OR (c.currencies AND k.currency IS DISTINCT FROM p.currency))
  ORDER BY subject

@@ -1,9 +1,11 @@
 -- Who pays and who is paid is as it was asked for: exactly, where the journey says which drawn values they are, else both
--- are among what was drawn.
+-- are among what was drawn. A journey that says it, in books that do, has both.
 SELECT k.key AS subject,
-       format('key {}: posted from {} to {}, asked for {}', k.key, p.from_account, p.to_account, k.drawn) AS detail
+       format('key {}: posted from {} to {}, asked for {}', k.key, coalesce(p.from_account, 'nobody'),
+              coalesce(p.to_account, 'nobody'), k.drawn) AS detail
   FROM questioned_keys AS k JOIN questioned_postings AS p USING (key) LEFT JOIN parties AS d USING (journey)
- WHERE p.from_account IS NOT NULL AND p.to_account IS NOT NULL AND k.drawn IS NOT NULL
+ WHERE k.drawn IS NOT NULL
+   AND ((d.journey IS NOT NULL AND (SELECT roles FROM compared)) OR (p.from_account IS NOT NULL AND p.to_account IS NOT NULL))
    AND CASE WHEN d.journey IS NOT NULL
             THEN p.from_account IS DISTINCT FROM json_extract_string(k.drawn, d.payer)
               OR p.to_account IS DISTINCT FROM json_extract_string(k.drawn, d.payee)
