@@ -28,8 +28,8 @@ class RestoredFromBackup:
     what is still missing.
 
     fail: the restore did not come about, its proof differs, its point lies after the damage, or the books do not
-    balance. unknown: there is no surviving ledger to judge; the proof covers nothing; or damage that nobody witnessed
-    may lie before the point. Not exercised: nobody tried to restore.
+    balance. unknown: there is no surviving ledger to judge, or it holds nothing; the proof covers nothing; or damage
+    that nobody witnessed may lie before the point. Not exercised: nobody tried to restore.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -68,6 +68,9 @@ class RestoredFromBackup:
         books = measurements.books.values()
         if problems := tuple(p for b in books for p in b.problems):
             return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
+        if not any(b.counts.get("entries") or b.counts.get("transactions") for b in books):
+            reason = "restored, and no books were collected that hold anything"
+            return Verdict(name=name, outcome="unknown", reason=reason, events=events)
         if broken := [v for b in books for v in b.broken(*RULES)]:
             reason = "restored, and the books do not balance: " + ", ".join(
                 f"{v.count} × {v.rule}" for v in broken
@@ -127,11 +130,13 @@ def _lost(history: History, measurements: Measurements) -> list[str]:
     again = [key for event in sent for key in event.data["resubmitted"]]
     refused = [key for event in sent for key in event.data["refused"]]
     amounts = {o.key: (o.amount, o.currency) for o in history.operations if o.amount is not None}
-    minor = sum(amounts[key][0] or 0 for key in again if key in amounts)
-    currency = next((amounts[key][1] for key in again if key in amounts), "") or ""
+    sums: dict[str, int] = {}
+    for amount, currency in (amounts[key] for key in again if key in amounts):
+        sums[currency or ""] = sums.get(currency or "", 0) + (amount or 0)
+    worth = " and ".join(f"{_decimal(minor)} {currency}".rstrip() for currency, minor in sorted(sums.items()))
     after = sum(len(loss.lost) for loss in measurements.losses.values())
     told = f"lost by the restore: {len(again) + len(refused)} accepted operations"
-    told += f", {_decimal(minor)} {currency} of them sent again by key" if again else ""
+    told += f", {worth or len(again)} of them sent again by key" if again else ""
     lines = [told, f"lost after they were sent again: {after}"]
     lines += [
         f"sent again: {key} {_decimal(amounts[key][0] or 0) if key in amounts else ''}".rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -106,7 +107,7 @@ def values_of(run: StoredRun) -> dict[str, float]:
         values["detection, s"] = middle_s(measured.clocks.detected)
     for name, loss in measured.losses.items():
         if loss.survivor is not None and not loss.problems:
-            values[f"{name}.lost"] = float(len(loss.lost))
+            values[f"{name}.lost"] = float(len(loss.missing()))
     return values
 
 
@@ -132,6 +133,10 @@ def _incomparable(baseline: Sequence[StoredRun], new: Sequence[StoredRun]) -> li
     both = {run.result.run for run in baseline} & {run.result.run for run in new}
     if both:
         reasons.append(f"on both sides: {', '.join(sorted(both))}")
+    for side in (baseline, new):
+        told = Counter((run.result.run, run.began) for run in side)
+        if twice := sorted({name for (name, _), count in told.items() if count > 1}):
+            reasons.append(f"the same run more than once on one side: {', '.join(twice)}")
     if not reasons and smallest_p(len(baseline), len(new)) > ALPHA:
         reasons.append(
             f"{len(baseline)} and {len(new)} runs are too few for any difference to be told from chance; "

@@ -41,8 +41,9 @@ def judge_as_written(
 def felt(result: Result, measured: Measurements) -> bool:
     """Whether the faults did anything to customers: a bad probe, a lost operation, or a check of the books failed."""
     return (
-        any(not journey.never_bad for journey in measured.journeys.values())
-        or any(loss.lost for loss in measured.losses.values())
+        # A journey that was bad before any fault, or could not be measured, has no clock that began.
+        any(not journey.never_bad and journey.started_by for journey in measured.journeys.values())
+        or any(loss.missing() for loss in measured.losses.values())
         or any(one.outcome == "fail" and "." not in one.name for one in result.verdicts)
     )
 

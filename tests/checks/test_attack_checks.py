@@ -216,6 +216,28 @@ def test_books_that_do_not_balance_are_no_restore(tmp_path: Path) -> None:
     assert "the books do not balance" in verdict.reason
 
 
+def test_a_restore_of_which_no_books_tell_is_not_known_to_balance(tmp_path: Path) -> None:
+    builder = restoring(attacked(restored=RESTORED))
+    builder.postings.clear()
+    verdict = verdict_of("restored-from-backup", builder, tmp_path)
+    assert (verdict.outcome, verdict.reason) == (
+        "unknown",
+        "restored, and no books were collected that hold anything",
+    )
+
+
+def test_what_was_sent_again_is_told_by_currency(tmp_path: Path) -> None:
+    builder = restoring(attacked(restored=RESTORED))
+    keys = [posting.key for posting in builder.postings[:2]]
+    record = next(r for r in builder.records["load"] if r["r"] == "intent" and r["key"] == keys[1])
+    record["currency"] = "EUR"
+    lists = {"resubmitted": keys, "replayed": [], "refused": [], "unknown": []}
+    builder.event(ZERO + S, "response.fact", step="promote", fact="resubmitted", **lists)
+    verdict = verdict_of("restored-from-backup", builder, tmp_path)
+    told = "lost by the restore: 2 accepted operations, 1.00 CNY and 1.00 EUR of them sent again by key"
+    assert told in verdict.details
+
+
 def test_loss_is_told_before_and_after_it_was_sent_again(tmp_path: Path) -> None:
     builder = restoring(attacked(restored=RESTORED))
     keys = [posting.key for posting in builder.postings[:2]]

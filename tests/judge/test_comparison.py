@@ -183,6 +183,12 @@ def test_too_few_runs_and_the_same_run_twice_are_not_comparable(judged: Path) ->
     assert "five on each side" in few.reasons[0]
     same = copies(run, USUAL, "old")
     assert "on both sides" in compare(same, same).reasons[0]
+    again = compare([same[0]] * 5, copies(run, USUAL, "new"))
+    assert again.reasons == ("the same run more than once on one side: old-0",)
+    assert compare(copies(run, USUAL, "old"), [same[1]] * 5).reasons == (
+        "on both sides: old-1",
+        "the same run more than once on one side: old-1",
+    )
 
 
 def test_plan_digest_ignores_where_files_lie_and_the_seed_alone(judged: Path) -> None:

@@ -98,6 +98,14 @@ def test_drill_that_no_customer_felt_and_that_ends_nothing_is_not_proven() -> No
     assert judge_as_written(checked, measured(), left_out=False).proven
 
 
+def test_a_journey_that_could_not_be_measured_felt_nothing_that_is_known() -> None:
+    """It was bad before any fault began, say: nothing shows that the fault had to do with it."""
+    unclear = measured(bad_s=2)
+    visit = unclear.journeys["visit"].model_copy(update={"started_by": (), "invalid": ("it was bad before",)})
+    unclear = unclear.model_copy(update={"journeys": {"visit": visit}})
+    assert not judge_as_written(result("pass", True), unclear, left_out=False).proven
+
+
 def test_faults_that_started_nobody_s_clock_are_named() -> None:
     assert [fault.step for fault in unfelt_faults(measured())] == ["kill"]
     assert unfelt_faults(measured(bad_s=1)) == ()
