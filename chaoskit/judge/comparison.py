@@ -134,8 +134,8 @@ def _incomparable(baseline: Sequence[StoredRun], new: Sequence[StoredRun]) -> li
     if both:
         reasons.append(f"on both sides: {', '.join(sorted(both))}")
     for side in (baseline, new):
-        told = Counter((run.result.run, run.began) for run in side)
-        if twice := sorted({name for (name, _), count in told.items() if count > 1}):
+        times = Counter((run.result.run, run.began) for run in side)
+        if twice := sorted({name for (name, _), count in times.items() if count > 1}):
             reasons.append(f"the same run more than once on one side: {', '.join(twice)}")
     if not reasons and smallest_p(len(baseline), len(new)) > ALPHA:
         reasons.append(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 RULES = ("stale-read", "wrong-read")
 AGE_MAX_S = 10**9
 """Older than any run: more is the same."""
+_MINOR_MAX = 10**26
+"""More than there is of any money; decimal arithmetic is exact below it."""
+_POSITION_MAX = 2**63
 _NUMBERS = (*INTEGERS, "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE")
 _COLUMNS = {
     "key": "VARCHAR",
@@ -80,6 +83,8 @@ def _row(operation: Operation, spec: Read, account: str | None) -> Mapping[str, 
     position = operation.read.get("position")
     if whose is None or isinstance(position, bool) or not isinstance(position, int | None):
         return None
+    if position is not None and not -_POSITION_MAX <= position < _POSITION_MAX:
+        return None
     value = operation.read.get("value")
     minor = _minor(value)
     return {
@@ -110,9 +115,10 @@ def _minor(value: Any) -> int | None:
         return None
     try:
         minor = Decimal(str(value)) * 100
-    except InvalidOperation:
+    except DecimalException:
         return None
-    return int(minor) if minor.is_finite() and minor == minor.to_integral_value() else None
+    small = minor.is_finite() and abs(minor) < _MINOR_MAX
+    return int(minor) if small and minor == minor.to_integral_value() else None
 
 
 def read_violations(

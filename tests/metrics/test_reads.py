@@ -234,9 +234,13 @@ def test_balance_before_the_first_entry_is_the_opening_balance(told: Told, tmp_p
     assert wrong in verdict.details[0]
 
 
-def test_answer_that_shows_no_amount_cannot_be_told_from_a_true_one(told: Told, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", ["10,000.00", "9e999999", "1e300", "NaN", "12.345", 10**30])
+def test_answer_that_shows_no_amount_cannot_be_told_from_a_true_one(
+    told: Told, value: object, tmp_path: Path
+) -> None:
     entry = told.transfer("A1")
-    told.read("A1", entry, value="10,000.00")
+    told.read("A1", 10**25)
+    told.read("A1", entry, value=value)
     verdict = told.judged(tmp_path)
     assert verdict.outcome == "unknown"
     assert verdict.reason == "1 answers showed a balance that is no amount with two decimals"
