@@ -105,33 +105,38 @@ class NotifyCustomers:
     async def _await_delivery(
         self, waiting: set[str], service: str, asked: int, context: ResponseContext
     ) -> list[str]:
-        limit = asked + self.within.ns
+        limit, looked = asked + self.within.ns, asked
         while waiting and monotonic_ns() < limit:
-            for notice in await self._inbox(service, context):
+            begun, inbox = monotonic_ns(), await self._inbox(service, context)
+            for notice in inbox or ():
                 channel = str(notice.get("channel"))
                 if channel in waiting and notice.get("id") == self._id(channel, context):
                     waiting.discard(channel)
-                    self._delivered(channel, notice, asked, context)
+                    self._delivered(channel, notice, (asked, looked), context)
+            looked = looked if inbox is None else begun
             if waiting:
                 await asyncio.sleep(
                     _LOOK_S
                 )  # the inbox of somebody else's service tells nobody that it was filled
         return [f"{channel} delivered nothing within {self.within}" for channel in sorted(waiting)]
 
-    async def _inbox(self, service: str, context: ResponseContext) -> list[dict[str, Any]]:
+    async def _inbox(self, service: str, context: ResponseContext) -> list[dict[str, Any]] | None:
+        """What has reached customers; None where it did not say."""
         try:
             status, body = await exchange(
                 context.estate.direct(service), "GET", "/inbox", host=service, within_s=_ASK_S
             )
-            found = json.loads(body) if status == 200 else []
+            found = json.loads(body) if status == 200 else None
         except (NoExchange, ValueError):
-            return []
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+            return None
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else None
 
-    def _delivered(self, channel: str, notice: dict[str, Any], asked: int, context: ResponseContext) -> None:
-        seen, at = monotonic_ns(), notice.get("at_ns")
-        # Its own word counts only where it can be true.
-        trusted = isinstance(at, int) and asked <= at <= seen
+    def _delivered(
+        self, channel: str, notice: dict[str, Any], between: tuple[int, int], context: ResponseContext
+    ) -> None:
+        (asked, looked), seen, at = between, monotonic_ns(), notice.get("at_ns")
+        # Its own word counts only where it can be true: the last look did not have it yet.
+        trusted = isinstance(at, int) and looked <= at <= seen
         context.record(
             "notice",
             channel=channel,

@@ -173,3 +173,23 @@ def test_the_stand_in_is_declared(tmp_path: Path) -> None:
     plan = pipeline.make_plan(loaded, "local")
     (notices,) = (one for one in plan.fidelity if one.service == "notices")
     assert (notices.kind, "stands in for status page" in notices.what) == ("stand-in", True)
+
+
+def test_an_inbox_that_dates_a_notice_back_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says that it was delivered as it was taken, and did not have it at two looks since."""
+    taken: list[dict[str, Any]] = []
+    looks: list[int] = []
+
+    async def scripted(_: Any, method: str, path: str, body: bytes = b"", **__: Any) -> tuple[int, bytes]:
+        if method == "POST":
+            taken.append({**json.loads(body), "channel": path.rpartition("/")[2], "at_ns": monotonic_ns()})
+            return 202, b""
+        looks.append(monotonic_ns())
+        return 200, json.dumps(taken if len(looks) > 2 else []).encode()
+
+    monkeypatch.setattr("chaoskit.responses.notify_customers.exchange", scripted)
+    context = Context(Bank(own_address()))
+    notify = build(registry.member("responses", "notify-customers"), {"channels": ["sms"]})
+    asyncio.run(notify.run(("notices",), context))
+    ((_, fact),) = context.facts
+    assert fact["delivered"] >= looks[2] > looks[1] > taken[0]["at_ns"]
