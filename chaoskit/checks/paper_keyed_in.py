@@ -21,12 +21,13 @@ class PaperKeyedIn:
     not posted online. Needs `paper.parquet` beside the books: pad, serial, key.
 
     fail: every serial that is missing or was used twice, and every slip with no, several or another kind of transaction
-    is listed. unknown: there is no surviving ledger. Not exercised: no slip was recorded.
+    is listed. unknown: there is no surviving ledger, or a transaction does not say where it came from (`source`). Not
+    exercised: no slip was recorded.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
         """One verdict over all books."""
-        return judge_added(
+        found = judge_added(
             "paper-keyed-in",
             history,
             measurements,
@@ -35,3 +36,8 @@ class PaperKeyedIn:
             green="each of {} paper slips was keyed in once, and no serial is missing",
             nothing="no payment was taken on paper",
         )
+        silent = sum(b.counts.get("paper-sourceless", 0) for b in measurements.books.values())
+        if found.outcome != "pass" or not silent:
+            return found
+        why = f"{silent} transactions of paper slips do not say whether they were keyed in or posted online"
+        return found.model_copy(update={"outcome": "unknown", "reason": why})

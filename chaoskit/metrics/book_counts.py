@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 _CYCLES = """SELECT count(*) FROM (SELECT 1 FROM cycles GROUP BY cycle, currency HAVING count(DISTINCT system) > 1)"""
 
 
+_SOURCELESS = "SELECT count(*) FROM transactions WHERE source IS NULL AND key IN (SELECT key FROM paper)"
+
+
 def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows that were judged. resent: keys of which a retry or a double tap was sent; unknown: keys in doubt; misused:
     used keys that were sent with another payload, and answered. Of what a snapshot need not have there is a count
-    only if there is something: paper slips, cycles that two systems or more tell of, entries from before the fault."""
+    only if there is something: paper slips, cycles that two systems or more tell of, entries from before the fault, and
+    transactions of slips that do not say whether they were keyed in."""
     tables = {name: scalar(base, f"SELECT count(*) FROM {name}") for name in COLUMNS}
     marks = {
         "keys": "true",
@@ -38,6 +42,7 @@ def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
         "paper": scalar(base, "SELECT count(*) FROM paper"),
         "cycles": scalar(base, _CYCLES),
         "before": scalar(base, "SELECT count(*) FROM before"),
+        "paper-sourceless": scalar(base, _SOURCELESS),
     }
     tables |= {name: count for name, count in added.items() if count}
     return tables | dict(zip(marks, map(int, row), strict=True)) | {"misused": misused}

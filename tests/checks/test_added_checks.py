@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,16 @@ def test_without_a_survivor_it_is_unknown(check: str, tmp_path: Path) -> None:
     builder.members["db"] = {"writable": True, "in_recovery": False, "identical": True}
     verdict = verdict_of(check, builder, tmp_path)
     assert (verdict.outcome, verdict.exercised) == ("unknown", True)
+
+
+def test_a_transaction_that_does_not_say_where_it_came_from_may_have_been_posted_online(
+    tmp_path: Path,
+) -> None:
+    builder = bank()
+    builder.postings[-1] = replace(builder.postings[-1], source=None)
+    verdict = verdict_of("paper-keyed-in", builder, tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", True)
+    assert verdict.reason.startswith("1 transactions of paper slips do not say whether")
 
 
 def test_one_system_alone_agrees_with_nobody(tmp_path: Path) -> None:

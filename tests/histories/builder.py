@@ -132,7 +132,7 @@ class Posting:
     payee: str
     amount: int
     currency: str = "CNY"
-    source: str = "client"
+    source: str | None = "client"
     payload_hash: str | None = None
 
 
