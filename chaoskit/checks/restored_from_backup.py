@@ -65,17 +65,8 @@ class RestoredFromBackup:
         if unsure := [one for one in damage if one.hi is None and last.data["at_ns"] > one.lo]:
             reason = f"nobody witnessed {unsure[0].step}, so that its damage may lie before the restore point"
             return Verdict(name=name, outcome="unknown", reason=reason, events=events)
-        books = measurements.books.values()
-        if problems := tuple(p for b in books for p in b.problems):
-            return Verdict(name=name, outcome="unknown", reason=problems[0], events=events, details=problems)
-        if not any(b.counts.get("entries") or b.counts.get("transactions") for b in books):
-            reason = "restored, and no books were collected that hold anything"
-            return Verdict(name=name, outcome="unknown", reason=reason, events=events)
-        if broken := [v for b in books for v in b.broken(*RULES)]:
-            reason = "restored, and the books do not balance: " + ", ".join(
-                f"{v.count} × {v.rule}" for v in broken
-            )
-            return Verdict(name=name, outcome="fail", reason=reason, events=events)
+        if (unsound := _books(measurements)) is not None:
+            return unsound.model_copy(update={"name": name, "events": events})
         took = last.data["after_ms"] / 1000
         reason = f"{_count(last)} in {took:.1f} s to {last.data['lsn']}{_error(last, damage)}"
         return Verdict(
@@ -85,6 +76,23 @@ class RestoredFromBackup:
             events=events,
             details=(*_parts(history, tried), *_lost(history, measurements)),
         )
+
+
+def _books(measurements: Measurements) -> Verdict | None:
+    """What keeps the books from being known to balance; None: nothing."""
+    books = measurements.books.values()
+    if problems := tuple(p for b in books for p in b.problems):
+        return Verdict(name="", outcome="unknown", reason=problems[0], details=problems)
+    if not any(b.counts.get("entries") or b.counts.get("transactions") for b in books):
+        return Verdict(
+            name="", outcome="unknown", reason="restored, and no books were collected that hold anything"
+        )
+    if broken := [v for b in books for v in b.broken(*RULES)]:
+        reason = (
+            f"restored, and the books do not balance: {', '.join(f'{v.count} × {v.rule}' for v in broken)}"
+        )
+        return Verdict(name="", outcome="fail", reason=reason)
+    return None
 
 
 def _facts(history: History, *names: str) -> list[Event]:
