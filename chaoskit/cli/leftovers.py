@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
+from chaoskit.clock import monotonic_ns
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes import heal as host
 from chaoskit.scratch import remove_abandoned
+
+_JANITOR_S = 3.0
+_LOOK_S = 0.1
 
 
 @dataclass
@@ -15,6 +20,12 @@ class Cleaning:
 
     lines: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Swept:
+    lines: list[str] = field(default_factory=list)
+    left: set[str] = field(default_factory=set)
 
 
 def heal() -> list[str]:
@@ -32,16 +43,24 @@ def cleaned(forget: bool) -> Cleaning:
     before = _dead()
     lines = [*host.clean(), *remove_abandoned()] if forget else host.heal()
     swept = _swept(forget)
-    # A run that has died meanwhile has its own to clean up after it.
-    return Cleaning([*lines, *swept.lines], sorted({*swept.left, *(before & _dead())}))
+    return Cleaning([*lines, *swept.lines], sorted(swept.left | _still(before)))
 
 
-def _swept(forget: bool) -> Cleaning:
+def _still(before: set[str]) -> set[str]:
+    """Those that were dead before and are not gone: one that has just died has a janitor of its own, who is at it, and
+    one that has died meanwhile will have been cleaned up after as well."""
+    deadline = monotonic_ns() + int(_JANITOR_S * 1e9)
+    while (left := before & _dead()) and monotonic_ns() < deadline:
+        time.sleep(_LOOK_S)  # whoever removes them is no child of ours
+    return left
+
+
+def _swept(forget: bool) -> _Swept:
     """The engines that runs of this state directory had, and the usual one; silence where nothing can be left."""
     from chaoskit.runtimes.docker.engine_socket import engine_url
     from chaoskit.runtimes.docker.sweep import dead_records, finish, sweep
 
-    done = Cleaning()
+    done = _Swept()
     abandoned = dead_records()
     for url in dict.fromkeys([engine_url(), *(record.engine for record in abandoned)]):
         try:
@@ -52,7 +71,7 @@ def _swept(forget: bool) -> Cleaning:
         for record in abandoned:
             if record.engine != url:
                 continue
-            done.left.append(record.owner.run)
+            done.left.add(record.owner.run)
             if forget:
                 left = finish(record)
                 done.lines.append(f"{record.owner.run}: {'; '.join(left) or 'forgotten'}, though {silent}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -282,6 +283,16 @@ def test_what_the_engine_will_not_remove_is_named(
         assert leftovers.cleaned(forget=False) == leftovers.Cleaning(["mine: removed 1 container"])
         assert exit_of(clean) == 0
     assert engine.names() == []
+
+
+@pytest.mark.parametrize("janitor", [True, False])
+def test_what_its_own_janitor_is_at_is_not_left(janitor: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = itertools.chain([{"mine", "other"}], itertools.repeat({"mine"}, 3), itertools.repeat(set()))
+    monkeypatch.setattr(leftovers, "_dead", lambda: next(dead) if janitor else {"mine"})
+    monkeypatch.setattr(leftovers, "_JANITOR_S", 10.0 if janitor else 0.2)
+    monkeypatch.setattr(leftovers, "_swept", lambda _: leftovers._Swept())
+    monkeypatch.setattr(leftovers.host, "heal", list)
+    assert leftovers.cleaned(forget=False).left == ([] if janitor else ["mine"])
 
 
 def test_a_network_that_the_engine_miscounts_holds_nobody_up(engine: FakeEngine, state: Path) -> None:
