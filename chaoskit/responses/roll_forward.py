@@ -60,8 +60,8 @@ class RollForward:
             raise ValueError(f"`to: {self.to}` must be one of system.yaml's `releases:`; known: {known}")
 
     def check_order(self, earlier: Sequence[PlannedStep]) -> None:
-        """Raises ValueError, while planning, where there is nothing to put it over."""
-        if not roll_out.planned(earlier):
+        """Raises ValueError, while planning, where there is nothing else to put it over."""
+        if not roll_out.planned(earlier) - {self.to}:
             raise ValueError(
                 f"`roll-forward` goes over a roll-out, and no `{roll_out.FAULT}` comes before it"
             )

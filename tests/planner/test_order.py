@@ -51,6 +51,10 @@ def planned(folder: Path, timeline: str, variant: str = "backups-apart") -> str:
         ),
         (KILL + "  - {after: 1s, respond: resubmit}\n", "no `restore-backup` comes before it"),
         (KILL + "  - {after: 1s, respond: roll-forward, to: good}\n", "`roll-forward` goes over a roll-out"),
+        (
+            ROLL + "  - {after: 1s, respond: roll-forward, to: api-break}\n",
+            "`roll-forward` goes over a roll-out",
+        ),
         (ROLL + "  - {after: 1s, respond: restore-backup, before: good}\n", "rolled out by then: api-break"),
         (KILL + "  - {after: 1s, respond: restart-service}\n", "`restart-service` needs `on:`"),
         (
