@@ -97,14 +97,16 @@ def validate(
     drills: Annotated[list[Path], typer.Argument(metavar="DRILL...", help="drill files", show_default=False)],
 ) -> int:
     """Check drill files and the system and Compose files they name; prints every mistake with its place."""
-    from chaoskit import registry, spec
+    from chaoskit import planner, registry, spec
     from chaoskit.errors import InputError
 
     wrong = 0
     for path in drills:
         try:
             loaded = spec.load(path, registry)
-            spec.cells(loaded)
+            told = [one for _, cell in spec.cells(loaded) for one in planner.mistakes(cell, registry)]
+            if told:
+                raise InputError(*dict.fromkeys(told))
         except InputError as error:
             wrong += 1
             print(harmless(str(error)), file=sys.stderr)

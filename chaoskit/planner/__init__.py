@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.planner.planner import plan
+from chaoskit.planner.planner import mistakes, plan
 from chaoskit.planner.timeline import read_aloud
 
-__all__ = ["plan", "read_aloud"]
+__all__ = ["mistakes", "plan", "read_aloud"]

@@ -82,6 +82,14 @@ def plan(
     return made.model_copy(update={"fidelity": tuple(_declared(one, made) for one in runtime.fidelity(made))})
 
 
+def mistakes(loaded: Loaded, registry: Registry) -> list[Problem]:
+    """What no runtime could mend: responses and targets that cannot be, steps in an order that cannot come out."""
+    steps = plan_steps(loaded, registry)
+    problems = [*guard.refuse_responses(steps, loaded, registry), *refuse_order(steps, loaded, registry)]
+    preparations(steps, loaded, registry, problems)
+    return problems
+
+
 def _declared(one: Fidelity, made: Plan) -> Fidelity:
     """A service that the system declares to stand in for something is no real one, however it runs."""
     stands_for = made.system.stand_ins.get(one.service)

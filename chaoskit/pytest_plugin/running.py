@@ -65,7 +65,7 @@ def _run(loaded: Loaded, *, runtime_name: str, reports: Path, pace: pipeline.Pac
 
 def refuse(error: ChaoskitError) -> NoReturn:
     """Fail with our message, which says what to mend, and without a traceback, which would not."""
-    pytest.fail(harmless(str(error)), pytrace=False)
+    raise pytest.fail.Exception(harmless(str(error)), pytrace=False) from None
 
 
 @contextlib.contextmanager

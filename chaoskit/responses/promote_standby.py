@@ -73,7 +73,10 @@ class PromoteStandby:
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         estate = context.estate
-        standby, old, role = _members(on, estate.plan.system)
+        try:
+            standby, old, role = _members(on, estate.plan.system)
+        except ValueError as error:
+            raise ResponseFailed(str(error)) from error
         server = PostgreSQL(estate.direct(standby), role)
         begun = monotonic_ns()
         try:

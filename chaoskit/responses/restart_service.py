@@ -45,6 +45,8 @@ class RestartService:
             raise ValueError("`restart-service` needs `on:` with the services to start")
 
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
+        if not on:
+            raise ResponseFailed("restart-service needs `on:` with the services to start")
         await asyncio.gather(*(self._restart(service, context) for service in on))
 
     async def _restart(self, service: str, context: ResponseContext) -> None:

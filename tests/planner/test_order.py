@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaoskit import pipeline, registry
+from chaoskit.cli.app import run_app
 from chaoskit.errors import InputError
 from chaoskit.spec import load
 
@@ -71,6 +72,14 @@ def test_what_comes_too_early_is_refused_at_its_place(tmp_path: Path, timeline: 
     told = planned(tmp_path, timeline)
     assert said in told
     assert "drill.yaml:" in told
+
+
+def test_validate_tells_it_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    planned(tmp_path, KILL + "  - {after: 1s, respond: roll-back}\n")
+    assert run_app(["validate", str(tmp_path / "drill.yaml")]) == 2
+    assert "drill.yaml:8:26: `roll-back` takes back a roll-out" in capsys.readouterr().err
+    planned(tmp_path, KILL)
+    assert run_app(["validate", str(tmp_path / "drill.yaml")]) == 0
 
 
 @pytest.mark.parametrize("on", ["gateway", "ledger-db"])

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from chaoskit.errors import EnvironmentBroken
+from chaoskit.pytest_plugin.running import refuse
 from tests.pytest_plugin import staged_runs
 from tests.pytest_plugin.staged_runs import RTO_PLACE, drill, write
 
@@ -188,6 +190,18 @@ def test_an_unknown_runtime_is_refused_before_anything_runs(staged: pytest.Pytes
     result = pytest_in(staged, "--chaos-runtime", "mainframe")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--chaos-runtime mainframe: no such runtime; known: local*"])
+
+
+def test_what_cannot_run_is_told_once() -> None:
+    def told() -> None:
+        try:
+            raise EnvironmentBroken("no room")
+        except EnvironmentBroken as error:
+            refuse(error)
+
+    with pytest.raises(pytest.fail.Exception, match="no room") as caught:
+        told()
+    assert caught.value.__suppress_context__
 
 
 def test_an_interrupted_drill_ends_the_session(staged: pytest.Pytester) -> None:
