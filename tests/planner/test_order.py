@@ -10,6 +10,7 @@ from chaoskit import pipeline, registry
 from chaoskit.cli.app import run_app
 from chaoskit.errors import InputError
 from chaoskit.spec import load
+from chaoskit.spec.alone import load_alone
 
 ROOT = Path(__file__).parents[2]
 KILL = "  - {at: 5s, id: crash, fault: process.kill, on: ledger-db}\n"
@@ -104,3 +105,8 @@ def test_who_has_no_way_to_a_database_is_no_place_to_wreck_it_from(tmp_path: Pat
 )
 def test_what_may_come_in_time_is_planned(tmp_path: Path, timeline: str) -> None:
     assert "without recovery the run ends" in planned(tmp_path, timeline)
+
+
+def test_a_system_alone_which_tests_drive_has_no_timeline_to_be_refused() -> None:
+    alone = load_alone(ROOT / "fixtures" / "bank" / "system.yaml")
+    assert pipeline.make_plan(alone, "local").steps == ()
