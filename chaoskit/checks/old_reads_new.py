@@ -45,7 +45,8 @@ class OldReadsNew:
     """Can the version that came back, or a fix that came after, read what was written while the release was in place?
 
     Judged are the accounts that moved in that time, whether the customer was told so or the books alone say it: whoever
-    asks for one of them after the roll-back must be answered at least once. And a payment that was posted in that time
+    asks for one of them after the roll-back must be answered at least once; what failed before the journey had recovered
+    says nothing of its account. And a payment that was posted in that time
     must not be refused when it is asked for again, with the same payload, under its key; nor may it stand in the books
     with another payload's hash, by which it would be, whether or not somebody has asked again. Whether the balances
     shown are true is `reads-are-true`. Where the data was restored as well, what counts is what is there once customers
@@ -80,7 +81,7 @@ class OldReadsNew:
         written = _written(history, measurements, span)
         moved = set(written.values())
         answered: dict[str, bool] = {}
-        for account, well in _asked(history, span):
+        for account, well in _asked(history, measurements, span):
             if account in moved:
                 answered[account] = answered.get(account, False) or well
         keys = {key for key, _ in written}
@@ -159,13 +160,20 @@ def _written(history: History, measurements: Measurements, span: _Span) -> dict[
     return found
 
 
-def _asked(history: History, span: _Span) -> list[tuple[str, bool]]:
-    """(account, whether it was answered) for every read after the roll-back."""
+def _asked(history: History, measurements: Measurements, span: _Span) -> list[tuple[str, bool]]:
+    """(account, whether it was answered) for every read after the roll-back.
+
+    Until the journey had recovered nobody was answered: what failed by then says nothing of its account.
+    """
     readers = _readers(history.plan.system)
+    well = {name: one.recovered_at or 0 for name, one in measurements.journeys.items()}
     return [
         (one.values[readers[one.journey]], one.outcome == "ok")
         for one in history.operations
-        if one.journey in readers and _after(one, span) and readers[one.journey] in one.values
+        if one.journey in readers
+        and _after(one, span)
+        and readers[one.journey] in one.values
+        and (one.outcome == "ok" or (one.sent or 0) >= well.get(one.journey, 0))
     ]
 
 

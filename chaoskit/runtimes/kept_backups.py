@@ -154,6 +154,9 @@ def log_gap(stored: Stored) -> str:
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return f"the base backup's manifest cannot be read: {type(error).__name__}: {error}"
     pieces = sorted(name for name in stored.log if SEGMENT.fullmatch(name))
+    # pg_receivewal makes the next piece, all zeros, when it has finished one, and not when it has something for it.
+    if pieces and pieces[-1].endswith(".partial") and not any(stored.log[pieces[-1]][: LONG_HEADER.size]):
+        pieces.pop()
     if not pieces:
         return "there is no log beside the base backup"
     size = 0

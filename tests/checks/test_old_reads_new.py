@@ -86,6 +86,20 @@ def test_an_account_that_is_never_answered_again_fails(tmp_path: Path) -> None:
     assert verdict.details == ("account B1: moved under the release, never answered since",)
 
 
+def test_who_asked_while_nobody_was_answered_says_nothing_of_an_account(tmp_path: Path) -> None:
+    builder = built()
+    pay(builder, ZERO + S, "A1", "B1")
+    out = range(BACK - S, BACK + S)
+    builder.arrivals("prober", "balance", ZERO - 3 * S, END, 100 * MS, lambda at: at not in out)
+    look(builder, BACK + 500 * MS, "B1", outcome="unknown")
+    look(builder, BACK + 2 * S, "A1")
+    verdict = judged(builder, tmp_path / "run")
+    assert (verdict.outcome, verdict.reason.partition(" accounts")[0]) == ("pass", "1")
+    look(builder, END - S, "B1", outcome="unknown")
+    verdict = judged(builder, tmp_path / "again")
+    assert verdict.details == ("account B1: moved under the release, never answered since",)
+
+
 def test_a_posted_payment_that_the_old_version_refuses_fails(tmp_path: Path) -> None:
     builder = built()
     key = pay(builder, ZERO + 2 * S, "A1", "B1", outcome="unknown")

@@ -33,6 +33,15 @@ def test_a_log_that_begins_before_the_base_backup_and_has_no_gap_is_sound() -> N
     assert log_gap(Stored(manifest=manifest(), log={**SOUND, "00000002.history": b""})) == ""
 
 
+@pytest.mark.parametrize("begun", [b"", bytes(4), bytes(LONG_HEADER.size)])
+def test_a_last_piece_of_which_nothing_was_received_yet_is_none(begun: bytes) -> None:
+    assert log_gap(Stored(manifest=manifest(), log={**SOUND, piece(6, ".partial"): begun})) == ""
+    assert "no log beside" in log_gap(Stored(manifest=manifest(), log={piece(4, ".partial"): begun}))
+    assert log_gap(
+        Stored(manifest=manifest(), log={**SOUND, piece(6): begun})
+    )  # one that is said to be finished
+
+
 @pytest.mark.parametrize(
     ("kept", "log", "said"),
     [
