@@ -51,16 +51,37 @@ def prove(
 ) -> Iterator[Proven]:
     """Run the proof step by step. It ends early when the drill itself does not come out as written, or is stopped."""
     written = pipeline.run_plan(plan, reports=reports, watch=watch)
-    left_out = any(control.kind != "disarm" for control in controls)
-    verdict = judge_as_written(written.result, written.measurements, left_out)
+    spared = futile(controls, written)
+    left_out = any(control.kind != "disarm" and control not in spared for control in controls)
+    verdict = judge_as_written(written.result, written.measurements, left_out, _answering(plan))
     yield Proven(written, verdict)
     if not verdict.proven:
         return
     for control in controls:
+        if control in spared:
+            continue
         proven = _control(plan, control, written, reports, watch)
         yield proven
         if proven.run.result.exit_code == 130:
             return
+
+
+def futile(controls: tuple[Control, ...], written: Run) -> tuple[Control, ...]:
+    """Responses that did nothing in the run as written, which failed or never began: there is nothing to leave out."""
+    done = {event.data.get("step") for event in written.history.events if event.kind == "response.done"}
+    responses = {step.id for step in written.history.plan.steps if step.kind == "response"}
+    return tuple(
+        control
+        for control in controls
+        if control.kind == "leave-out" and control.step in responses and control.step not in done
+    )
+
+
+def _answering(plan: Plan) -> frozenset[str]:
+    """The drill's checks that pass only where the system has answered the fault by itself."""
+    return frozenset(
+        one for one in plan.drill.checks if getattr(registry.member("checks", one), "answers", False)
+    )
 
 
 def unshown(controls: tuple[Control, ...], written: Run) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from chaoskit.model.history import History
 from chaoskit.model.measurement import AttackMeasure, Interval, Measurements
@@ -28,6 +29,8 @@ class AttackRepelled:
     and of nothing that was turned away, it was not read until the attack had ended, or the books could not be read.
     Not exercised: there was no such attack, or it was not seen to take effect.
     """
+
+    answers: ClassVar[bool] = True  # for a proof: it passes only where the system has noticed by itself
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
         """One verdict over all attacks from outside."""

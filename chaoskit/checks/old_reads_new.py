@@ -45,8 +45,8 @@ class OldReadsNew:
     """Can the version that came back, or a fix that came after, read what was written while the release was in place?
 
     Judged are the accounts that moved in that time, whether the customer was told so or the books alone say it: whoever
-    asks for one of them after the roll-back must be answered at least once; what failed before the journey had recovered
-    says nothing of its account. And a payment that was posted in that time
+    asks for one of them after the roll-back must be answered at least once; what failed before the journey had
+    recovered says nothing of its account. And a payment that was posted in that time
     must not be refused when it is asked for again, with the same payload, under its key; nor may it stand in the books
     with another payload's hash, by which it would be, whether or not somebody has asked again. Whether the balances
     shown are true is `reads-are-true`. Where the data was restored as well, what counts is what is there once customers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from chaoskit.metrics.attacks import told_between
 from chaoskit.model.history import Event, History
@@ -30,6 +31,8 @@ class TamperingNoticed:
     nobody read a feed for so long; the alert lies across the limit; or there had been an alert before anything was
     changed, so that the next says nothing. Not exercised: nothing was changed behind its back.
     """
+
+    answers: ClassVar[bool] = True  # for a proof: it passes only where the system has noticed by itself
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
         """One verdict over all changes; the gravest counts."""

@@ -91,11 +91,13 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> _Told
     rows: list[list[str]] = []
     good, stopped = True, False
     unshown: tuple[str, ...] = ()
+    spared: tuple[Control, ...] = ()
     for proven in proof.prove(plan, controls, reports, watch=watch):
         told = proven.verdict
         good = good and told.proven
         stopped = stopped or proven.run.result.exit_code == _INTERRUPTED
-        unshown = unshown if rows else proof.unshown(controls, proven.run)
+        if not rows:
+            unshown, spared = proof.unshown(controls, proven.run), proof.futile(controls, proven.run)
         rows.append(
             [
                 _label(proven, first=not rows),
@@ -109,6 +111,9 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> _Told
     print("\n" + tabulate(rows, headers=("", "run", "outcome", "why", "folder"), disable_numparse=True))
     if nothing is not None:
         print(f"\nno recovery was left out: {nothing}")
+    for control in spared:
+        what = f"{control.what} was not left out: it failed, or never began, in the run as written"
+        print("\n" + one_line(what))
     for fault in unshown if good else ():
         print(
             "\n"
@@ -116,11 +121,15 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> _Told
                 f"not shown to matter: {fault}: it started no customer's clock, and the drill does not end it"
             )
         )
-    proved = good and len(rows) == len(controls) + 1 and not stopped
-    count = f"{sum(row[0] == 'ok' for row in rows)} of {len(controls) + 1}"
+    due = len(controls) - len(spared) + 1
+    proved = good and len(rows) == due and not stopped
+    count = f"{sum(row[0] == 'ok' for row in rows)} of {due}"
     print(f"\n{name}: {'proven' if proved else 'not proven'}: {count} runs came out as they must", flush=True)
     code = _INTERRUPTED if stopped else 0 if proved else _NOT_PROVEN
-    return _Told(name, code, count, f"nothing: {nothing}" if nothing else _recoveries(controls))
+    tried = [control for control in controls if control not in spared]
+    if nothing is None and not _recoveries(tried):
+        nothing = "no response came to its end in the run as written"
+    return _Told(name, code, count, f"nothing: {nothing}" if nothing else _recoveries(tried))
 
 
 def _label(proven: proof.Proven, first: bool) -> str:

@@ -21,14 +21,20 @@ class ControlVerdict:
 
 
 def judge_as_written(
-    result: Result, measured: Measurements | None = None, left_out: bool = True
+    result: Result,
+    measured: Measurements | None = None,
+    left_out: bool = True,
+    answering: frozenset[str] = frozenset(),
 ) -> ControlVerdict:
     """The drill itself must come out as its file says.
 
     Where no recovery can be left out (`left_out` False) no control can show that customers depend on what was broken;
-    then they must have felt it in this run, or a drill of what nobody uses would be proven.
+    then they must have felt it in this run, or a drill of what nobody uses would be proven. Or the system must have
+    answered the fault itself: by a check of `answering`, which passes only where it has.
     """
-    if result.as_expected and not left_out and measured is not None and not felt(result, measured):
+    answered = any(one.name in answering and one.outcome == "pass" for one in result.verdicts)
+    shown = left_out or answered or measured is None or felt(result, measured)
+    if result.as_expected and measured is not None and not shown:
         hit = _listed(dict.fromkeys(f"{fault.name} on {fault.target}" for fault in measured.faults))
         why = (
             f"no customer felt {hit}, and there is no recovery to leave out: nothing shows that any journey depends "

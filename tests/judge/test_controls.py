@@ -94,6 +94,12 @@ def test_drill_that_no_customer_felt_and_that_ends_nothing_is_not_proven() -> No
     assert judge_as_written(passed, measured(), left_out=True).proven  # then a control shows it
     assert judge_as_written(passed, measured(bad_s=2), left_out=False).proven
     assert judge_as_written(passed, measured(lost=1), left_out=False).proven
+    noticed = result("pass", True, **{"attack-repelled": "pass", "books-balance": "pass"})
+    answering = frozenset({"attack-repelled"})
+    assert judge_as_written(noticed, measured(), False, answering).proven  # the system itself has answered it
+    assert not judge_as_written(noticed, measured(), False).proven
+    unsure = result("fail", True, **{"attack-repelled": "unknown", "x.lost": "fail"})
+    assert not judge_as_written(unsure, measured(), False, answering).proven
     checked = result("fail", True, **{"books-balance": "fail"})
     assert judge_as_written(checked, measured(), left_out=False).proven
 
