@@ -107,6 +107,7 @@ def _loss(
             for journey in journeys
             if (point := recovery_point([o for o in lost if o.journey == journey], fault)) is not None
         },
+        later=() if fault is None or fault.hi is None else tuple(o.key for o in lost if o.sent > fault.hi),
         in_doubt={key: resolution for key, _, resolution in doubt},
         in_doubt_by_journey={
             journey: tuple(key for key, own, _ in doubt if own == journey)

@@ -33,6 +33,12 @@ class LossMeasure(Frozen):
     acknowledged_by_journey: dict[str, int] = {}
     rpa: Interval | None = None
     rpa_by_journey: dict[str, Interval] = {}
+    later: Annotated[
+        tuple[str, ...],
+        Field(
+            description="keys of `lost` that were asked for after the fault: no recovery point covers them"
+        ),
+    ] = ()
     in_doubt_by_journey: Annotated[
         dict[str, tuple[str, ...]], Field(description="keys of in_doubt, per journey")
     ] = {}

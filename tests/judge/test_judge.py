@@ -99,6 +99,18 @@ class TestComposition:
         assert found["transfer.rpo"] == "pass"
         assert found["balance.success"] == "fail"
 
+    def test_no_recovery_point_covers_what_was_asked_for_after_the_fault(self, tmp_path: Path) -> None:
+        builder = built(objectives={"transfer": {"rpo": "1m"}})
+        late = {
+            r["key"]
+            for r in builder.records["load"]
+            if r["r"] == "intent" and r["journey"] == "transfer" and r["intended"] >= END - 2 * S
+        }
+        builder.postings = [one for one in builder.postings if one.key not in late]
+        result = result_of(builder, tmp_path)
+        assert outcomes(result)["transfer.rpo"] == "fail"
+        assert "lost operations were asked for after the fault" in reason_of(result, "transfer.rpo")
+
     def test_a_share_that_was_missed_only_because_the_load_slept_is_unknown(self, tmp_path: Path) -> None:
         builder = built(objectives={"balance": {"success": "99%"}})
         load = builder.records["load"]
