@@ -240,7 +240,9 @@ def _rpo(journey: str, limit: Duration, loss: LossMeasure | None) -> Verdict:
     later = [o for o in loss.lost if o.journey == journey and o.key in loss.later]
     if later and outcome != "fail":
         sure = any(o in loss.surely(journey) for o in later)
-        reason = f"{len(later)} lost operations were asked for after the fault, and {limit} is of those before it"
+        reason = (
+            f"{len(later)} lost operations were asked for after the fault, and {limit} is of those before it"
+        )
         outcome, reason = ("fail", reason) if sure else ("unknown", f"{reason}; but {loss.doubt}")
     return verdict(
         name,
