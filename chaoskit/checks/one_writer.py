@@ -19,7 +19,7 @@ _NEEDS = {"member": str, "count": int, "at_once": bool, "last_ns": int}
 @register("checks", "one-writer")
 @dataclass(frozen=True)
 class OneWriter:
-    """Does exactly one member of each replicated database accept writes?
+    """Does exactly one member of each replicated database that keeps books accept writes?
 
     Every member that lives and was not fenced is asked to commit a write, past every proxy. With two that do, payments
     go to either, and no set of books has them all: every other check of the books is then unknown, because there is no
@@ -72,7 +72,15 @@ class OneWriter:
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
         alone = ", ".join(f"{measure.survivor} alone accepts writes" for measure in found)
         alone += "".join(f"; {e.data.get('detail')}" for e in looks)
+        asked = {system.books[measure.books].on for measure in found}
+        alone += "".join(
+            f"; {role} was not asked: no books of it were collected" for role in _others(system, asked)
+        )
         return Verdict(name=name, outcome="pass", reason=alone, events=events)
+
+
+def _others(system: System, asked: Iterable[str | None]) -> list[str]:
+    return [name for name, role in system.roles.items() if role.standby is not None and name not in asked]
 
 
 def _unseen(looks: Sequence[Event], found: Iterable[BooksMeasure], system: System) -> Iterator[str]:

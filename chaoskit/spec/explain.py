@@ -39,7 +39,7 @@ def explain(
 ) -> list[Problem]:
     """Every error as a problem. `data` is what was validated, `base` where it stands in the file."""
     problems: list[Problem] = []
-    for group in _one_per_union(list(errors), data):
+    for group in _one_per_union(_of_what_is_there(list(errors)), data):
         first = group[0]
         loc = _real(first, data)
         where = (*base, *loc)
@@ -52,6 +52,15 @@ def explain(
             message, hint = _message(group, model, loc)
             problems.append(places.problem(where, message, hint, key=first["loc"][-1:] == ("[key]",)))
     return problems
+
+
+def _of_what_is_there(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without lists that are short only because pydantic counts the right entries; the wrong ones are told."""
+
+    def within(loc: Loc) -> bool:
+        return any(len(one["loc"]) > len(loc) and one["loc"][: len(loc)] == loc for one in errors)
+
+    return [one for one in errors if one["type"] != "too_short" or not within(one["loc"])]
 
 
 def shown_key(key: object) -> str:

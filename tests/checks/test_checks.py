@@ -235,6 +235,20 @@ def test_a_second_writer_is_told_by_the_keys_that_it_lacks(tmp_path: Path) -> No
     assert verdict.details == (f"key {key} is in the books of standby, and not of db",)
 
 
+def test_a_replicated_database_without_books_is_said_not_to_have_been_asked(tmp_path: Path) -> None:
+    limits = {**SYSTEM["roles"]["database"], "primary": "limits", "standby": "limits-2"}
+    names = [*SYSTEM["services"], "limits", "limits-2"]
+    changed = {
+        **SYSTEM,
+        "services": {name: {"name": name} for name in names},
+        "roles": {**SYSTEM["roles"], "limits": limits},
+    }
+    builder = RunBuilder(plan=plan_for(drill(), changed)).crash()
+    verdict = verdict_of("one-writer", builder, tmp_path)
+    assert verdict.outcome == "pass"
+    assert verdict.reason.endswith("; limits was not asked: no books of it were collected")
+
+
 def test_one_writer_is_fine_and_a_member_that_did_not_say_is_unknown(tmp_path: Path) -> None:
     builder = RunBuilder().crash()
     assert verdict_of("one-writer", builder, tmp_path / "one").outcome == "pass"

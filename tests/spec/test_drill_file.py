@@ -204,6 +204,16 @@ def test_one_mistake_is_told_once(tmp_path: Path, old: str, new: str, says: str)
     assert len(places) == len(set(places)) or "title" in says
 
 
+def test_the_only_step_that_is_wrong_does_not_leave_its_timeline_empty(tmp_path: Path) -> None:
+    lines = sample_files.DRILL.splitlines(keepends=True)
+    begin = next(n for n, line in enumerate(lines) if line.startswith("timeline:"))
+    end = next(n for n, line in enumerate(lines) if n > begin and not line.startswith(" "))
+    only = [*lines[: begin + 1], "  - at: -1s\n", "    fault: process.kill\n", "    on: db\n", *lines[end:]]
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, drill="".join(only))
+    assert ["`at`: '-1s' is no duration" in str(one) for one in caught.value.problems] == [True]
+
+
 def test_every_mistake_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     said = refusal(
         tmp_path,
