@@ -132,6 +132,13 @@ def test_without_its_recovery_anything_but_a_miss_is_wrong(outcome: Outcome) -> 
     assert not judge_left_out("promote left out", result(outcome, transfer_rto="pass"), WRITTEN).proven
 
 
+def test_a_recovery_without_which_nothing_is_missed_is_told_so() -> None:
+    without = result("unknown", transfer_rto="pass", timeline="unknown")
+    assert judge_left_out("promote left out", without, WRITTEN).reason == "nothing is missed without it"
+    unclear = result("unknown", transfer_rto="unknown", timeline="unknown")
+    assert judge_left_out("promote left out", unclear, WRITTEN).reason == "why"
+
+
 def test_miss_of_what_the_drill_meets_proves_the_recovery() -> None:
     found = judge_left_out(
         "promote left out", result("fail", transfer_rto="fail", transfer_lost="unknown"), WRITTEN
