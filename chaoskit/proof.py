@@ -66,15 +66,26 @@ def prove(
             return
 
 
-def futile(controls: tuple[Control, ...], written: Run) -> tuple[Control, ...]:
-    """Responses that did nothing in the run as written, which failed or never began: there is nothing to leave out."""
+def futile(controls: tuple[Control, ...], written: Run) -> dict[Control, str]:
+    """Recoveries that recovered nothing in the run as written, and why: there is nothing to leave out."""
     done = {event.data.get("step") for event in written.history.events if event.kind == "response.done"}
+    ended = {
+        event.data.get("step"): event.t for event in written.history.events if event.kind == "fault.undone"
+    }
     responses = {step.id for step in written.history.plan.steps if step.kind == "response"}
-    return tuple(
-        control
-        for control in controls
-        if control.kind == "leave-out" and control.step in responses and control.step not in done
-    )
+    hurt = [journey for journey in written.measurements.journeys.values() if not journey.never_bad]
+    back = [journey.recovered_at for journey in hurt]
+    well_ns = None if None in back else max((at for at in back if at is not None), default=None)
+    found: dict[Control, str] = {}
+    for control in controls:
+        if control.kind != "leave-out":
+            continue
+        if control.step in responses:
+            if control.step not in done:
+                found[control] = "it failed, or never began, in the run as written"
+        elif well_ns is not None and ended.get(control.step, 0) > well_ns:
+            found[control] = "customers had recovered before it in the run as written"
+    return found
 
 
 def _answering(plan: Plan) -> frozenset[str]:
@@ -112,8 +123,13 @@ def _control(
     without = Controls(dead=taken_out) if control.kind == "kill" else Controls(leave_out=taken_out)
     run = pipeline.run_plan(changed, reports=reports, watch=watch, controls=without)
     # The proven run by the same measure: what it meets, the control must miss.
-    same = judge(written.history, _machine_alone(written.measurements), registry, changed.drill)
-    return Proven(run, judge_left_out(control.name, run.result, same))
+    same, result = (
+        judge(one.history, _machine_alone(one.measurements), registry, changed.drill)
+        for one in (written, run)
+    )
+    if run.result.outcome == "aborted":
+        result = run.result
+    return Proven(run, judge_left_out(control.name, result, same))
 
 
 def _machine_alone(measured: Measurements) -> Measurements:

@@ -10,15 +10,32 @@ from chaoskit.planner.controls import Control
 from chaoskit.proof import futile
 
 
-def run(*done: str) -> Any:
+def run(*done: str, well_ns: int | None = 50, never_bad: bool = False) -> Any:
     steps = [
         SimpleNamespace(id="attack", kind="fault"),
         SimpleNamespace(id="isolate", kind="response"),
         SimpleNamespace(id="restore", kind="response"),
     ]
-    events = [SimpleNamespace(kind="response.done", data={"step": step}) for step in done]
-    events.append(SimpleNamespace(kind="response.failed", data={"step": "restore", "error": "no manifest"}))
-    return SimpleNamespace(history=SimpleNamespace(plan=SimpleNamespace(steps=steps), events=events))
+    events = [SimpleNamespace(kind="response.done", data={"step": step}, t=9) for step in done]
+    events.append(
+        SimpleNamespace(kind="response.failed", data={"step": "restore", "error": "no manifest"}, t=9)
+    )
+    events.append(SimpleNamespace(kind="fault.undone", data={"step": "attack"}, t=40))
+    journeys = {"pay": SimpleNamespace(never_bad=never_bad, recovered_at=well_ns)}
+    return SimpleNamespace(
+        history=SimpleNamespace(plan=SimpleNamespace(steps=steps), events=events),
+        measurements=SimpleNamespace(journeys=journeys),
+    )
+
+
+def test_an_end_that_came_when_customers_were_well_again_was_no_recovery() -> None:
+    end = Control("leave-out", "attack", "the end of attack")
+    assert list(futile((end,), run(well_ns=30))) == [end]
+    assert futile((end,), run(well_ns=50)) == {}
+    assert futile((end,), run(well_ns=None)) == {}  # they never were
+    assert (
+        futile((end,), run(well_ns=None, never_bad=True)) == {}
+    )  # nobody felt anything: a control has to show it
 
 
 def test_only_a_response_that_came_to_its_end_can_be_left_out() -> None:
@@ -26,9 +43,9 @@ def test_only_a_response_that_came_to_its_end_can_be_left_out() -> None:
     isolate, restore = Control("leave-out", "isolate", "isolate"), Control("leave-out", "restore", "restore")
     watchdog = Control("kill", "restore", "a watchdog that is called like a step")
     every = (disarm, end, isolate, restore, watchdog)
-    assert futile(every, run("isolate")) == (restore,)
-    assert futile(every, run("isolate", "restore")) == ()
-    assert futile(every, run()) == (isolate, restore)
+    assert list(futile(every, run("isolate"))) == [restore]
+    assert futile(every, run("isolate", "restore")) == {}
+    assert list(futile(every, run())) == [isolate, restore]
 
 
 def test_checks_that_pass_only_where_the_system_answered() -> None:

@@ -91,7 +91,7 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> _Told
     rows: list[list[str]] = []
     good, stopped = True, False
     unshown: tuple[str, ...] = ()
-    spared: tuple[Control, ...] = ()
+    spared: dict[Control, str] = {}
     for proven in proof.prove(plan, controls, reports, watch=watch):
         told = proven.verdict
         good = good and told.proven
@@ -111,9 +111,8 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> _Told
     print("\n" + tabulate(rows, headers=("", "run", "outcome", "why", "folder"), disable_numparse=True))
     if nothing is not None:
         print(f"\nno recovery was left out: {nothing}")
-    for control in spared:
-        what = f"{control.what} was not left out: it failed, or never began, in the run as written"
-        print("\n" + one_line(what))
+    for control, why in spared.items():
+        print("\n" + one_line(f"{control.what} was not left out: {why}"))
     for fault in unshown if good else ():
         print(
             "\n"
@@ -128,7 +127,7 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> _Told
     code = _INTERRUPTED if stopped else 0 if proved else _NOT_PROVEN
     tried = [control for control in controls if control not in spared]
     if nothing is None and not _recoveries(tried):
-        nothing = "no response came to its end in the run as written"
+        nothing = "; ".join(f"{control.what}: {why}" for control, why in spared.items())
     return _Told(name, code, count, f"nothing: {nothing}" if nothing else _recoveries(tried))
 
 
