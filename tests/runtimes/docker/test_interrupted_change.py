@@ -28,7 +28,13 @@ def test_failure_after_the_interrupt_is_no_traceback_on_the_terminal() -> None:
     async def main() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
         server = ToxiproxyServer(
-            cast(Engine, None), "proxy", {}, (Attachment("net"),), lambda _: None, lambda *_: None
+            cast(Engine, None),
+            "proxy",
+            {},
+            (Attachment("net"),),
+            lambda _: None,
+            lambda *_: None,
+            lambda *_: None,
         )
         changing = asyncio.ensure_future(server._unblocked(change, nothing))
         await asyncio.to_thread(begun.wait, 10)

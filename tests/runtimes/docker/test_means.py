@@ -24,7 +24,7 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.engines.wall_clock import read_clock
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Address
-from chaoskit.model.lease import Lease, MeansUndo, Undo
+from chaoskit.model.lease import Lease, MeansUndo, NothingToUndo, Undo
 from chaoskit.model.means import Written
 from chaoskit.model.member import Fault, Witness
 from chaoskit.model.parameters import build
@@ -153,6 +153,8 @@ class Pen:
 
     async def undo(self, undo: Undo) -> None:
         for step in undo.steps:
+            if isinstance(step, NothingToUndo):  # what it says stays as it is
+                continue
             assert isinstance(step, MeansUndo)
             await self.means.undo(step)
 
