@@ -72,6 +72,8 @@ def futile(controls: tuple[Control, ...], written: Run) -> dict[Control, str]:
     ended = {
         event.data.get("step"): event.t for event in written.history.events if event.kind == "fault.undone"
     }
+    facts = [event.data for event in written.history.events if event.kind == "response.fact"]
+    idle = {fact.get("step") for fact in facts if str(fact.get("fact")).startswith("nothing-to-")}
     responses = {step.id for step in written.history.plan.steps if step.kind == "response"}
     hurt = [journey for journey in written.measurements.journeys.values() if not journey.never_bad]
     back = [journey.recovered_at for journey in hurt]
@@ -83,6 +85,8 @@ def futile(controls: tuple[Control, ...], written: Run) -> dict[Control, str]:
         if control.step in responses:
             if control.step not in done:
                 found[control] = "it failed, or never began, in the run as written"
+            elif control.step in idle:
+                found[control] = "it found nothing to do in the run as written"
         elif well_ns is not None and ended.get(control.step, 0) > well_ns:
             found[control] = "customers had recovered before it in the run as written"
     return found

@@ -38,6 +38,14 @@ def test_an_end_that_came_when_customers_were_well_again_was_no_recovery() -> No
     )  # nobody felt anything: a control has to show it
 
 
+def test_a_response_that_found_nothing_to_do_is_not_left_out() -> None:
+    isolate = Control("leave-out", "isolate", "isolate")
+    idle = run("isolate")
+    about = {"step": "isolate", "fact": "nothing-to-mend", "service": "standby"}
+    idle.history.events.append(SimpleNamespace(kind="response.fact", data=about, t=9))
+    assert list(futile((isolate,), idle)) == [isolate]
+
+
 def test_only_a_response_that_came_to_its_end_can_be_left_out() -> None:
     disarm, end = Control("disarm", "attack", "attack"), Control("leave-out", "attack", "the end of attack")
     isolate, restore = Control("leave-out", "isolate", "isolate"), Control("leave-out", "restore", "restore")
