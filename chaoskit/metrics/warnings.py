@@ -51,7 +51,11 @@ def _measured(history: History, event: Event, started: Interval | None) -> Warni
     begun, until = int(event.data["begun"]), above if above is not None else event.t
     acted = _acted(history.events, above) if above is not None else None
     arrivals, never = _served(
-        sorted(_arrivals(history), key=lambda one: one.decided), coming, until if acted is None else acted.t
+        sorted(_arrivals(history), key=lambda one: one.decided),
+        _coming(
+            history.events, "upgrade.roll-out"
+        ),  # what another fault does, as taking the disk, is what there is to warn of
+        until if acted is None else acted.t,
     )
     common: dict[str, Any] = {
         "step": str(event.data["step"]),
@@ -162,14 +166,14 @@ def _acted(events: Iterable[Event], after: int) -> Event | None:
     return next((one for one in events if one.kind == "response.begin" and one.t > after), None)
 
 
-def _coming(events: Iterable[Event]) -> list[tuple[int, int]]:
+def _coming(events: Iterable[Event], only: str | None = None) -> list[tuple[int, int]]:
     """When faults were coming about: a roll-out interrupts whom it replaces, which nothing that is used up does."""
     begun: dict[tuple[object, object], int] = {}
     spans: list[tuple[int, int]] = []
     end = 0
     for event in events:
         about, end = (event.data.get("step"), event.data.get("target")), event.t
-        if event.kind == "fault.begin":
+        if event.kind == "fault.begin" and only in (None, event.data.get("name")):
             begun[about] = event.t
         elif event.kind in ("fault.witnessed", "fault.unwitnessed") and about in begun:
             spans.append((begun.pop(about), event.t))

@@ -107,6 +107,21 @@ def test_a_release_that_never_served_anybody_used_nothing_up(tmp_path: Path, abo
     assert once.outcome == "fail", once.reason
 
 
+def test_who_is_not_served_since_the_disk_was_taken_is_whom_there_was_to_warn_of(tmp_path: Path) -> None:
+    """A second fault takes the rest while customers are well; from then on nobody is served until somebody acts."""
+    found = {}
+    for name in ("disk.full", "upgrade.roll-out"):
+        builder = watched(below=BELOW, above=ABOVE, bad=FAILED)
+        about = {"step": "rest", "target": "db"}
+        builder.event(FAILED - 50 * MS, "fault.begin", name=name, lo=FAILED - 50 * MS, **about)
+        builder.event(FAILED + 300 * MS, "fault.witnessed", hi=FAILED + 200 * MS, how="it says so", **about)
+        builder.events.sort(key=lambda one: one[0])
+        history = load_history(builder.write(tmp_path / name))
+        found[name] = WarnedBeforeFailure().judge(history, measure(history))
+    assert found["disk.full"].outcome == "pass", found["disk.full"].reason
+    assert found["upgrade.roll-out"].outcome == "unknown"
+
+
 def test_another_journey_that_fails_in_time_is_no_proof_while_one_was_never_served(tmp_path: Path) -> None:
     builder = never_up(watched())
     for at in range(ZERO + 60 * MS, ACTED, 100 * MS):
