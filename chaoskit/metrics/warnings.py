@@ -50,13 +50,10 @@ def _measured(history: History, event: Event, started: Interval | None) -> Warni
     coming = _coming(history.events)
     begun, until = int(event.data["begun"]), above if above is not None else event.t
     acted = _acted(history.events, above) if above is not None else None
-    arrivals, never = _served(
-        sorted(_arrivals(history), key=lambda one: one.decided),
-        _coming(
-            history.events, "upgrade.roll-out"
-        ),  # what another fault does, as taking the disk, is what there is to warn of
-        until if acted is None else acted.t,
-    )
+    arrivals = sorted(_arrivals(history), key=lambda one: one.decided)
+    # What another fault does, as taking the disk, is what there is to warn of.
+    rolled = _coming(history.events, "upgrade.roll-out")
+    arrivals, never = _served(arrivals, rolled, until if acted is None else acted.t)
     common: dict[str, Any] = {
         "step": str(event.data["step"]),
         "target": str(event.data["target"]),
