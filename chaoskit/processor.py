@@ -26,7 +26,7 @@ _SOFT_US, _HARD_US = 100_000, 2_000_000
 
 def claim_processor(priority: int) -> str:
     """Ask for the best scheduling this process may have, which what it starts does not inherit; returns what it got."""
-    resource.setrlimit(resource.RLIMIT_RTTIME, (_SOFT_US, _HARD_US))
+    _bound(_HARD_US)
     signal.signal(signal.SIGXCPU, yield_processor)
     if not _real_time(priority):
         try:
@@ -46,7 +46,7 @@ def borrowed_processor(priority: int) -> Iterator[Callable[[], None]]:
         yield _nothing
         return
     limits, handler = resource.getrlimit(resource.RLIMIT_RTTIME), signal.getsignal(signal.SIGXCPU)
-    resource.setrlimit(resource.RLIMIT_RTTIME, (_SOFT_US, limits[1]))
+    _bound(None)
     signal.signal(signal.SIGXCPU, yield_processor)
     try:
         _real_time(priority)
@@ -76,6 +76,15 @@ def yield_processor(*_: object) -> None:
     if had & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO:
         # Who has no right to it may not take the mark off either; it does no harm.
         os.sched_setscheduler(0, os.SCHED_OTHER | (had & os.SCHED_RESET_ON_FORK), os.sched_param(0))
+
+
+def _bound(ends_us: int | None) -> None:
+    """SIGXCPU after so long without a pause, and the end after `ends_us`, or sooner where less is allowed already."""
+    _, most = resource.getrlimit(resource.RLIMIT_RTTIME)
+    unbound = most == resource.RLIM_INFINITY
+    hard = most if ends_us is None else ends_us if unbound else min(ends_us, most)
+    soft = _SOFT_US if hard == resource.RLIM_INFINITY else min(_SOFT_US, hard)
+    resource.setrlimit(resource.RLIMIT_RTTIME, (soft, hard))
 
 
 def _nothing() -> None:

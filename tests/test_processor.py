@@ -67,6 +67,20 @@ def test_borrowed_it_is_bounded_given_back_and_ends_nobody(granted: bool) -> Non
     assert said[3].startswith("nice ")
 
 
+@pytest.mark.parametrize("most_us", [50_000, 200_000])
+def test_a_lower_limit_of_the_callers_stays_and_breaks_nothing(most_us: int) -> None:
+    """As an administrator or a desktop sets it; who is not root may not raise it again."""
+    said = run(
+        "import resource\n"
+        f"resource.setrlimit(resource.RLIMIT_RTTIME, ({most_us}, {most_us}))\n"
+        "if not os.getuid(): os.setuid(65534)\n"
+        "with borrowed_processor(CONDUCTOR): print(resource.getrlimit(resource.RLIMIT_RTTIME))\n"
+        "claim_processor(MEASURER)\n"
+        "print(resource.getrlimit(resource.RLIMIT_RTTIME))"
+    )
+    assert said == [f"({min(100_000, most_us)}, {most_us})"] * 2
+
+
 def test_no_other_thread_borrows_it() -> None:
     said = run(
         "import threading\n"
