@@ -13,6 +13,9 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
 
 from chaoskit.engines.http_exchange import document
 from chaoskit.engines.restore_point import note
@@ -29,6 +32,13 @@ FAULT = "upgrade.roll-out"
 """The fault that begins one."""
 FORWARD = "roll-forward"
 """The response that begins one over it."""
+AskedStrategy = Annotated[
+    Strategy | None, Field(description="all or one-first; default: as the release says")
+]
+AskedPause = Annotated[
+    Duration | None, Field(description="between two changes of one-first; default: as the release says")
+]
+"""What a step may say of either otherwise than the release does."""
 
 
 @dataclass

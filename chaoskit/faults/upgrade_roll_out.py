@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any, ClassVar, Literal
 
 from chaoskit.clock import monotonic_ns
 from chaoskit.engines import roll_out, tree
@@ -17,9 +15,8 @@ from chaoskit.errors import ServiceDown
 from chaoskit.model.estate import Estate
 from chaoskit.model.lease import MirrorUndo, ProcessRef, ReleaseUndo, SchemaUndo, Undo
 from chaoskit.model.member import Witness
-from chaoskit.model.release import Release, Strategy
+from chaoskit.model.release import Release
 from chaoskit.model.releases import releases
-from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
 _LOOK_S = 0.02
@@ -65,12 +62,8 @@ class UpgradeRollOut:
             respond: roll-back
     """
 
-    strategy: Annotated[
-        Strategy | None, Field(description="all or one-first; default: as the release says")
-    ] = None
-    pause: Annotated[
-        Duration | None, Field(description="between two changes of one-first; default: as the release says")
-    ] = None
+    strategy: roll_out.AskedStrategy = None
+    pause: roll_out.AskedPause = None
     requires: ClassVar[frozenset[str]] = frozenset({"processes", "lifecycle", "links", "releases"})
     targets: ClassVar[Literal["service", "link", "release"]] = "release"
     watched: ClassVar[bool] = True

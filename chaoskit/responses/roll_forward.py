@@ -13,10 +13,8 @@ from chaoskit.engines import roll_out
 from chaoskit.engines.roll_out import RollOut
 from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
 from chaoskit.model.plan import PlannedStep
-from chaoskit.model.release import Strategy
 from chaoskit.model.releases import releases
 from chaoskit.model.system import System
-from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
 
@@ -44,12 +42,8 @@ class RollForward:
     """
 
     to: Annotated[str, Field(description="the release of system.yaml that is the fix")]
-    strategy: Annotated[
-        Strategy | None, Field(description="all or one-first; default: as the release says")
-    ] = None
-    pause: Annotated[
-        Duration | None, Field(description="between two changes of one-first; default: as the release says")
-    ] = None
+    strategy: roll_out.AskedStrategy = None
+    pause: roll_out.AskedPause = None
     requires: ClassVar[frozenset[str]] = frozenset({"lifecycle", "links", "releases"})
 
     def check(self, on: Sequence[str], system: System) -> None:
