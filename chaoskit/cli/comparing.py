@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from tabulate import tabulate
@@ -89,13 +90,20 @@ def history(reports: Path, drill: str | None) -> str:
         raise InputError(f"{reports}: no such folder; --reports says where runs are kept")
     runs: list[StoredRun] = []
     left_out: list[str] = []
+    seen: dict[tuple[str, datetime | None], Path] = {}
     for folder in sorted(
         path for path in reports.iterdir() if path.is_dir() and (path / "plan.json").exists()
     ):
         try:
-            runs.append(load_stored_run(folder))
+            run = load_stored_run(folder)
         except InputError as error:
             left_out.append(one_line(str(error)))
+            continue
+        first = seen.setdefault((run.result.run, run.began), folder)
+        if first is folder:
+            runs.append(run)
+        else:
+            left_out.append(one_line(f"{folder}: is the run of {first} once more"))
     runs.sort(key=lambda run: (run.began.timestamp() if run.began else 0.0, run.result.run))
     drills = dict.fromkeys(run.result.drill for run in runs)
     if drill is not None and drill not in drills:

@@ -11,8 +11,11 @@ from typing import Any, Protocol, cast
 from chaoskit.model.estate import Estate
 from chaoskit.model.system import Backup, System
 
-ISOLATED = "isolate"
-"""In whose name links of an isolated service are cut, so that no fault that ends meanwhile connects them."""
+
+def isolating(service: str) -> str:
+    """In whose name the links of an isolated service are cut: no fault that ends meanwhile connects them, nor does a
+    neighbour that is opened again before it."""
+    return f"isolate {service}"
 
 
 @dataclass(frozen=True)

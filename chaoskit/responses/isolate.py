@@ -17,7 +17,7 @@ from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.security import ISOLATED, security
+from chaoskit.model.security import isolating, security
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -68,7 +68,13 @@ class Isolate:
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         estate, begun = context.estate, monotonic_ns()
         links = links_of(on, estate.plan.system)
-        await asyncio.gather(*(estate.links.enable(link, False, ISOLATED) for link in links))
+        await asyncio.gather(
+            *(
+                estate.links.enable(link, False, isolating(one))
+                for one in on
+                for link in links_of([one], estate.plan.system)
+            )
+        )
         await asyncio.gather(*(_prove(link, estate) for link in links))
         cut_ms = elapsed_ms(begun)
         ended = 0

@@ -18,7 +18,7 @@ from chaoskit.engines.session import EngineError
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.security import ISOLATED, security
+from chaoskit.model.security import isolating, security
 from chaoskit.model.system import DatabaseRole, System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -35,7 +35,8 @@ class Reopen:
 
     1. Rotate. Every database log-in in their environment gets a new password, one that nobody could guess and that is
        recorded nowhere; with `rotate: false` nothing changes, which is how the attacker comes back.
-    2. Restart each service, which is told the new password; then its links are connected.
+    2. Restart each service, which is told the new password; then its links are connected, but for those to a service
+       that is still isolated.
     3. Watch for `watch`: the damage on each primary behind them is counted again and again, and so are the log-ins that
        it refused, by its own log. Damage that comes back fails this step.
     4. Begin a new generation of each backup of those databases; one that is not sound fails this step.
@@ -68,7 +69,13 @@ class Reopen:
             for service in on:
                 await estate.lifecycle.stop(service)
             links = links_of(on, system)
-            await asyncio.gather(*(estate.links.enable(link, True, ISOLATED) for link in links))
+            await asyncio.gather(
+                *(
+                    estate.links.enable(link, True, isolating(one))
+                    for one in on
+                    for link in links_of([one], system)
+                )
+            )
             for service in on:
                 await estate.lifecycle.start(service)
         except (EngineError, EnvironmentBroken) as error:

@@ -239,3 +239,14 @@ def test_history_tells_of_folders_it_leaves_out(tmp_path: Path, capsys: pytest.C
     (tmp_path / "broken" / "plan.json").write_text("{}")
     assert run_app(["history", "--reports", str(tmp_path)]) == 0
     assert "left out" in capsys.readouterr().out
+
+
+def test_history_counts_a_copied_run_once(
+    judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("first", "second"):
+        shutil.copytree(judged, tmp_path / name)
+    assert run_app(["history", "--reports", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "primary-crash: 1 runs" in shown
+    assert f"left out: {tmp_path / 'second'}: is the run of {tmp_path / 'first'} once more" in shown
