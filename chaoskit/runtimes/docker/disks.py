@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ _CONFIGURE = 0x4C0A
 _AUTOCLEAR = 4
 _INFO = "=QQQQQIIII64s64s32s2Q"
 _TRIES = 20
+_GONE_WITHIN_S = 2.0
 _ROOT_REMEDY = "it needs root on this machine: run chaoskit as root"
 
 
@@ -261,8 +263,14 @@ async def _write_within(root: str, size: int, within_s: float, join: Sequence[st
     try:
         async with asyncio.timeout(within_s):
             out, err = await process.communicate()
-    except TimeoutError:
-        process.kill()
+    except (
+        BaseException
+    ):  # whoever gives up may fill the disk next: what this one holds would be free again afterwards
+        if process.returncode is None:
+            process.kill()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GONE_WITHIN_S):  # longer where the disk itself is slow
+                    await process.wait()
         raise
     if process.returncode:
         raise EnvironmentBroken(f"cannot write to {root}: {err.decode(errors='replace').strip()[-300:]}")
