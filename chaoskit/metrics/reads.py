@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 
 from chaoskit.metrics.reconciliation import CASES_MAX, scalar, sql
-from chaoskit.metrics.whole_amounts import INTEGERS
+from chaoskit.metrics.sound_columns import INTEGERS
 from chaoskit.model.history import Operation
 from chaoskit.model.journey import Read
 from chaoskit.model.measurement import Violation

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chaoskit.metrics.operations_file import relation
-from chaoskit.metrics.whole_amounts import INTEGERS, odd_amount
+from chaoskit.metrics.sound_columns import INTEGERS, odd_amount, unnamed
 from chaoskit.model.measurement import Violation
 from chaoskit.scratch import scratch
 
@@ -275,6 +275,8 @@ def _columns(base: duckdb.DuckDBPyConnection, path: Path, columns: dict[str, str
     if missing := set(columns) - set(present) - may_lack:
         raise BooksUnreadable(f"{path.name} lacks the column {', '.join(sorted(missing))}")
     if why := odd_amount(base, path, [name for name, kind in columns.items() if kind == "HUGEINT"], present):
+        raise BooksUnreadable(why)
+    if "entry_id" in columns and (why := unnamed(base, path, "entry_id")):
         raise BooksUnreadable(why)
 
     def typed(name: str, kind: str) -> str:

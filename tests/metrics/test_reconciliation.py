@@ -159,6 +159,21 @@ def test_amounts_that_are_no_whole_minor_units_are_not_rounded(small: Path, kind
         pass
 
 
+@pytest.mark.parametrize("table", ["entries", "before"])
+def test_entries_without_an_id_cannot_be_judged(small: Path, table: str) -> None:
+    """As they were before the fault they would be compared with nothing."""
+    entries = small / "books" / "entries.parquet"
+    with duckdb.connect() as base:
+        base.execute(f"CREATE TABLE e AS FROM read_parquet('{entries}')")
+        base.execute("UPDATE e SET entry_id = NULL WHERE entry_id = (SELECT min(entry_id) FROM e)")
+        base.execute(f"COPY e TO '{small / 'books' / table}.parquet' (FORMAT parquet)")
+    with (
+        pytest.raises(BooksUnreadable, match=rf"^{table}\.parquet: there are rows without entry_id"),
+        ledger(small / "operations.parquet", small / "books"),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("kind", ["DECIMAL(20,4)", "DECIMAL(38,0)", "DOUBLE", "VARCHAR"])
 def test_whole_amounts_of_any_type_are_what_they_are(small: Path, kind: str) -> None:
     with ledger(small / "operations.parquet", small / "books") as base:

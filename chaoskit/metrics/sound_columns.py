@@ -1,4 +1,8 @@
-"""Amounts of books are whole minor units: one that is not would be rounded, and −100.4 and +100.3 would cancel out."""
+"""What columns of books must hold to be judged by them: amounts are whole minor units, and every entry has an id.
+
+One that is not whole would be rounded, and −100.4 and +100.3 would cancel out. Entries without an id cannot be told
+from each other, so that nobody could say that one of them was changed.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +40,16 @@ def odd_amount(
                 "let the query of the books say whole ones"
             )
     return None
+
+
+def unnamed(base: duckdb.DuckDBPyConnection, path: Path, name: str) -> str | None:
+    """What is wrong if rows of a Parquet file have nothing in the column `name`; None if all have something."""
+    # Files say whether they have any: nothing is read of those that have none.
+    if base.execute(f"SELECT 1 FROM read_parquet('{path}') WHERE {name} IS NULL LIMIT 1").fetchone() is None:
+        return None
+    return (
+        f"{path.name}: there are rows without {name}, told from no others: let the query of the books say one"
+    )
 
 
 def _odd(name: str, kind: str) -> str:
