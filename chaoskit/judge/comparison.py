@@ -10,7 +10,7 @@ from typing import Literal
 
 from chaoskit.evidence.stored_run import StoredRun
 from chaoskit.metrics.metric_shift import ALPHA, MetricShift, smallest_p
-from chaoskit.model.measurement import Interval
+from chaoskit.model.measurement import Interval, Measurements
 
 UNANSWERED = "runs without an answer"
 LACKING_SHARE = 5
@@ -62,6 +62,9 @@ def compare(
     for shift in found:
         if told := _lacking(shift.metric, (baseline, values[0]), (new, values[1])):
             notes.append(told)
+        if shift.flagged and shift.baseline == shift.new:
+            side = "new runs" if shift.worse else "baseline"
+            notes.append(f"{shift.metric}: the medians are equal; it is higher in more of the {side}")
     if any(shift.flagged and shift.worse for shift in found):
         return Comparison("worse", *names, found, notes=tuple(notes))
     # A slower side is as slow as the baseline's broken runs make it look: nobody may call that no worse.
@@ -108,7 +111,19 @@ def values_of(run: StoredRun) -> dict[str, float]:
     for name, loss in measured.losses.items():
         if loss.survivor is not None and not loss.problems:
             values[f"{name}.lost"] = float(len(loss.missing()))
+    for one in run.result.verdicts:
+        if _numberless(one.name, measured) and one.outcome in ("pass", "fail"):
+            values[f"{one.name}, failed"] = float(one.outcome == "fail")
     return values
+
+
+def _numberless(name: str, measured: Measurements) -> bool:
+    """Whether a verdict is of something that no other metric shows, and is given by every run of a plan."""
+    journey, _, objective = name.rpartition(".")
+    if journey in measured.journeys:
+        return objective not in ("rto", "success", "lost")
+    # Verdicts that only some runs have: of a person's answer, and of what kept a run from having one.
+    return journey != "decision" and name not in ("timeline", "steady-state")
 
 
 def middle_s(interval: Interval) -> float:

@@ -43,12 +43,13 @@ def shifts(
     ranks = np.vstack([_standardised(row) for row in values])
     labels = _shuffled(len(baseline), len(new))
     largest = np.abs(ranks @ labels.T).max(axis=0)
-    asked = np.abs(ranks @ _label(range(len(baseline), len(runs)), len(runs)))
+    moved = ranks @ _label(range(len(baseline), len(runs)), len(runs))
     found = []
-    for name, row, z in zip(names, values, asked, strict=True):
+    for name, row, z in zip(names, values, moved, strict=True):
         # Shuffles as extreme as what was seen, the labels as they are among them.
-        p = float(np.mean(largest >= z - 1e-9))
-        found.append(MetricShift(name, _median(row[: len(baseline)]), _median(row[len(baseline) :]), p))
+        p = float(np.mean(largest >= abs(z) - 1e-9))
+        medians = _median(row[: len(baseline)]), _median(row[len(baseline) :])
+        found.append(MetricShift(name, *medians, p, float(z)))
     return tuple(found)
 
 

@@ -11,12 +11,16 @@ ALPHA = 0.025
 
 @dataclass(frozen=True)
 class MetricShift:
-    """One metric on both sides; larger is worse. `p` is corrected over all metrics; medians may be inf (censored)."""
+    """One metric on both sides; larger is worse. `p` is corrected over all metrics; medians may be inf (censored).
+
+    `moved`: by how much the new runs rank above the baseline's, below 0 if they rank lower.
+    """
 
     metric: str
     baseline: float
     new: float
     p: float
+    moved: float
 
     @property
     def flagged(self) -> bool:
@@ -24,7 +28,8 @@ class MetricShift:
 
     @property
     def worse(self) -> bool:
-        return self.new > self.baseline
+        # Not by the medians: what fewer than half of the runs do moves none.
+        return self.moved > 0
 
 
 def smallest_p(baseline: int, new: int) -> float:

@@ -15,8 +15,9 @@ from chaoskit.cli.app import run_app
 from chaoskit.evidence.manifest import head_of
 from chaoskit.evidence.stored_run import StoredRun, load_stored_run
 from chaoskit.judge.comparison import UNANSWERED, compare, values_of
-from chaoskit.model.measurement import Interval
+from chaoskit.model.measurement import Interval, LostOperation, Measurements
 from chaoskit.model.plan import Fidelity
+from chaoskit.model.verdict import Outcome
 from tests.histories.builder import RunBuilder
 
 SECOND = 10**9
@@ -63,6 +64,47 @@ def test_slower_recovery_is_worse_and_quicker_is_not(judged: Path) -> None:
     assert found.outcome == "worse"
     assert {shift.metric for shift in found.shifts if shift.flagged} == {"transfer.rta, s", "balance.rta, s"}
     assert compare(copies(run, slower, "old"), copies(run, USUAL, "new")).outcome == "no worse"
+
+
+def test_what_fewer_than_half_of_the_new_runs_do_is_worse_though_the_medians_are_equal(judged: Path) -> None:
+    """Eight of twenty lose a payment, and none did before: the median of both is 0."""
+    run = load_stored_run(judged)
+    old, new = copies(run, USUAL * 4, "old"), copies(run, USUAL * 4, "new")
+    losing = [replace(one, measurements=losing_one(one)) for one in new[:8]]
+    found = compare(old, [*losing, *new[8:]])
+    assert [shift.metric for shift in found.shifts if shift.flagged] == ["ledger.lost"]
+    assert found.outcome == "worse"
+    better = compare([*losing, *new[8:]], old)
+    assert [shift.metric for shift in better.shifts if shift.flagged] == ["ledger.lost"]
+    assert better.outcome == "no worse"
+
+
+def losing_one(run: StoredRun) -> Measurements:
+    """What was measured, but for one payment that is lost."""
+    gone = LostOperation(key="k", journey="transfer", amount=1, currency="CNY", sent=1, done=2)
+    loss = run.measurements.losses["ledger"].model_copy(update={"lost": (gone,)})
+    return run.measurements.model_copy(update={"losses": {"ledger": loss}})
+
+
+def test_a_check_that_fails_in_new_runs_alone_is_worse(judged: Path) -> None:
+    """Payments that are made twice are in no recovery time, and in no loss."""
+    run = load_stored_run(judged)
+    new = [with_check(one, "nothing-doubled", "fail") for one in copies(run, USUAL, "new")]
+    found = compare(copies(run, USUAL, "old"), new)
+    assert [shift.metric for shift in found.shifts if shift.flagged] == ["nothing-doubled, failed"]
+    assert found.outcome == "worse"
+    unsure = [with_check(one, "nothing-doubled", "unknown") for one in copies(run, USUAL, "new")[:2]]
+    found = compare(copies(run, USUAL, "old"), [*unsure, *copies(run, USUAL, "new")[2:]])
+    assert found.outcome == "not comparable"
+    assert "nothing-doubled, failed: 2 of 5 of the new runs could not measure it" in found.reasons
+
+
+def with_check(run: StoredRun, name: str, outcome: Outcome) -> StoredRun:
+    verdicts = tuple(
+        one.model_copy(update={"outcome": outcome}) if one.name == name else one
+        for one in run.result.verdicts
+    )
+    return replace(run, result=run.result.model_copy(update={"verdicts": verdicts}))
 
 
 def test_never_recovering_is_worse_than_any_time(judged: Path) -> None:
