@@ -18,6 +18,7 @@ from chaoskit.judge.controls import (
     judge_disarmed,
     judge_left_out,
     unfelt_faults,
+    why_no_control,
 )
 from chaoskit.judging import Run
 from chaoskit.model.measurement import Measurements
@@ -117,8 +118,9 @@ def _control(
             controls=Controls(disarm=frozenset({control.step})),
         )
         others = any(step.kind == "fault" and step.id != control.step for step in plan.steps)
-        pair = (None, None) if others else (run.measurements, written.measurements)
-        return Proven(run, judge_disarmed(control.name, run.result, *pair))
+        unarmed, armed = (None, None) if others else (run.measurements, written.measurements)
+        nothing = why_no_control(control.step, run.history, run.measurements)
+        return Proven(run, judge_disarmed(control.name, run.result, unarmed, armed, nothing))
     measured = written.measurements
     uppers = [one.rta.hi for one in measured.journeys.values() if one.rta is not None]
     uppers += [one.restored.hi for one in measured.redundancy if one.restored is not None]

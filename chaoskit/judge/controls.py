@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from chaoskit.judge.guard import how_it_ended, why_it_ended
 from chaoskit.judge.wording import span
+from chaoskit.model.history import History
 from chaoskit.model.measurement import FaultMeasure, JourneyMeasure, Measurements
 from chaoskit.model.verdict import Result
 
@@ -60,13 +62,33 @@ def unfelt_faults(measured: Measurements) -> tuple[FaultMeasure, ...]:
     return tuple(fault for fault in measured.faults if fault.step not in started)
 
 
+def why_no_control(step: str, history: History, measured: Measurements) -> str | None:
+    """Why a run without this fault shows nothing: it is unknown, but would be so with the fault. None: it does."""
+    ended = how_it_ended(history)
+    if measured.problems:
+        return f"its record is damaged: {measured.problems[0]}"
+    if ended is None:
+        return "it did not end by itself"
+    if ended == "broken":
+        return f"the environment broke: {why_it_ended(history)}"
+    if not any(one.kind == "step.disarmed" and one.data.get("step") == step for one in history.events):
+        return f"it never came to where the fault would have been: {why_it_ended(history)}"
+    return None
+
+
 def judge_disarmed(
-    name: str, result: Result, disarmed: Measurements | None = None, written: Measurements | None = None
+    name: str,
+    result: Result,
+    disarmed: Measurements | None = None,
+    written: Measurements | None = None,
+    no_control: str | None = None,
 ) -> ControlVerdict:
-    """Without its fault a run must be unknown, whatever else it shows.
+    """Without its fault a run must be unknown, whatever else it shows, and for that reason: see `why_no_control`.
 
     With both measurements, for a run that had no fault left: customers must have been better off in it than as written.
     """
+    if no_control is not None and result.outcome == "unknown":
+        return ControlVerdict(name, False, result.outcome, no_control)
     if result.outcome != "unknown" or disarmed is None or written is None:
         return ControlVerdict(name, result.outcome == "unknown", result.outcome, result.reason)
     hurt = {name: journey for name, journey in written.journeys.items() if not journey.never_bad}

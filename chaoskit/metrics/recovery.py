@@ -87,8 +87,10 @@ class Recovery:
 
 def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
     """Everything of one journey's recovery. What cannot be said stays None, with the reason in `invalid`."""
-    if timeline.zero is None or timeline.last_fault is None:
+    if timeline.zero is None:
         return Recovery(invalid=("no fault began",))
+    if timeline.last_fault is None:
+        return Recovery(outages=_unprovoked(probed, timeline.zero), invalid=("no fault began",))
     if not probed.probes:
         return Recovery(invalid=("no probe was sent",))
     bad = first_bad(probed.probes, timeline.zero)
@@ -100,6 +102,12 @@ def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
         met = probed.crossed(timeline, timeline.zero, probed.data_end)
         return Recovery(outages=outages, invalid=("it was bad before any fault began", *met))
     return replace(_recovered(probed, timeline, bad, volley), outages=outages)
+
+
+def _unprovoked(probed: Probed, zero: int) -> tuple[Outage, ...]:
+    """Outages of a run without any fault: what a proof holds against the outages of the run with it."""
+    bad = first_bad(probed.probes, zero)
+    return () if bad is None else outages_of(probed.probes, bad, probed.criterion.window_ns)
 
 
 def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:

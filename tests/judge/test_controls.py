@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from chaoskit.judge.controls import judge_as_written, judge_disarmed, judge_left_out, unfelt_faults
+from chaoskit.judge.controls import (
+    judge_as_written,
+    judge_disarmed,
+    judge_left_out,
+    unfelt_faults,
+    why_no_control,
+)
 from chaoskit.model.measurement import (
     Clocks,
     FaultMeasure,
@@ -125,6 +134,51 @@ def test_customers_who_are_as_badly_off_without_the_fault_prove_nothing() -> Non
     assert not same.proven
     assert "without the fault as well" in same.reason
     assert judge_disarmed("kill not armed", void, measured(), measured()).proven
+
+
+def history(*events: tuple[str, dict[str, object]]) -> Any:
+    return SimpleNamespace(
+        events=tuple(
+            SimpleNamespace(n=number, kind=kind, data=data) for number, (kind, data) in enumerate(events)
+        )
+    )
+
+
+DISARMED = ("step.disarmed", {"step": "kill"})
+COMPLETE = ("run.end", {"ended": "complete", "reason": "the deadline came"})
+
+
+def test_a_control_that_was_made_is_one() -> None:
+    assert why_no_control("kill", history(DISARMED, COMPLETE), measured()) is None
+    waited = ("run.end", {"ended": "timeout", "reason": "promote waited in vain"})
+    assert why_no_control("kill", history(DISARMED, waited), measured()) is None
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([("run.end", {"ended": "broken", "reason": "db did not start"})], "db did not start"),
+        ([("run.end", {"ended": "complete", "reason": "no steady state"})], "no steady state"),
+        ([("step.disarmed", {"step": "another"}), COMPLETE], "the deadline came"),
+        ([DISARMED, ("run.end", {"ended": "broken", "reason": "the proxy died"})], "the proxy died"),
+        ([DISARMED], "did not end by itself"),
+    ],
+)
+def test_a_run_that_is_unknown_for_another_reason_is_no_control(
+    events: list[tuple[str, dict[str, object]]], why: str
+) -> None:
+    """A system that did not even start is as unknown as one in which nothing was broken, and shows nothing."""
+    told = why_no_control("kill", history(*events), measured())
+    assert told is not None
+    assert why in told
+    found = judge_disarmed("kill not armed", result("unknown"), no_control=told)
+    assert not found.proven
+    assert found.reason == told
+
+
+def test_a_damaged_record_is_no_control() -> None:
+    torn = measured().model_copy(update={"problems": ("ops/prober.jsonl: missing",)})
+    assert "ops/prober.jsonl: missing" in (why_no_control("kill", history(DISARMED, COMPLETE), torn) or "")
 
 
 @pytest.mark.parametrize("outcome", ["pass", "unknown", "aborted"])

@@ -396,3 +396,13 @@ def test_a_journey_that_the_fault_does_not_touch_waits_for_nobody() -> None:
 def test_no_fault_no_measurement() -> None:
     own = measure_recovery(probed(run(ZERO - S, ZERO + S, 100 * MS, [])), timeline())
     assert own.invalid == ("no fault began",)
+
+
+def test_outages_without_any_fault_are_measured_all_the_same() -> None:
+    """A proof compares them with the outages of the run as written: what comes without the fault is not its doing."""
+    probes = run(ZERO - S, ZERO + 4 * S, 100 * MS, [(ZERO + S, ZERO + 3 * S)])
+    own = measure_recovery(probed(probes), timeline())
+    assert own.invalid == ("no fault began",)
+    assert own.rta is None
+    (outage,) = own.outages
+    assert outage.duration.lo >= 1_800 * MS
