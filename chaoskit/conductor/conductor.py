@@ -210,10 +210,8 @@ class _Run:
             if self._ending.end is None:
                 await self._play(stage, timeline, redundancy, watching)
         finally:
-            for task in watching:
-                task.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
-            await timeline.stop()
+            # The ending that was found in here cancels this very task a moment later.
+            await _to_its_end(_wind_down(watching, timeline))
 
     async def _settle_in(self, stage: Stage, measurers: Measurers, timeline: Timeline) -> None:
         before = await stage.estate.links.traffic()
@@ -269,6 +267,27 @@ class _Run:
         if self._slot_held:
             self._slot_held = False
             await self._own.slot.__aexit__(None, None, None)
+
+
+async def _wind_down(watching: list[asyncio.Task[None]], timeline: Timeline) -> None:
+    for task in watching:
+        task.cancel()
+    await asyncio.gather(*watching, return_exceptions=True)
+    await timeline.stop()
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do all of it, whoever cancels meanwhile: that is raised afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 def _version() -> str:

@@ -247,6 +247,25 @@ def test_the_deadline_ends_a_run_that_never_recovers(tmp_path: Path) -> None:
     assert played.at("run.end") - played.at("fault.begin") > 20e9
 
 
+def test_a_response_that_is_not_finished_at_the_deadline_is_stopped_and_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def endless(self: Any, on: Any, context: Any) -> None:
+        world = context.estate.world
+        world.up = True  # customers are served again, and something is left to be done
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.5)
+            world.note("stopped")
+
+    monkeypatch.setattr("tests.conductor.staging.FakePromote.run", endless)
+    played = play(tmp_path, plan_of(fault(), response(when=down())))
+    assert "a step of the timeline" in played.one("run.end")["reason"]
+    assert played.one("response.failed")["error"] == "not finished when the run ended"
+    assert played.world.done.index("stopped") < played.world.done.index("slot given back")
+
+
 def test_a_crash_of_a_service_is_told_and_our_own_kills_are_not(tmp_path: Path) -> None:
     async def crash(world: World, stop: asyncio.Event) -> None:
         await asyncio.sleep(4.5)
