@@ -16,7 +16,7 @@ from chaoskit.model.verdict import Verdict
 
 
 def unfinished(history: History, checks: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """A response that was planned and never began, or failed, and that no failing check accounts for."""
+    """A response that was planned and never began, never ended, or failed, and that no failing check accounts for."""
     judged = {number for one in checks if one.outcome == "fail" for number in one.events}
     failures = [e for e in history.events if e.kind == "response.failed"]
     steps = history.plan.steps
@@ -26,14 +26,17 @@ def unfinished(history: History, checks: Sequence[Verdict]) -> tuple[Verdict, ..
     begun = {event.data.get("step") for event in history.events if event.kind == "response.begin"}
     missing = [s.id for s in steps if s.kind == "response" and s.id not in begun and s.id not in excused]
     failed = [e for e in failures if e.data.get("step") not in missing and e.n not in judged]
+    ended = {e.data.get("step") for e in history.events if e.kind in ("response.done", "response.failed")}
+    open_ = [e for e in history.events if e.kind == "response.begin" and e.data.get("step") not in ended]
     timed_out = [e for e in history.events if e.kind == "run.end" and e.data.get("ended") == "timeout"]
     reasons = [f"planned responses never began: {', '.join(missing)}"] if missing else []
     reasons += [f"the response {e.data.get('step')} failed: {e.data.get('error')}" for e in failed]
+    reasons += [f"the response {e.data.get('step')} never ended" for e in open_]
     if timed_out:
         reasons = [f"{'; '.join(reasons) or 'a step waited in vain'} ({timed_out[-1].data.get('reason')})"]
     if not reasons:
         return ()
-    events = tuple(e.n for e in (*failed, *timed_out))
+    events = tuple(e.n for e in (*failed, *open_, *timed_out))
     return (verdict("timeline", "unknown", "; ".join(reasons), events=events),)
 
 

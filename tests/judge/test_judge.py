@@ -494,6 +494,11 @@ class TestEnding:
         assert result.outcome == "unknown"
         assert "planned responses never began: promote" in reason_of(result, "timeline")
 
+    def test_a_response_that_neither_ended_nor_failed_is_no_pass(self, tmp_path: Path) -> None:
+        result = result_of(self.ended("complete", "deadline").without("response.done"), tmp_path)
+        assert result.outcome == "unknown"
+        assert reason_of(result, "timeline") == "the response promote never ended"
+
     def test_without_its_response_it_fails_and_is_not_void(self, tmp_path: Path) -> None:
         """The control: the recovery left out must go red by the objective."""
         builder = RunBuilder(plan=plan_for(drill(objectives={"transfer": {"rto": "6s"}}, checks=[])))
