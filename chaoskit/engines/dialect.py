@@ -122,7 +122,11 @@ async def take_position(dialect: Dialect, address: Address, asks: int = 5, withi
         return Position(address, dialect, line)
     times = []
     for _ in range(asks):
-        answer = await line.ask(within_s)
+        try:
+            answer = await line.ask(within_s)
+        except BaseException:  # whoever gives up here, as a renewal does, has nothing that he could close
+            line.close()
+            raise
         if answer.kind != "answered":
             line.close()
             # HTTP/1.0 and `Connection: close` end a connection with its first answer; no line can be kept there.

@@ -29,6 +29,10 @@ class _Before:
     took_ns: dict[Way, int]
     why: str = ""
 
+    def close(self) -> None:
+        """Let go of the connection, where no witness will."""
+        self.position.close()
+
 
 @register("faults", "link.bandwidth")
 @dataclass(frozen=True)
@@ -72,6 +76,13 @@ class LinkBandwidth:
 
     async def baseline(self, target: str, estate: Estate) -> _Before:
         position = await position_on(target, estate, asks=1)
+        try:
+            return await self._measure(position)
+        except BaseException:
+            position.close()
+            raise
+
+    async def _measure(self, position: Position) -> _Before:
         took: dict[Way, int] = {}
         if position.line is None or not position.line.can_ask:
             return _Before(position, took, position.why or position.mute)

@@ -22,6 +22,10 @@ class _Before:
     tree: tuple[ProcessRef, ...]
     position: Position
 
+    def close(self) -> None:
+        """Let go of the connection, where no witness will."""
+        self.position.close()
+
 
 @register("faults", "process.freeze")
 @dataclass(frozen=True)
@@ -53,7 +57,11 @@ class ProcessFreeze:
         dialect = Dialect.of(estate.plan.system, target)
         # Connected first: a server that forks for each connection has this one's process in its tree then.
         position = await take_position(dialect, estate.direct(target), asks=1)
-        return _Before(await estate.processes.tree(target), position)
+        try:
+            return _Before(await estate.processes.tree(target), position)
+        except BaseException:
+            position.close()
+            raise
 
     async def undo(self, target: str, estate: Estate) -> Undo:
         return Undo(steps=(SignalUndo(processes=await estate.processes.tree(target)),))

@@ -6,17 +6,22 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from chaoskit.conductor import actors
 from chaoskit.engines.dialect import Dialect, knock, refused_by, silence, take_position
 from chaoskit.engines.http_line import HttpLine
 from chaoskit.engines.line import NoLine, RawLine
 from chaoskit.engines.postgresql_line import PostgresLine, StartupLine
+from chaoskit.faults.link_bandwidth import LinkBandwidth
+from chaoskit.faults.link_latency import LinkLatency
+from chaoskit.faults.process_freeze import ProcessFreeze
 from chaoskit.model.estate import Address
-from chaoskit.model.system import Good, Journey, LocalService, Service, System
-from chaoskit.quantity import Duration
+from chaoskit.model.system import Good, Journey, Link, LocalService, Service, System
+from chaoskit.quantity import Duration, Size
 from tests.contracts.postgresql_pair import Member, own_address, role
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -179,3 +184,90 @@ def test_the_protocol_follows_from_the_system_file() -> None:
         "tcp",
     ]
     assert Dialect.of(system, "web").path == "/health"
+
+
+async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    while await reader.read(65536):
+        pass
+
+
+async def freeze(estate: Any) -> Any:
+    return await ProcessFreeze().baseline("web", estate)
+
+
+async def limit(estate: Any) -> Any:
+    return await LinkBandwidth(Size.parse("64KB")).baseline("gate -> web", estate)
+
+
+async def delay(estate: Any) -> Any:
+    return await LinkLatency(Duration.parse("300ms")).baseline("gate -> web", estate)
+
+
+@pytest.mark.parametrize("baseline", [freeze, limit, delay])
+def test_a_baseline_that_is_given_up_leaves_no_connection(
+    baseline: Callable[[Any], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal of a baseline has 300 ms; nobody has anything to close then."""
+    # Where asyncio has it, it closes what nobody refers to any more: nothing here may lean on that.
+    monkeypatch.delattr(asyncio.StreamWriter, "__del__", raising=False)
+    gone = asyncio.Event()
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answer_once(reader, writer)
+        gone.set()
+        writer.close()
+
+    async def work(address: Address) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await baseline(estate_of(address))
+        async with asyncio.timeout(5):
+            await gone.wait()
+
+    asyncio.run(serving(served, work))
+
+
+@pytest.mark.parametrize("baseline", [freeze, limit, delay])
+def test_a_baseline_that_is_renewed_is_let_go_of(baseline: Callable[[Any], Awaitable[Any]]) -> None:
+    gone = asyncio.Event()
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" * data.count(b"\r\n\r\n"))
+        gone.set()
+        writer.close()
+
+    async def work(address: Address) -> None:
+        taken = await baseline(estate_of(address, tree=()))
+        assert not gone.is_set()
+        actors._let_go(taken)  # noqa: SLF001 - what the conductor does with it
+        async with asyncio.timeout(5):
+            await gone.wait()
+
+    asyncio.run(serving(served, work))
+
+
+def estate_of(address: Address, tree: Any = None) -> Any:
+    """An estate whose one service listens there; its processes are told, or nobody ever says."""
+    web = LocalService(run="web", ready="/")
+    system = System(
+        system="bank",
+        compose="compose.yaml",
+        folder="/nowhere",
+        services={"web": Service(name="web"), "gate": Service(name="gate")},
+        local={"web": web},
+        links=(Link.parse("gate -> web"),),
+        journeys={},
+    )
+
+    async def told(service: str) -> Any:
+        return tree if tree is not None else await asyncio.get_running_loop().create_future()
+
+    return SimpleNamespace(
+        plan=SimpleNamespace(system=system),
+        direct=lambda service: address,
+        links=SimpleNamespace(address=lambda link, port=None: address),
+        processes=SimpleNamespace(tree=told),
+    )
