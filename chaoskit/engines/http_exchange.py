@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httptools
@@ -95,6 +95,19 @@ async def ask_json(
     if not isinstance(found, dict):
         raise NoAnswer(f"http://{address}{path}: no JSON object")
     return found
+
+
+def key_lists(told: Mapping[str, Any], words: Sequence[str]) -> dict[str, list[str]]:
+    """The lists of keys that an answer has under these words; one that it leaves out is empty.
+
+    Raises NoAnswer for an answer with none of them, and for one that is no list: a count, say, of what is in doubt.
+    """
+    if not any(word in told for word in words):
+        raise NoAnswer(f"the answer has none of {', '.join(words)}")
+    for word in words:
+        if not isinstance(told.get(word, []), list):
+            raise NoAnswer(f"`{word}` of the answer is no list of keys: {str(told[word])[:80]}")
+    return {word: [str(key) for key in told.get(word, [])] for word in words}
 
 
 async def document(address: Address, path: str, host: str, within_s: float) -> Any:

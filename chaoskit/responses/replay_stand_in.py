@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from chaoskit.clock import elapsed_ms, monotonic_ns
-from chaoskit.engines.http_exchange import NoAnswer, ask_json
+from chaoskit.engines.http_exchange import NoAnswer, ask_json, key_lists
 from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
 from chaoskit.model.system import Accepted, System
 from chaoskit.quantity import Duration
@@ -55,9 +55,9 @@ class ReplayStandIn:
         service, _, path = (accepted.replay or "").partition("/")
         try:
             told = await ask_json(estate.direct(service), path, {}, self.within.s)
+            lists = key_lists(told, _LISTS)
         except NoAnswer as error:
             raise ResponseFailed(f"nothing is known to have been replayed: {error}") from error
-        lists = {word: [str(key) for key in _listed(told.get(word))] for word in _LISTS}
         context.record(
             "stand-in-replayed",
             journey=journey,
@@ -83,6 +83,3 @@ class ReplayStandIn:
             )
         return name, known[name]
 
-
-def _listed(found: object) -> Sequence[object]:
-    return found if isinstance(found, list) else ()

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from chaoskit.clock import elapsed_ms, monotonic_ns
-from chaoskit.engines.http_exchange import NoAnswer, ask_json
+from chaoskit.engines.http_exchange import NoAnswer, ask_json, key_lists
 from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
 from chaoskit.model.plan import PlannedStep
 from chaoskit.model.security import SAID_BY_BACKUP, backup_named, security
@@ -68,9 +68,9 @@ class Resubmit:
         try:
             service, _, path = backup.resubmit.partition("/")
             told = await ask_json(estate.direct(service), path, {"since": since}, self.within.s)
+            lists = key_lists(told, _LISTS)
         except NoAnswer as error:
             raise ResponseFailed(f"nothing is known to have been sent again: {error}") from error
-        lists = {word: [str(key) for key in told.get(word, ())] for word in _LISTS}
         context.record("resubmitted", since=since, after_ms=elapsed_ms(begun), **lists)
         if lists["unknown"]:
             raise ResponseFailed(

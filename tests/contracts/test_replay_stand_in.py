@@ -73,7 +73,7 @@ def answered(**lists: Any) -> bytes:
 
 
 def test_its_lists_are_recorded() -> None:
-    ((kind, facts),), why = replay(answered(booked=["a", "b"], replayed=["c"], double_spent=["d"], refused=7))
+    ((kind, facts),), why = replay(answered(booked=["a", "b"], replayed=["c"], double_spent=["d"]))
     assert (kind, why) == ("stand-in-replayed", "")
     assert facts.pop("after_ms") >= 0
     lists = {"booked": ["a", "b"], "replayed": ["c"], "double-spent": ["d"], "refused": [], "unknown": []}
@@ -93,6 +93,21 @@ def test_no_answer_is_no_replay(answer: bytes) -> None:
     facts, why = replay(answer)
     assert facts == []
     assert "nothing is known to have been replayed" in why
+
+
+@pytest.mark.parametrize(
+    ("lists", "why"),
+    [
+        ({}, "the answer has none of booked, replayed, double-spent, refused, unknown"),
+        ({"ok": True}, "the answer has none of"),
+        ({"booked": 12, "unknown": 3}, "`booked` of the answer is no list of keys: 12"),
+        ({"booked": ["a"], "unknown": None}, "`unknown` of the answer is no list of keys: None"),
+    ],
+)
+def test_an_answer_that_lists_nothing_is_no_proof(lists: dict[str, Any], why: str) -> None:
+    facts, told = replay(answered(**lists))
+    assert facts == []
+    assert why in told
 
 
 @pytest.mark.parametrize(
