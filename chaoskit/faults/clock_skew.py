@@ -60,6 +60,7 @@ class ClockSkew:
     )
     requires: ClassVar[frozenset[str]] = frozenset({"clocks"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "kind"
 
     def __post_init__(self) -> None:
         if (self.ahead is None) == (self.behind is None):

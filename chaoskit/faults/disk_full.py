@@ -53,6 +53,7 @@ class DiskFull:
     leave: Annotated[Size, Field(description="bytes that are left free")] = _NOTHING
     requires: ClassVar[frozenset[str]] = frozenset({"disks"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "kind"
 
     def __post_init__(self) -> None:
         if not _SMALLEST <= self.size.bytes <= _LARGEST:

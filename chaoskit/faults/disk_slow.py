@@ -56,6 +56,7 @@ class DiskSlow:
     rate: Annotated[Size, Field(description="bytes a second, reading and again writing; from 4KiB")]
     requires: ClassVar[frozenset[str]] = frozenset({"disks"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "kind"
 
     def __post_init__(self) -> None:
         if not _SMALLEST <= self.size.bytes <= _LARGEST:

@@ -67,6 +67,7 @@ class LinkBandwidth:
     ] = "both"
     requires: ClassVar[frozenset[str]] = frozenset({"links"})
     targets: ClassVar[Literal["service", "link"]] = "link"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "alike"
 
     def __post_init__(self) -> None:
         if self.rate.bytes % _KB or not _KB <= self.rate.bytes <= 100_000_000_000:

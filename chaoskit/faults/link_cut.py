@@ -37,6 +37,7 @@ class LinkCut:
 
     requires: ClassVar[frozenset[str]] = frozenset({"links"})
     targets: ClassVar[Literal["service", "link"]] = "link"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "kind"
 
     async def baseline(self, target: str, estate: Estate) -> Position:
         return await position_on(target, estate, asks=1)

@@ -58,6 +58,7 @@ class LinkLatency:
     ] = "answers"
     requires: ClassVar[frozenset[str]] = frozenset({"links"})
     targets: ClassVar[Literal["service", "link"]] = "link"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "alike"
 
     def __post_init__(self) -> None:
         whole_ms("latency", self.latency, _NOISE_MS, _LONGEST_MS)

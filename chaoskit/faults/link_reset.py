@@ -46,6 +46,7 @@ class LinkReset:
     ] = _AT_ONCE
     requires: ClassVar[frozenset[str]] = frozenset({"links"})
     targets: ClassVar[Literal["service", "link"]] = "link"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "alike"
 
     def __post_init__(self) -> None:
         whole_ms("after", self.after)

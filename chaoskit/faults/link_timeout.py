@@ -51,6 +51,7 @@ class LinkTimeout:
     ] = "both"
     requires: ClassVar[frozenset[str]] = frozenset({"links"})
     targets: ClassVar[Literal["service", "link"]] = "link"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "alike"
 
     def __post_init__(self) -> None:
         whole_ms("after", self.after)

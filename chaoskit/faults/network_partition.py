@@ -77,6 +77,7 @@ class NetworkPartition:
     ] = ()
     requires: ClassVar[frozenset[str]] = frozenset({"networks"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "alike"
 
     def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
         """Nothing; who cannot be parted is refused."""

@@ -52,6 +52,7 @@ class ProcessFreeze:
 
     requires: ClassVar[frozenset[str]] = frozenset({"processes"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "kind"
 
     async def baseline(self, target: str, estate: Estate) -> _Before:
         dialect = Dialect.of(estate.plan.system, target)

@@ -49,6 +49,7 @@ class ResourceCpu:
     ]
     requires: ClassVar[frozenset[str]] = frozenset({"limits"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "kind"
 
     async def baseline(self, target: str, estate: Estate) -> CpuTime:
         return means(estate).limits.cpu_time(target)

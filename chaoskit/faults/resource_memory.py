@@ -55,6 +55,7 @@ class ResourceMemory:
     limit: Annotated[Size, Field(description="bytes for each container, from 1MB")]
     requires: ClassVar[frozenset[str]] = frozenset({"limits"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "kind"
 
     def __post_init__(self) -> None:
         if self.limit.bytes < _LEAST:

@@ -53,6 +53,7 @@ class StandbyReceiveLag:
     lag: Annotated[Duration, Field(description="how late the log arrives, 500ms to 20s")]
     requires: ClassVar[frozenset[str]] = frozenset({"links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "alike"
 
     def __post_init__(self) -> None:
         whole_ms("lag", self.lag, _LEAST_MS, _MOST_MS)

@@ -47,6 +47,7 @@ class StandbyReplayLag:
 
     requires: ClassVar[frozenset[str]] = frozenset({"processes"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    undo_reach: ClassVar[Literal["kind", "alike"]] = "kind"
 
     def prepare(self, target: str, system: System) -> tuple[Preparation, ...]:
         """Nothing; refuses, while planning, a target that is no standby."""

@@ -17,6 +17,7 @@ from chaoskit.model.lease import MirrorUndo, ProcessRef, ReleaseUndo, SchemaUndo
 from chaoskit.model.member import Witness
 from chaoskit.model.release import Release
 from chaoskit.model.releases import releases
+from chaoskit.model.system import System
 from chaoskit.registry import register
 
 _LOOK_S = 0.02
@@ -67,6 +68,11 @@ class UpgradeRollOut:
     requires: ClassVar[frozenset[str]] = frozenset({"processes", "lifecycle", "links", "releases"})
     targets: ClassVar[Literal["service", "link", "release"]] = "release"
     watched: ClassVar[bool] = True
+    ended_by: ClassVar[tuple[str, ...]] = ("roll-back", roll_out.FORWARD)
+
+    def occupies(self, target: str, system: System) -> frozenset[str]:
+        """The services that it changes: another roll-out to one of them would overtake it."""
+        return frozenset(system.releases[target].services)
 
     async def baseline(self, target: str, estate: Estate) -> _Before:
         release = estate.plan.system.releases[target]

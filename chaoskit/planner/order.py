@@ -17,6 +17,7 @@ def refuse_order(steps: Sequence[PlannedStep], loaded: Loaded, registry: Registr
     if steps and not faults:  # a system alone, which an engineer's tests drive, has no timeline at all
         message = "nothing is broken: the timeline has no fault, so that its outcome would be unknown"
         yield loaded.places.problem(("timeline",), message, "add a step with `fault:`", key=True)
+    yield from _refuse_waits(steps, faults, loaded)
     members = registry.members("responses")
     for number, step in enumerate(steps):
         if step.kind != "response":
@@ -36,6 +37,34 @@ def refuse_order(steps: Sequence[PlannedStep], loaded: Loaded, registry: Registr
         except ValueError as error:
             hint = f"`chaoskit catalogue {step.name}` says what it needs"
             yield loaded.places.problem(loc, str(error), hint)
+
+
+def _refuse_waits(
+    steps: Sequence[PlannedStep], faults: Sequence[PlannedStep], loaded: Loaded
+) -> Iterator[Problem]:
+    """Waits that only end with the run, as unknown."""
+    named = {one.id: one for one in steps}
+    if faults and all(_waits_for_trouble(one, steps) for one in faults):
+        message = f"`{faults[0].id}` waits for what only a fault brings about, and no fault begins without such a wait"
+        hint = "begin one fault by `at:`"
+        yield loaded.places.problem(("timeline", steps.index(faults[0])), message, hint)
+    for number, step in enumerate(steps):
+        awaited = named.get(step.when.done or "") if step.when is not None else None
+        if awaited is not None and awaited.kind == "fault" and awaited.for_ is None:
+            message = (
+                f"`{awaited.id}` is undone by the drill's end only, so that `{step.id}` would never begin"
+            )
+            hint = f"write `for:` at that fault, or `when: {{begun: {awaited.id}}}`"
+            yield loaded.places.problem(("timeline", number, "when", "done"), message, hint)
+
+
+def _waits_for_trouble(step: PlannedStep, steps: Sequence[PlannedStep]) -> bool:
+    """Whether it, or what it waits for, begins with a service down, a stop rule or a recovery."""
+    named = {one.id: one for one in steps}
+    chain = [step, *(named[one] for one in _awaited(step, steps))]
+    return any(
+        one.when is not None and (one.when.down or one.when.stop_rule or one.when.recovered) for one in chain
+    )
 
 
 def _surely_after(other: PlannedStep, step: PlannedStep, steps: Sequence[PlannedStep]) -> bool:

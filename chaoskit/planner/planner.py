@@ -14,6 +14,7 @@ from chaoskit.model.preparation import Preparation, merged
 from chaoskit.model.system import System
 from chaoskit.planner import guard, schedule
 from chaoskit.planner.order import refuse_order
+from chaoskit.planner.overlap import refuse_overlaps
 from chaoskit.planner.people import people_notes
 from chaoskit.planner.wiring import Wired, wire
 from chaoskit.registry import Kind
@@ -49,7 +50,7 @@ def plan(
     steps = plan_steps(loaded, registry)
     problems += guard.refuse_steps(steps, loaded, runtime)
     problems += guard.refuse_questions(steps, loaded, terminal)
-    problems += [*guard.refuse_responses(steps, loaded, registry), *refuse_order(steps, loaded, registry)]
+    problems += _misplaced(steps, loaded, registry)
     wanted = preparations(steps, loaded, registry, problems)
     problems += guard.refuse_services(loaded, runtime)
     wired = wire(loaded.system) if runtime.wires_by_environment else Wired()
@@ -85,9 +86,17 @@ def plan(
 def mistakes(loaded: Loaded, registry: Registry) -> list[Problem]:
     """What no runtime could mend: responses and targets that cannot be, steps in an order that cannot come out."""
     steps = plan_steps(loaded, registry)
-    problems = [*guard.refuse_responses(steps, loaded, registry), *refuse_order(steps, loaded, registry)]
+    problems = _misplaced(steps, loaded, registry)
     preparations(steps, loaded, registry, problems)
     return problems
+
+
+def _misplaced(steps: Sequence[PlannedStep], loaded: Loaded, registry: Registry) -> list[Problem]:
+    return [
+        *guard.refuse_responses(steps, loaded, registry),
+        *refuse_order(steps, loaded, registry),
+        *refuse_overlaps(steps, loaded, registry),
+    ]
 
 
 def _declared(one: Fidelity, made: Plan) -> Fidelity:

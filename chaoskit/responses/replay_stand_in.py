@@ -82,4 +82,3 @@ class ReplayStandIn:
                 f"`journey: {self.journey or '…'}` must be one whose `accepted:` names a `replay:`; known: {listed}"
             )
         return name, known[name]
-

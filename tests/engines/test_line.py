@@ -242,7 +242,7 @@ def test_a_baseline_that_is_renewed_is_let_go_of(baseline: Callable[[Any], Await
     async def work(address: Address) -> None:
         taken = await baseline(estate_of(address, tree=()))
         assert not gone.is_set()
-        actors._let_go(taken)  # noqa: SLF001 - what the conductor does with it
+        actors._let_go(taken)
         async with asyncio.timeout(5):
             await gone.wait()
 

@@ -14,6 +14,8 @@ from chaoskit.spec.alone import load_alone
 
 ROOT = Path(__file__).parents[2]
 KILL = "  - {at: 5s, id: crash, fault: process.kill, on: ledger-db}\n"
+FREEZE = "  - {id: a, at: 5s, fault: process.freeze, on: ledger-db, for: 5s}\n"
+SLOW = "  - {id: a, at: 5s, fault: link.latency, on: ledger -> ledger-db, latency: 400ms, for: 5s}\n"
 ROLL = "  - {at: 5s, fault: upgrade.roll-out, on: api-break}\n"
 
 
@@ -60,6 +62,34 @@ def planned(folder: Path, timeline: str, variant: str = "backups-apart") -> str:
         (ROLL + "  - {after: 1s, respond: restore-backup, before: good}\n", "rolled out by then: api-break"),
         (KILL + "  - {after: 1s, respond: restart-service}\n", "`restart-service` needs `on:`"),
         (
+            KILL + "  - {when: {done: crash}, respond: restart-service, on: ledger-db}\n",
+            ":8:19: `crash` is undone by the drill's end only, so that `restart-service` would never begin",
+        ),
+        (KILL.replace("at: 5s", "when: {recovered: transfer}"), ":7:5: `crash` waits for what only a fault"),
+        (KILL.replace("at: 5s", "when: {down: ledger}"), "`crash` waits for what only a fault"),
+        (
+            ROLL + "  - {at: 9s, id: second, fault: upgrade.roll-out, on: good}\n",
+            ":8:33: `upgrade.roll-out` and `second` may both be changing gateway, ledger",
+        ),
+        (
+            ROLL.replace("api-break", "[api-break, good]"),
+            "`api-break` and `upgrade.roll-out` may both be changing",
+        ),
+        (
+            ROLL + "  - {when: {begun: upgrade.roll-out}, respond: roll-back}\n"
+            "  - {when: {begun: roll-back}, id: second, fault: upgrade.roll-out, on: good}\n",
+            "may both be changing gateway, ledger",
+        ),
+        (
+            FREEZE + "  - {at: 7s, id: b, fault: process.freeze, on: ledger-db, for: 9s}\n",
+            "`b` overlaps `a` on ledger-db: the undo of one takes back both",
+        ),
+        (
+            FREEZE + "  - {after: 1s, id: b, fault: process.freeze, on: [ledger, ledger-db]}\n",
+            "`b` overlaps `a` on ledger-db",
+        ),
+        (SLOW + SLOW.replace("id: a, at: 5s", "id: b, at: 6s"), "`b` overlaps `a` on ledger -> ledger-db"),
+        (
             KILL + "  - {after: 1s, respond: promote-standby, on: ledger}\n",
             "ledger is no member of a database role",
         ),
@@ -93,6 +123,19 @@ def test_who_has_no_way_to_a_database_is_no_place_to_wreck_it_from(tmp_path: Pat
     "timeline",
     [
         "  - {at: 5s, respond: promote-standby}\n" + KILL,  # in one instant
+        FREEZE + "  - {when: {done: a}, id: b, fault: process.freeze, on: ledger-db, for: 9s}\n",
+        FREEZE
+        + FREEZE.replace("id: a, at: 5s", "id: b, at: 7s").replace("for: 5s", "for: 3s"),  # both end at 10s
+        FREEZE + "  - {at: 11s, id: b, fault: process.freeze, on: ledger-db, for: 9s}\n",
+        FREEZE + "  - {at: 6s, id: b, fault: process.freeze, on: ledger, for: 9s}\n",
+        SLOW + SLOW.replace("id: a, at: 5s", "id: b, at: 6s").replace("400ms", "500ms"),  # two toxics
+        KILL
+        + KILL.replace("id: crash", "id: again").replace("5s", "7s"),  # somebody may have started it again
+        KILL + "  - {when: {down: ledger-db}, id: b, fault: process.kill, on: ledger}\n",
+        ROLL + "  - {when: {begun: upgrade.roll-out}, respond: roll-back}\n"
+        "  - {when: {done: roll-back}, id: second, fault: upgrade.roll-out, on: good}\n",
+        ROLL.replace("on:", "for: 9s, on:")
+        + "  - {at: 15s, id: second, fault: upgrade.roll-out, on: good}\n",
         "  - {when: {down: ledger-db}, respond: promote-standby}\n"
         + KILL,  # written before it, and waits for it
         "  - {at: 0s, respond: verify-backup}\n" + KILL,  # a look, by which nothing comes back

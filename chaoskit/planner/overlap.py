@@ -1,0 +1,135 @@
+"""Faults that take one another back: a step whose undo ends another one's, and two roll-outs to one service.
+
+a   ├──── for ────┤ undo            of one kind on one target: a's undo takes b back as well, while the
+b          ├──────────── …          run goes on as if b lasted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from chaoskit.errors import Problem
+from chaoskit.model.parameters import build
+from chaoskit.model.plan import PlannedStep
+from chaoskit.quantity import Duration
+from chaoskit.spec import Loaded, Registry
+
+
+def refuse_overlaps(steps: Sequence[PlannedStep], loaded: Loaded, registry: Registry) -> Iterator[Problem]:
+    """Two faults of one kind of which one would undo, or overtake, the other."""
+    members = registry.members("faults")
+    faults = [(number, step) for number, step in enumerate(steps) if step.kind == "fault"]
+    for number, step in faults:
+        yield from _within_one_step(number, step, loaded, registry)
+    for (_, step), (later, other) in combinations(faults, 2):
+        if step.name != other.name or (member := members.get(step.name)) is None:
+            continue
+        if getattr(member, "occupies", None) is not None:
+            taken = _occupied(step, loaded, registry) & _occupied(other, loaded, registry)
+            if taken and not (
+                _over_before(step, other, steps, member) or _over_before(other, step, steps, member)
+            ):
+                yield _both(later, step.id, other, taken, loaded)
+        elif (reach := getattr(member, "undo_reach", None)) is not None:
+            same = set(step.on) & set(other.on)
+            if same and (reach == "kind" or step.params == other.params) and _cut_short(step, other, steps):
+                where = ", ".join(sorted(same))
+                message = f"`{other.id}` overlaps `{step.id}` on {where}: the undo of one takes back both"
+                hint = "let one end before the other begins, or write one step"
+                yield loaded.places.problem(("timeline", later, "fault"), message, hint)
+
+
+def _within_one_step(number: int, step: PlannedStep, loaded: Loaded, registry: Registry) -> Iterator[Problem]:
+    for one, other in combinations(step.on, 2):
+        taken = _occupied(step, loaded, registry, (one,)) & _occupied(step, loaded, registry, (other,))
+        if taken:
+            yield _both(number, one, step, taken, loaded)
+
+
+def _both(number: int, one: str, other: PlannedStep, taken: frozenset[str], loaded: Loaded) -> Problem:
+    what = ", ".join(sorted(taken))
+    message = (
+        f"`{one}` and `{other.id}` may both be changing {what}, and a roll-back takes back only the latest"
+    )
+    hint = "begin the second one `when: {done: …}` a roll-back of the first"
+    return loaded.places.problem(("timeline", number, "fault"), message, hint)
+
+
+def _occupied(
+    step: PlannedStep, loaded: Loaded, registry: Registry, targets: Sequence[str] | None = None
+) -> frozenset[str]:
+    member = registry.members("faults").get(step.name)
+    occupies = getattr(member, "occupies", None)
+    if member is None or occupies is None:
+        return frozenset()
+    made = build(member, step.params)
+    found = [occupies(made, one, loaded.system) for one in (step.on if targets is None else targets)]
+    return frozenset().union(*found)
+
+
+def _over_before(one: PlannedStep, other: PlannedStep, steps: Sequence[PlannedStep], member: type) -> bool:
+    """Whether `other` can only begin when `one` is undone, or when a response that ends it is done."""
+    begin, later = begins_ns(one, steps), begins_ns(other, steps)
+    if one.for_ is not None and begin is not None and later is not None and begin + one.for_.ns < later:
+        return True
+    ends = getattr(member, "ended_by", ())
+    named = {step.id: step for step in steps}
+    ended = [step for name in _ends_awaited(other, steps) if (step := named[name])]
+    return any(step.id == one.id or (step.name in ends and one.id in _chain(step, named)) for step in ended)
+
+
+def _cut_short(one: PlannedStep, other: PlannedStep, steps: Sequence[PlannedStep]) -> bool:
+    """Whether, by the clock, one of them is undone while the other should last; where no clock tells, no."""
+    first, second = begins_ns(one, steps), begins_ns(other, steps)
+    if first is None or second is None:
+        return False
+    ends = [
+        begin + step.for_.ns if step.for_ is not None else None
+        for begin, step in ((first, one), (second, other))
+    ]
+    if ends[0] == ends[1]:  # in one instant, or both with the drill
+        return False
+    return (ends[0] is None or second <= ends[0]) and (ends[1] is None or first <= ends[1])
+
+
+def begins_ns(step: PlannedStep, steps: Sequence[PlannedStep]) -> int | None:
+    """When it begins by the clock alone, ns; None where it waits for what the run brings."""
+    if step.at is not None:
+        return step.at.ns
+    before = step.after_step if step.when is None else step.when.begun
+    follows = next((one for one in steps if one.id == before), None)
+    if follows is None or follows.kind != "fault":
+        return None
+    begun = begins_ns(follows, steps)
+    return None if begun is None else begun + (step.after or Duration.of_ns(0)).ns
+
+
+def _ends_awaited(step: PlannedStep, steps: Sequence[PlannedStep]) -> list[str]:
+    """The ids of steps whose end it waits for, one through the other."""
+    named = {one.id: one for one in steps}
+    found: list[str] = []
+    seen: set[str] = set()
+    while step.id not in seen:
+        seen.add(step.id)
+        before = step.after_step if step.when is None else step.when.done or step.when.begun
+        if before is None:
+            break
+        awaited = named[before]
+        if (step.when is not None and step.when.done is not None) or (
+            step.when is None and awaited.kind != "fault"
+        ):
+            found.append(before)
+        step = awaited
+    return found
+
+
+def _chain(step: PlannedStep, named: dict[str, PlannedStep]) -> set[str]:
+    """Everything that it waits for."""
+    found: set[str] = set()
+    while (before := step.after_step if step.when is None else step.when.done or step.when.begun) is not None:
+        if before in found:
+            break
+        found.add(before)
+        step = named[before]
+    return found
