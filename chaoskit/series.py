@@ -110,9 +110,15 @@ def read(path: Path) -> SeriesResult:
 
 
 def _is_of(plan: Plan, place: Place, asked: SeriesFile) -> bool:
-    """Whether it is the run that was fixed under that number, and not one of another series by the same name."""
-    return (place.series, place.runs, plan.drill.drill) == (asked.series, asked.runs, asked.drill) and (
-        place.number <= len(asked.seeds) and plan.seed == asked.seeds[place.number - 1]
+    """Whether it is the run that was fixed under that number, and not one of another series by the same name.
+
+    A series that was fixed for another confidence is another one: a lower one would make any bound look small.
+    """
+    repeat = plan.drill.repeat
+    return (
+        (place.series, place.runs, plan.drill.drill) == (asked.series, asked.runs, asked.drill)
+        and (repeat is not None and repeat.confidence == asked.confidence)
+        and (place.number <= asked.runs and plan.seed == asked.seeds[place.number - 1])
     )
 
 

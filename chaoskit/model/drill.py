@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from chaoskit.model.base import Frozen
 from chaoskit.quantity import Duration, Percent, Rate
@@ -174,12 +174,23 @@ class Expect(Frozen):
     fail: Annotated[tuple[str, ...], Field(min_length=1, description="`journey.objective` or a check's name")]
 
 
+def _bounds_something(confidence: Percent) -> Percent:
+    """At 0 % every bound is 0, and at 100 % it is 1, whatever was run."""
+    if not 0 < confidence.ratio < 1:
+        raise ValueError(f"{confidence} bounds nothing: more than 0% and less than 100% does")
+    return confidence
+
+
+RUNS_MAX = 1000
+Confidence = Annotated[Percent, AfterValidator(_bounds_something)]
+
+
 class Repeat(Frozen):
     """Runs fixed in advance; never best of n."""
 
-    runs: Annotated[int, Field(ge=1, le=1000, description="how many runs")]
+    runs: Annotated[int, Field(ge=1, le=RUNS_MAX, description="how many runs")]
     confidence: Annotated[
-        Percent, Field(description="confidence of the printed bound on the probability of a miss")
+        Confidence, Field(description="confidence of the printed bound on the probability of a miss")
     ] = Percent.parse("95%")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from chaoskit.model.base import Frozen
+from chaoskit.model.drill import RUNS_MAX, Confidence
 from chaoskit.quantity import Percent
 
 SERIES_VERSION = "1"
@@ -28,9 +29,15 @@ class SeriesFile(Frozen):
     version: str = SERIES_VERSION
     series: str
     drill: str
-    runs: int
-    confidence: Percent
-    seeds: tuple[int, ...]
+    runs: Annotated[int, Field(ge=1, le=RUNS_MAX)]
+    confidence: Confidence
+    seeds: Annotated[tuple[int, ...], Field(description="of each run in turn")]
+
+    @model_validator(mode="after")
+    def _a_seed_for_each(self) -> Self:
+        if len(self.seeds) != self.runs:
+            raise ValueError(f"{len(self.seeds)} seeds for {self.runs} runs")
+        return self
 
 
 class SeriesRun(Frozen):

@@ -51,7 +51,7 @@ def publish(reports: Path, number: int, outcome: Outcome, folder: str | None = N
         "series": Place(series=ASKED.series, number=number, runs=5),
         "seed": ASKED.seeds[number - 1],
     }
-    plan = plan_for(drill()).model_copy(update=about | changes)
+    plan = plan_for(drill(repeat={"runs": 5})).model_copy(update=about | changes)
     (place / "plan.json").write_text(plan.model_dump_json())
     with ChainWriter(place / "events.jsonl") as chain:
         chain.append(1, "run.begin", {"run": "r"})
@@ -106,6 +106,37 @@ def test_run_that_was_altered_after_it_was_judged_meets_nothing(reports: Path) -
     assert "altered" in run.reason
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"runs": 0, "seeds": []},
+        {"runs": -1, "seeds": []},
+        {"runs": 10**9},
+        {"runs": 2},
+        {"confidence": "0%"},
+        {"confidence": "100%"},
+    ],
+)
+def test_series_file_that_was_edited_is_no_series(
+    reports: Path, changes: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = reports / "primary-crash.series.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    assert run_app(["report", str(path)]) == 2
+    assert "is no series" in capsys.readouterr().err
+
+
+def test_bound_is_at_the_confidence_that_was_fixed_in_advance(reports: Path) -> None:
+    """At half the confidence the same runs bound the chance of a miss by 13 % and not by 46 %."""
+    repeating = drill(repeat={"runs": 5, "confidence": "95%"})
+    for number in range(1, 6):
+        publish(reports, number, "pass", drill=repeating)
+    path = reports / "primary-crash.series.json"
+    assert series.read(path).met == 5
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"confidence": "50%"}))
+    assert series.read(path).missing == (1, 2, 3, 4, 5)
+
+
 def test_folder_of_another_series_and_rubbish_beside_it_count_for_nothing(reports: Path) -> None:
     (reports / "rubbish").mkdir()
     (reports / "rubbish" / "plan.json").write_text("{")
@@ -117,7 +148,7 @@ def test_folder_of_another_series_and_rubbish_beside_it_count_for_nothing(report
     "changes",
     [
         {"seed": 99},
-        {"drill": drill(drill="another")},
+        {"drill": drill(drill="another", repeat={"runs": 5})},
         {"series": Place(series=ASKED.series, number=1, runs=20)},
     ],
     ids=["seed", "drill", "number of runs"],
