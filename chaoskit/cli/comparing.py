@@ -10,7 +10,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from chaoskit.errors import InputError
-from chaoskit.evidence.manifest import check
+from chaoskit.evidence.manifest import changed_among, check
 from chaoskit.evidence.stored_run import StoredRun, load_stored_run
 from chaoskit.judge import EXIT_CODES
 from chaoskit.judge.comparison import METHOD, Comparison, compare, values_of
@@ -66,7 +66,7 @@ def side_by_side(runs: Sequence[StoredRun]) -> str:
         if len(set(stood)) > 1:
             rows.append([f"{service} is", *stood])
     heads = ["", *(run.result.run for run in runs)]
-    return _table([[one_line(cell, _CELL_MAX) for cell in row] for row in rows], [one_line(h) for h in heads])
+    return _table([[one_line(cell, _CELL_MAX) for cell in row] for row in rows], heads)
 
 
 def _asked_otherwise(runs: Sequence[StoredRun]) -> list[str]:
@@ -85,7 +85,7 @@ def _asked_otherwise(runs: Sequence[StoredRun]) -> list[str]:
 
 
 def history(reports: Path, drill: str | None) -> str:
-    """Trends over the judged runs below `reports`, oldest first, drill by drill; folders that are no runs are told."""
+    """Trends over the judged runs below `reports`, oldest first, drill by drill; what is left out is told."""
     if not reports.is_dir():
         raise InputError(f"{reports}: no such folder; --reports says where runs are kept")
     runs: list[StoredRun] = []
@@ -96,8 +96,12 @@ def history(reports: Path, drill: str | None) -> str:
     ):
         try:
             run = load_stored_run(folder)
+            why = _no_trend(run)
         except InputError as error:
             left_out.append(one_line(str(error)))
+            continue
+        if why is not None:
+            left_out.append(one_line(f"{folder}: {why}"))
             continue
         first = seen.setdefault((run.result.run, run.began), folder)
         if first is folder:
@@ -117,6 +121,14 @@ def history(reports: Path, drill: str | None) -> str:
     ]
     parts += [f"left out: {line}" for line in left_out]
     return "\n\n".join(parts) if parts else f"no judged run in {one_line(str(reports))}"
+
+
+def _no_trend(run: StoredRun) -> str | None:
+    """Why a run says nothing of how its drill went: a proof has left something out of it, or it was altered."""
+    if run.control:
+        return "; ".join(run.control)
+    problems = changed_among(run.folder, ("plan.json", "result.json", "measurements.json"))
+    return f"altered: {problems[0]}" if problems else None
 
 
 def _trend(drill: str, runs: Sequence[StoredRun]) -> str:
@@ -176,4 +188,7 @@ def _number(value: float) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
-    return tabulate(rows, headers=heads, tablefmt="plain", disable_numparse=True)
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    return tabulate(
+        cells, headers=[one_line(head) for head in heads], tablefmt="plain", disable_numparse=True
+    )

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -132,6 +132,18 @@ def check(
         "altered" if problems else "consistent" if head is None else "authentic"
     )
     return Verification(standing, own, len(files), tuple(dict.fromkeys(problems)), tuple(later))
+
+
+def changed_among(folder: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """What the manifest says against these files alone; for who reads no others, of many runs."""
+    files, problems = _listed(folder)
+    if problems:
+        return tuple(problems)
+    return tuple(
+        f"{name}: is not the file that the manifest names"
+        for name in names
+        if _found(folder, name, {}) != files.get(name)
+    )
 
 
 def _listed(folder: Path) -> tuple[dict[str, str], list[str]]:

@@ -49,6 +49,11 @@ class StoredRun:
         )
 
     @property
+    def control(self) -> tuple[str, ...]:
+        """What a proof has left out of this run; empty for a run of the drill as written."""
+        return tuple(note for note in self.plan.notes if note.startswith("CONTROL: "))
+
+    @property
     def plan_digest(self) -> str:
         """SHA-256 of the plan without its seed, what the seed alone decides, and where the files lie."""
         data = self.plan.model_dump(mode="json", by_alias=False)

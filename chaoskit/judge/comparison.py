@@ -26,7 +26,7 @@ COMPARABLE: Mapping[str, Callable[[StoredRun], object]] = {
     "fidelity": lambda run: run.fidelity,
     "plan": lambda run: run.plan_digest,
     "pace": lambda run: run.plan.pace,
-    "control": lambda run: [note for note in run.plan.notes if note.startswith("CONTROL: ")],
+    "control": lambda run: run.control,
 }
 """What must be the same in every run of both sides."""
 

@@ -12,13 +12,13 @@ import pytest
 
 from chaoskit import judging
 from chaoskit.cli.app import run_app
-from chaoskit.evidence.manifest import head_of
+from chaoskit.evidence.manifest import head_of, write_manifest
 from chaoskit.evidence.stored_run import StoredRun, load_stored_run
 from chaoskit.judge.comparison import UNANSWERED, compare, values_of
 from chaoskit.model.measurement import Interval, LostOperation, Measurements
 from chaoskit.model.plan import Fidelity
 from chaoskit.model.verdict import Outcome
-from tests.histories.builder import RunBuilder
+from tests.histories.builder import RunBuilder, drill, plan_for
 
 SECOND = 10**9
 
@@ -292,3 +292,45 @@ def test_history_counts_a_copied_run_once(
     shown = capsys.readouterr().out
     assert "primary-crash: 1 runs" in shown
     assert f"left out: {tmp_path / 'second'}: is the run of {tmp_path / 'first'} once more" in shown
+
+
+def test_history_leaves_out_what_would_be_no_trend_of_the_drill(
+    judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A proof's controls lie beside the drill's runs: a primary that nobody promoted a standby for never recovers."""
+    shutil.copytree(judged, tmp_path / "run")
+    builder = RunBuilder(plan=plan_for(drill()).model_copy(update={"notes": ("CONTROL: crash not armed",)}))
+    for name in ("control", "edited", "unvouched"):
+        builder = builder if name == "control" else RunBuilder()
+        builder.crash()
+        builder.events = [
+            (t, kind, {**data, "run": name} if kind == "run.begin" else data)
+            for t, kind, data in builder.events
+        ]
+        judging.judge_folder(builder.write(tmp_path / name))
+    edited = tmp_path / "edited" / "measurements.json"
+    edited.write_text(edited.read_text().replace('"transfer": {', '"trans\\u001b[31mfer": {', 1))
+    (tmp_path / "unvouched" / "manifest.json").unlink()
+    assert run_app(["history", "--reports", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "primary-crash: 1 runs" in shown
+    assert f"left out: {tmp_path / 'control'}: CONTROL: crash not armed" in shown
+    assert f"left out: {tmp_path / 'edited'}: altered: measurements.json: is not the file" in shown
+    assert f"left out: {tmp_path / 'unvouched'}: altered: manifest.json: is missing" in shown
+    assert "\x1b" not in shown
+
+
+def test_names_of_metrics_drive_no_terminal(
+    judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that was made anew as a whole vouches for itself."""
+    folder = Path(shutil.copytree(judged, tmp_path / "run"))
+    path = folder / "measurements.json"
+    text = path.read_text().replace('"transfer": {', '"trans\\u001b[31mfer": {', 1)
+    assert text != path.read_text()
+    path.write_text(text)
+    write_manifest(folder)
+    assert run_app(["history", "--reports", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "rta, s" in shown
+    assert "\x1b" not in shown
