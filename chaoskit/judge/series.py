@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
+from chaoskit.judge.judge import EXIT_CODES, GRAVEST_FIRST
 from chaoskit.metrics.metric_shift import miss_bound
 from chaoskit.model.series import SeriesFile, SeriesResult, SeriesRun
 from chaoskit.model.verdict import Result
@@ -52,3 +53,17 @@ def in_words(found: SeriesResult) -> str:
     if found.missing:
         told.append(f"missing: run {', '.join(map(str, found.missing))} of {len(found.runs)}")
     return f"{line} ({'; '.join(told)})" if told else line
+
+
+def exit_code(found: SeriesResult) -> int:
+    """The gravest of its runs; 0 only if every run that was fixed in advance was made and came out as it should."""
+    return min(map(_code, found.runs), key=GRAVEST_FIRST.index)
+
+
+def _code(run: SeriesRun) -> int:
+    """A run that should have failed and passed is red as well; one that is missing has no answer."""
+    if run.as_expected:
+        return 0
+    return (
+        EXIT_CODES["unknown"] if run.outcome == "missing" else EXIT_CODES[run.outcome] or EXIT_CODES["fail"]
+    )

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,9 @@ from chaoskit.model.verdict import Verdict
 from chaoskit.pytest_plugin import running
 from chaoskit.reporters.scorecard import Scorecard
 from chaoskit.spec import Loaded
+
+if TYPE_CHECKING:  # earlier versions of pytest have none
+    from _pytest.nodeid import NodeId
 
 _NO_WORD = re.compile(r"\W+")
 _MARKS_OF_PYTEST = frozenset(
@@ -35,6 +38,7 @@ _MARKS_OF_PYTEST = frozenset(
 )
 """A drill tagged `skip` is a drill about skipping, not one to be skipped."""
 _JUDGED = (0, 1)
+_CELL_MAX = 120
 
 
 class DrillFailed(Exception):
@@ -45,6 +49,14 @@ class DrillItem(pytest.Function):
     """One drill, or one cell of its matrix."""
 
     loaded: Loaded
+
+    @property
+    def id(self) -> NodeId:
+        """The name as pytest 9.2 and later reads it back from its cache, with a cell as parameters.
+
+        Otherwise `--lf` would not find a cell again that was not green, and leave it out.
+        """
+        return type(super().id).parse(self.nodeid)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Our own errors say everything in their text; a traceback through us would hide it."""
@@ -69,8 +81,13 @@ class DrillFile(pytest.File):
             expanded = cells(load(self.path, registry))
         except InputError as error:
             raise self.CollectError(harmless(str(error))) from error
-        for cell, drill in expanded:
-            yield self._item(drill, one_line(cell, 120))
+        seen: set[str] = set()
+        for number, (cell, drill) in enumerate(expanded, start=1):
+            name = one_line(cell, _CELL_MAX)
+            if name in seen:  # cut to the same: pytest tells items apart by their names, as for `--lf`
+                name = f"{name}#{number}"
+            seen.add(name)
+            yield self._item(drill, name)
 
     def _item(self, loaded: Loaded, cell: str) -> DrillItem:
         def drill(drill_run: Run) -> None:

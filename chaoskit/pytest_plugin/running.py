@@ -17,7 +17,7 @@ from chaoskit import pipeline, registry, series
 from chaoskit.cli.live import Screen
 from chaoskit.errors import ChaoskitError, InputError
 from chaoskit.judge import GRAVEST_FIRST
-from chaoskit.judge.series import in_words
+from chaoskit.judge.series import exit_code, in_words
 from chaoskit.judging import Run
 from chaoskit.model.plain_text import harmless, one_line
 from chaoskit.model.plan import Plan
@@ -58,9 +58,15 @@ def _run(loaded: Loaded, *, runtime_name: str, reports: Path, pace: pipeline.Pac
     made = list(
         series.run_all(loaded, asked, runtime_name=runtime_name, reports=reports, pace=pace, watch=_plainly)
     )
-    told = in_words(series.read(path))
+    found = series.read(path)
+    told = in_words(found)
     print(told)
-    return replace(min(made, key=lambda run: GRAVEST_FIRST.index(run.result.exit_code)), series=told)
+    gravest = min(made, key=lambda run: GRAVEST_FIRST.index(run.result.exit_code))
+    if (code := exit_code(found)) and not gravest.result.exit_code:
+        # A run that was made and is not there any more, or was altered since, is none that anybody can look at.
+        lacking = {"outcome": "unknown", "as_expected": False, "exit_code": code, "reason": told}
+        gravest = replace(gravest, result=gravest.result.model_copy(update=lacking))
+    return replace(gravest, series=told)
 
 
 def refuse(error: ChaoskitError) -> NoReturn:

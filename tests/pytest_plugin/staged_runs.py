@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
+from chaoskit.evidence.chain import ChainWriter
+from chaoskit.evidence.manifest import write_manifest
+from chaoskit.evidence.seal import seal_files
 from chaoskit.judging import Run
 from chaoskit.model.history import History
 from chaoskit.model.measurement import Clocks, Interval, JourneyMeasure, Measurements
+from chaoskit.model.plan import Plan
 from chaoskit.model.verdict import Outcome, Result, Verdict
 from chaoskit.spec import Loaded
 
@@ -97,3 +103,19 @@ def run(loaded: Loaded, **options: Any) -> Run:
     measured = Measurements(run="staged", faults=(), journeys={"visit": journey}, losses={}, clocks=Clocks())
     folder = Path(options["reports"]) / f"staged-{loaded.drill.seed}"
     return Run(folder, cast(History, None), measured, result)
+
+
+def run_plan(plan: Plan, *, reports: Path, **options: Any) -> Run:
+    """A run of a series, published as a real one is, unless the title says that it vanishes."""
+    made = run(cast(Loaded, SimpleNamespace(drill=plan.drill)), reports=reports)
+    if "vanishing" in plan.drill.title:
+        return made
+    folder = reports / f"{plan.drill.drill}-{plan.seed}"
+    folder.mkdir()
+    (folder / "plan.json").write_text(plan.model_dump_json())
+    with ChainWriter(folder / "events.jsonl") as chain:
+        chain.append(1, "run.begin", {"run": folder.name})
+        chain.append(2, "seal", {"files": seal_files(folder)})
+    (folder / "result.json").write_text(made.result.model_dump_json())
+    write_manifest(folder)
+    return replace(made, folder=folder)

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+import scipy.special  # noqa: F401 - a series loads it inside of a session in here, and it can be loaded only once
 
 from chaoskit.errors import EnvironmentBroken
 from chaoskit.pytest_plugin.running import refuse
@@ -105,6 +106,41 @@ def test_x_stops_and_lf_repeats_what_was_not_green(staged: pytest.Pytester) -> N
     pytest_in(staged, "-x").assert_outcomes(errors=1)
     pytest_in(staged).assert_outcomes(passed=1, failed=1, errors=1)
     pytest_in(staged, "--lf").assert_outcomes(failed=1, errors=1)
+
+
+@pytest.mark.parametrize("outcome", ["fail", "unknown"])
+def test_lf_repeats_the_cell_that_was_not_green(staged: pytest.Pytester, outcome: str) -> None:
+    """Beside another that was not: with nothing that it knows of, pytest runs everything."""
+    cells = f"matrix: {{title: [pass, {outcome}]}}\n"
+    write(staged.path, many=drill("many", more=cells), other=drill("other", outcome))
+    pytest_in(staged)
+    write(staged.path, other=drill("other", "pass"))
+    counts = {"failed": 1} if outcome == "fail" else {"errors": 1}
+    pytest_in(staged, "--lf").assert_outcomes(passed=1, **counts)
+
+
+def test_cells_whose_long_names_begin_alike_are_told_apart(staged: pytest.Pytester) -> None:
+    """`--lf` goes by names: by one name for two cells, the one that passes would clear the one that failed."""
+    cells = f"matrix: {{why: [{'x' * 150}], title: [fail, pass]}}\n"
+    write(staged.path, many=drill("many", more=cells), other=drill("other", "fail"))
+    pytest_in(staged).assert_outcomes(failed=2, passed=1)
+    pytest_in(staged, "--lf").assert_outcomes(failed=2)
+
+
+def test_a_series_with_a_run_that_vanished_has_no_answer(
+    staged: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was seen of it while it was made is not what is published of it."""
+    monkeypatch.setattr("chaoskit.pipeline.run_plan", staged_runs.run_plan)
+    write(staged.path, a=drill("a", more="repeat: {runs: 3}\n"))
+    pytest_in(staged).assert_outcomes(passed=1)
+    write(staged.path, a=drill("b", "pass vanishing", more="repeat: {runs: 3}\n"))
+    result = pytest_in(staged)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*a.yaml:1:8: unknown: 0/3 met*missing: run 1, 2, 3 of 3*"])
+    write(staged.path, a=drill("c", "fail", more="repeat: {runs: 3}\n"))
+    pytest_in(staged, "--junitxml=x.xml").assert_outcomes(failed=1)
+    assert "0/3 met" in staged.path.joinpath("x.xml").read_text("utf-8")
 
 
 def test_junit_carries_properties_and_survives_hostile_text(staged: pytest.Pytester) -> None:
