@@ -44,10 +44,12 @@ class Look:
 
 @dataclass
 class Lost:
-    """A time without redundancy. `volley` None: a planned one. `target`: how far must be replayed, once known."""
+    """A time without redundancy. `volley` None: a planned one. `target`: how far must be replayed, once known. `by`: by
+    when the volley had surely taken it, ns."""
 
     volley: Volley | None
     not_yet: Look
+    by: int = 0
     target: int | None = None
     back: Look | None = None
     rejoin: RejoinMeasure | None = None
@@ -96,6 +98,8 @@ def measure_redundancy(history: History, timeline: Timeline) -> tuple[Redundancy
     if REDUNDANCY_RESTORED not in history.plan.drill.objectives:
         return ()
     rejoins = tuple(_rejoins(history.events))
+    switches = {one.step: one.service for one in measure_switches(history.events)}
+    held = [e.t for e in history.events if e.kind == "phase" and e.data == {"name": "hold", "state": "end"}]
     return tuple(
         measure_role(
             name,
@@ -103,6 +107,8 @@ def measure_redundancy(history: History, timeline: Timeline) -> tuple[Redundancy
             looks_of(history.events, name),
             timeline,
             tuple(one for one in rejoins if one.service in (role.primary, role.standby)),
+            frozenset(s for s, service in switches.items() if service in (role.primary, role.standby)),
+            held[-1] if held else None,
         )
         for name, role in history.plan.system.roles.items()
         if role.standby is not None
@@ -115,8 +121,13 @@ def measure_role(
     looks: Sequence[Look],
     timeline: Timeline,
     rejoins: Sequence[RejoinMeasure] = (),
+    planned: frozenset[str] = frozenset(),
+    end: int | None = None,
 ) -> RedundancyMeasure:
-    """The longest of the role's times without redundancy that a fault began."""
+    """The longest of the role's times without redundancy that a fault began.
+
+    `planned`: steps that changed its roles as planned; `end`: until when it was to be looked at, ns.
+    """
     seen = [look for look in looks if look.seen]
     about = RedundancyMeasure(role=name, looks=len(looks), unseen=len(looks) - len(seen))
     if not timeline.volleys:
@@ -130,8 +141,10 @@ def measure_role(
         why = "a member did not say what it is until the run ended: whether it was restored could not be seen"
         return about.model_copy(update={"invalid": (why,)})
     gaps = [after[0].answered - first.lo, *(b.answered - a.asked for a, b in pairwise(after))]
+    if end is not None:
+        gaps.append(end - after[-1].asked)
     about = about.model_copy(update={"blind": max(gaps)})
-    lost = _times(after, timeline, rejoins)
+    lost = _times(after, timeline, rejoins, planned)
     if not lost:
         never = {
             "restored": Interval(lo=0, hi=max(gaps)),
@@ -142,7 +155,9 @@ def measure_role(
     return _measured(about, max(lost, key=_length), members, after, timeline)
 
 
-def _times(looks: Sequence[Look], timeline: Timeline, rejoins: Sequence[RejoinMeasure]) -> list[Lost]:
+def _times(
+    looks: Sequence[Look], timeline: Timeline, rejoins: Sequence[RejoinMeasure], planned: frozenset[str]
+) -> list[Lost]:
     """Those that a fault began, and one that is open at the end, whatever began it."""
     begins = {one.step: one.begin for one in timeline.responses}
     found: list[Lost] = []
@@ -153,8 +168,8 @@ def _times(looks: Sequence[Look], timeline: Timeline, rejoins: Sequence[RejoinMe
             if look.writer is not None and look.replayed is not None:
                 since = look.asked
                 continue
-            began = [one for one in timeline.volleys if since < one.lo <= look.answered]
-            lost = Lost(began[0] if began else None, look)
+            well = max((one.back.asked for one in found if one.back is not None), default=0)
+            lost = _begun(look, since, well, timeline, planned)
         if lost.volley is None:
             later = [one for one in timeline.volleys if lost.not_yet.asked < one.lo <= look.answered]
             lost.volley = later[0] if later else None
@@ -166,6 +181,20 @@ def _times(looks: Sequence[Look], timeline: Timeline, rejoins: Sequence[RejoinMe
         lost.volley = lost.volley or timeline.volleys[-1]
         found.append(lost)
     return found
+
+
+def _begun(look: Look, since: int, well: int, timeline: Timeline, planned: frozenset[str]) -> Lost:
+    """What began it: the fault since the last look at which all was well (`since`), or one since it was restored last
+    (`well`) whose effect was slow to be seen, as a primary takes a standby that was cut off for one that streams."""
+    volleys = [one for one in timeline.volleys if well < one.lo <= look.answered]
+    if at_once := [one for one in volleys if since < one.lo]:
+        return Lost(at_once[0], look)
+    changing = any(
+        one.step in planned and one.begin <= look.answered and (one.done is None or one.done >= since)
+        for one in timeline.responses
+    )
+    # Which of them it was, and since when, is not known: at the earliest the first, at the latest now.
+    return Lost(volleys[0], look, by=look.answered) if volleys and not changing else Lost(None, look)
 
 
 def _length(lost: Lost) -> float:
@@ -180,7 +209,8 @@ def _measured(
     volley, back = lost.volley, lost.back
     assert volley is not None
     earliest = max(lost.not_yet.asked, lost.rejoin.ended if lost.rejoin is not None else 0)
-    lo = max(0, earliest - volley.hi)
+    by = max(volley.hi, lost.by)
+    lo = max(0, earliest - by)
     hi = None if back is None else max(lo, back.answered - volley.lo)
     until = None if back is None else back.answered
     second = tuple(
@@ -193,7 +223,7 @@ def _measured(
     return about.model_copy(
         update={
             "restored": Interval(lo=lo, hi=hi),
-            "clock": Interval(lo=volley.lo, hi=volley.hi),
+            "clock": Interval(lo=volley.lo, hi=by),
             "not_yet": lost.not_yet.event,
             "back": back.event if back is not None else None,
             "needed": lost.target or 0,

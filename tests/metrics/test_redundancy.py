@@ -64,8 +64,10 @@ def measured(
     *rejoins: RejoinMeasure,
     at: Timeline | None = None,
     members: tuple[str, ...] = ("db", "db-standby"),
+    planned: frozenset[str] = frozenset(),
+    end: int | None = None,
 ) -> RedundancyMeasure:
-    return measure_role("database", members, seen, at or timeline(FAULT), rejoins)
+    return measure_role("database", members, seen, at or timeline(FAULT), rejoins, planned, end)
 
 
 def outcome(measure: RedundancyMeasure, limit: str = "10s") -> str:
@@ -252,3 +254,30 @@ def test_of_two_losses_the_longer_one_is_the_clock() -> None:
     assert found.restored.hi is None
     assert found.clock is not None
     assert found.clock.lo == ZERO + 6 * S
+
+
+def test_a_standby_that_was_cut_off_and_seen_to_be_gone_only_later_was_gone() -> None:
+    """A primary takes a standby that it cannot reach for one that streams, until its own patience is over."""
+    found = measured(looks(3 * S, 12 * S, 12 * S))
+    assert not found.never_lost
+    assert found.restored is not None
+    assert found.restored.hi is not None
+    # Somewhere between the fault and the first look at which it was gone it was lost, and it was back at 12 s.
+    assert found.restored.lo <= 9 * S
+    assert 12 * S <= found.restored.hi <= 12 * S + EVERY + TOOK
+    assert [outcome(found, limit) for limit in ("5s", "10s", "13s")] == ["fail", "unknown", "pass"]
+
+
+def test_a_planned_change_of_roles_after_a_fault_that_took_nothing_is_no_loss() -> None:
+    seen = looks(9 * S, 11 * S, 11 * S)
+    back = (ResponseSpan("home", ZERO + 8 * S, ZERO + 11 * S, (70, 78)),)
+    at = replace(timeline(FAULT), responses=back)
+    assert outcome(measured(seen, at=at, planned=frozenset({"home"})), "1s") == "pass"
+    assert outcome(measured(seen, at=at), "1s") == "fail"
+
+
+def test_what_nobody_looked_at_until_the_end_is_not_known_to_have_held() -> None:
+    """Whoever looked stopped two seconds after the fault; the run went on until 20 s."""
+    seen = [one for one in looks(90 * S, 90 * S, 90 * S) if one.asked < ZERO + 2 * S]
+    assert outcome(measured(seen, end=ZERO + 2 * S + EVERY)) == "pass"
+    assert outcome(measured(seen, end=ZERO + 20 * S)) == "unknown"
