@@ -16,7 +16,8 @@ from chaoskit.model.verdict import Verdict
 
 
 def unfinished(history: History, checks: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """A response that was planned and never began, never ended, or failed, and that no failing check accounts for."""
+    """A response that was planned and never began, never ended, or failed, or a probe that never looked, and that no
+    failing check accounts for."""
     judged = {number for one in checks if one.outcome == "fail" for number in one.events}
     failures = [e for e in history.events if e.kind == "response.failed"]
     steps = history.plan.steps
@@ -32,6 +33,10 @@ def unfinished(history: History, checks: Sequence[Verdict]) -> tuple[Verdict, ..
     reasons = [f"planned responses never began: {', '.join(missing)}"] if missing else []
     reasons += [f"the response {e.data.get('step')} failed: {e.data.get('error')}" for e in failed]
     reasons += [f"the response {e.data.get('step')} never ended" for e in open_]
+    looked = {(e.data.get("step"), e.data.get("target")) for e in history.events if e.kind == "probe.looked"}
+    blind = [s for s in steps if s.kind == "probe" and s.id not in excused]
+    unseen = [f"{s.id} at {target}" for s in blind for target in s.on if (s.id, target) not in looked]
+    reasons += [f"planned probes never looked: {', '.join(unseen)}"] if unseen else []
     if timed_out:
         reasons = [f"{'; '.join(reasons) or 'a step waited in vain'} ({timed_out[-1].data.get('reason')})"]
     if not reasons:

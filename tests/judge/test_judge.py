@@ -499,6 +499,22 @@ class TestEnding:
         assert result.outcome == "unknown"
         assert reason_of(result, "timeline") == "the response promote never ended"
 
+    def test_a_probe_that_never_looked_leaves_the_run_unknown(self, tmp_path: Path) -> None:
+        """The deadline came before it had looked everywhere: what its check would have judged is not there."""
+        for number, seen in enumerate((("standby", "db"), ("standby",), ())):
+            builder = built()
+            last = builder.plan.steps[-1]
+            watch = {"id": "watch", "kind": "probe", "name": "writers", "on": ("standby", "db")}
+            step = last.model_copy(update={**watch, "when": None, "volley": 9})
+            builder.plan = builder.plan.model_copy(update={"steps": (*builder.plan.steps, step)})
+            for target in seen:
+                looked = {"step": "watch", "name": "writers", "target": target, "ok": True, "detail": ""}
+                builder.event(END - S, "probe.looked", begun=ZERO, found=[], **looked)
+            result = result_of(builder, tmp_path / str(number))
+            assert result.outcome == ("pass" if len(seen) == 2 else "unknown")
+            if len(seen) == 1:
+                assert "planned probes never looked: watch at db" in reason_of(result, "timeline")
+
     def test_without_its_response_it_fails_and_is_not_void(self, tmp_path: Path) -> None:
         """The control: the recovery left out must go red by the objective."""
         builder = RunBuilder(plan=plan_for(drill(objectives={"transfer": {"rto": "6s"}}, checks=[])))
