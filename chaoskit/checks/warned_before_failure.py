@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from chaoskit.model.history import History
+from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import Interval, Measurements, WarningMeasure
 from chaoskit.model.verdict import Verdict
-from chaoskit.registry import register
+from chaoskit.registry import members, register
 
 Judged = Literal["fail", "unknown", "pass"]
 _GRAVEST: tuple[Judged, ...] = ("fail", "unknown", "pass")
@@ -35,19 +35,33 @@ class WarnedBeforeFailure:
     def judge(self, history: History, measurements: Measurements) -> Verdict:
         """One verdict over all indicators: the worst."""
         name = "warned-before-failure"
-        if not measurements.warnings:
+        told = {one.event for one in measurements.warnings}
+        blind = [one for one in _looks(history) if one.n not in told]
+        if not measurements.warnings and not blind:
             why = "not exercised: no indicator was watched"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
         found = [_put_to_the_test(one) for one in measurements.warnings]
+        found += [("unknown", f"{one.data.get('step')}: {one.data.get('detail')}") for one in blind]
         worst = min((outcome for outcome, _ in found), key=_GRAVEST.index)
         reason = "; ".join(said for outcome, said in found if outcome == worst)
         return Verdict(
             name=name,
             outcome=worst,
             reason=reason,
-            events=tuple(one.event for one in measurements.warnings),
+            events=tuple(sorted({*told, *(one.n for one in blind)})),
             details=tuple(said for _, said in found) if len(found) > 1 else (),
         )
+
+
+def _looks(history: History) -> list[Event]:
+    """Looks of the probes that this check judges, whether they told something or not."""
+    probes = members("probes")
+    return [
+        event
+        for event in history.events
+        if event.kind == "probe.looked"
+        and getattr(probes.get(str(event.data.get("name"))), "judged_by", None) == "warned-before-failure"
+    ]
 
 
 def _put_to_the_test(one: WarningMeasure) -> tuple[Judged, str]:

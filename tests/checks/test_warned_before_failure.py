@@ -146,3 +146,13 @@ def test_nobody_watched(tmp_path: Path) -> None:
     history = load_history(builder.write(tmp_path / "run"))
     verdict = WarnedBeforeFailure().judge(history, measure(history))
     assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+
+
+def test_an_indicator_that_told_nothing_is_no_warning_beside_one_that_did(tmp_path: Path) -> None:
+    builder = watched()
+    about = {"step": "memory", "name": "memory-used", "target": "db", "begun": ZERO + 100 * MS, "found": []}
+    builder.event(ZERO + 25 * S, "probe.looked", ok=False, detail="no answer in time", **about)
+    builder.events.sort(key=lambda one: one[0])
+    history = load_history(builder.write(tmp_path / "run"))
+    verdict = WarnedBeforeFailure().judge(history, measure(history))
+    assert (verdict.outcome, verdict.reason) == ("unknown", "memory: no answer in time")
