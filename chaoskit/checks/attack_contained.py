@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,9 +59,8 @@ class AttackContained:
         if opened and not any(event.t >= opened[-1].t for event in watched):
             reason = "cut off; the system was opened again, and nobody looked whether he came back"
             return Verdict(name=name, outcome="unknown", reason=reason, events=events, details=details)
-        if watched and not sum(event.data["refused"] for event in watched):
-            reason = "cut off; after the opening nobody tried the old secrets, so that nothing shows that they fail"
-            return Verdict(name=name, outcome="unknown", reason=reason, events=events, details=details)
+        if untried := next(_untried(attacks, opened, watched), None):
+            return Verdict(name=name, outcome="unknown", reason=untried, events=events, details=details)
         until = max(min(e.t for e in isolated if _cuts_off(e, one)) - one.lo for one in attacks) / 1e9
         tail = "and the system was not opened again"
         if watched:
@@ -72,6 +72,22 @@ class AttackContained:
 def facts(history: History, kind: str) -> list[Event]:
     """What responses have recorded under that name, in order."""
     return [e for e in history.events if e.kind == "response.fact" and e.data.get("fact") == kind]
+
+
+def _untried(
+    attacks: Iterable[FaultMeasure], opened: Sequence[Event], watched: Sequence[Event]
+) -> Iterator[str]:
+    """Why nothing shows that an attacker stays outside: each opening of a service of his has its own watch."""
+    tried = "after the opening nobody tried the old secrets, so that nothing shows that they fail"
+    if watched and not sum(event.data["refused"] for event in watched):
+        yield f"cut off; {tried}"
+    for target in dict.fromkeys(one.target for one in attacks):
+        for last in [event for event in opened if target in event.data["services"]][-1:]:
+            own = [e for e in watched if e.data.get("step") == last.data.get("step") and e.t >= last.t]
+            if not own:
+                yield f"cut off; {target} was opened again, and nobody looked whether he came back"
+            elif not sum(event.data["refused"] for event in own):
+                yield f"cut off; {target}: {tried}"
 
 
 def _cuts_off(isolated: Event, attack: FaultMeasure) -> bool:

@@ -117,6 +117,36 @@ def test_an_opening_that_nobody_watched_is_unknown(tmp_path: Path) -> None:
     assert verdict_of("attack-contained", watched, tmp_path / "watched").outcome == "pass"
 
 
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ({**OUTSIDE, "refused": 0}, "standby: after the opening nobody tried"),
+        (None, "standby was opened again"),
+    ],
+)
+def test_log_ins_refused_elsewhere_say_nothing_of_another_attackers_old_secrets(
+    tmp_path: Path, second: dict[str, Any] | None, words: str
+) -> None:
+    """Two services were attacked, cut off and opened again, one after the other; only one attacker tried again."""
+
+    def opened(second: dict[str, Any] | None) -> RunBuilder:
+        builder = attacked(isolated={**ISOLATED, "services": ["db", "standby"]})
+        about = {"step": "crash", "target": "standby"}
+        builder.event(KILL_LO, "fault.begin", name="attack.ransomware", lo=KILL_LO, **about)
+        builder.event(KILL_HI, "fault.witnessed", hi=KILL_HI, how="rows", **about)
+        order = [("standby", "open-standby", second), ("db", "open-db", OUTSIDE)]
+        for number, (service, step, seen) in enumerate(order):
+            at = ZERO + (2 + number) * S
+            builder.event(at, "response.fact", step=step, fact="opened", **{**OPENED, "services": [service]})
+            if seen is not None:
+                builder.event(at + MS, "response.fact", step=step, fact="watched", **seen)
+        return builder
+
+    verdict = verdict_of("attack-contained", opened(second), tmp_path / "one")
+    assert (verdict.outcome, words in verdict.reason) == ("unknown", True), verdict.reason
+    assert verdict_of("attack-contained", opened(OUTSIDE), tmp_path / "both").outcome == "pass"
+
+
 def test_an_unrelated_failure_is_not_accounted_for_by_an_expected_one(tmp_path: Path) -> None:
     builder = attacked().without("response.done")
     builder.plan = plan_for(drill(checks=["attack-contained"], expect={"fail": ["attack-contained"]}))
