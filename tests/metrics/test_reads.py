@@ -263,3 +263,42 @@ def test_books_whose_entries_have_text_for_ids_are_reconciled_and_their_reads_ar
     assert (books.problems, books.violations) == ((), ())
     assert books.counts["reads"] == 0
     assert books.counts["unordered-reads"] > 0
+
+
+@pytest.mark.parametrize("off", [0, 1])
+def test_books_that_name_no_currency_are_judged_as_any_other(told: Told, tmp_path: Path, off: int) -> None:
+    entry = told.transfer("A1")
+    told.read("A1", entry, told.shown("A1", entry) + off)
+    builder = told.builder
+    builder.entries = [{**one, "currency": None} for one in builder.legs()]
+    builder.balances = [{**one, "currency": None} for one in builder.stored(builder.entries)]
+    assert told.judged(tmp_path).outcome == ("fail" if off else "pass")
+    measured = measure(load_history(tmp_path / "run"))
+    assert not measured.books["ledger"].broken("stored-balance", "total")
+
+
+def test_a_stored_balance_that_is_wrong_is_found_where_no_currency_is_named(
+    told: Told, tmp_path: Path
+) -> None:
+    builder = told.builder
+    builder.entries = [{**one, "currency": None} for one in builder.legs()]
+    builder.balances = [{**one, "currency": None} for one in builder.stored(builder.entries)]
+    builder.balances[0]["balance"] += 1
+    measured = measure(load_history(builder.write(tmp_path / "run")))
+    [broken] = measured.books["ledger"].broken("stored-balance")
+    assert (broken.count, "account A0: stored" in broken.cases[0]) == (1, True), broken
+
+
+def test_a_case_whose_books_leave_something_open_is_told_all_the_same(told: Told, tmp_path: Path) -> None:
+    builder = told.builder
+    builder.postings.append(Posting(900_001, "k-nobody", "A1", "B1", 77))
+    builder.entries = [{**one, "currency": None} for one in builder.legs()]
+    builder.balances = [{**one, "currency": None} for one in builder.stored(builder.entries)]
+    builder.balances[0]["balance"] += 1
+    builder.holds = [{"hold_id": 1, "key": "k-held", "state": None, "amount": None, "currency": None}]
+    for one in builder.postings:
+        one.currency = None  # type: ignore[assignment]
+    measured = measure(load_history(builder.write(tmp_path / "run")))
+    violations = measured.books["ledger"].violations
+    assert {one.rule for one in violations} == {"stored-balance", "total", "unasked", "dangling-hold"}
+    assert "None" not in {case for one in violations for case in one.cases}

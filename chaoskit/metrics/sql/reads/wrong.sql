@@ -4,7 +4,7 @@
 WITH sums AS (
     SELECT e.account, e.entry_id,
            b.opening + sum(e.amount) OVER (PARTITION BY e.account, e.currency ORDER BY e.entry_id) AS balance
-      FROM entries AS e JOIN balances AS b ON e.account = b.account AND e.currency = b.currency
+      FROM entries AS e JOIN balances AS b ON e.account = b.account AND e.currency IS NOT DISTINCT FROM b.currency
     UNION ALL
     SELECT account, 0, any_value(opening)
       FROM balances

@@ -1,9 +1,10 @@
--- Invariant 2: the stored balance is the opening balance plus every entry.
-SELECT account AS subject,
-       format('account {}: stored {} {}, opening and entries make {}', account, coalesce(b.balance::VARCHAR, 'nothing'),
-              currency, (coalesce(b.opening, 0) + coalesce(e.moved, 0))::VARCHAR) AS detail
+-- Invariant 2: the stored balance is the opening balance plus every entry. Books of one currency need not name it.
+SELECT coalesce(b.account, e.account) AS subject,
+       format('account {}: stored {} {}, opening and entries make {}', coalesce(b.account, e.account, '-'),
+              coalesce(b.balance::VARCHAR, 'nothing'), coalesce(b.currency, e.currency, '-'),
+              (coalesce(b.opening, 0) + coalesce(e.moved, 0))::VARCHAR) AS detail
   FROM balances AS b
   FULL JOIN (SELECT account, currency, sum(amount) AS moved FROM entries GROUP BY account, currency) AS e
-      USING (account, currency)
+         ON b.account = e.account AND b.currency IS NOT DISTINCT FROM e.currency
  WHERE b.balance IS DISTINCT FROM coalesce(b.opening, 0) + coalesce(e.moved, 0)
  ORDER BY subject
