@@ -22,7 +22,10 @@ from chaoskit.registry import register
 
 _LOOK_S = 0.02
 _ASK_S = 2.0
-_WITHIN_S = 28.0
+_SAY_S = 0.1
+_LAST_S = 1.0
+"""For what had just been changed when the roll-out ended to say so."""
+_WITHIN_S = 26.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class UpgradeRollOut:
 
     Witness: the running service itself says that it is the release, and the kernel no longer has the processes that
     said otherwise; for a migration the database's own catalogue has changed. The instant is that of the first change.
-    A release that does not come up is told, and leaves the fault unwitnessed if nothing else had changed.
+    A release that does not come up is told, and leaves the fault unwitnessed if nothing else had changed. Of a roll-out
+    that takes longer than 26 s, what it has changed by then counts.
     Undo: the roll-out is halted, the migration taken back and every service started with the release it ran before.
     Each change interrupts a service for as long as it takes to start; a replica is a service of its own.
     Fidelity on `local`: the same command line in a tree of files in which the release's replace the others'.
@@ -106,21 +110,26 @@ class UpgradeRollOut:
         release = estate.plan.system.releases[target]
         found = [one for one in roll_out.begun(estate) if one.name == target]
         rolling = found[-1] if found else None
-        looks = [asyncio.create_task(_gone(before.trees[name], estate)) for name in release.services]
+        looks = [asyncio.create_task(_is(name, release, estate, before)) for name in release.services]
         schema = asyncio.create_task(_schema_changed(before.schema, release, estate))
+        over = True
         try:
-            if rolling is not None:
+            try:
                 async with asyncio.timeout(_WITHIN_S):
-                    await rolling.ended()
+                    if rolling is not None:
+                        await rolling.ended()
+            except TimeoutError:
+                over = False  # what it has changed by now is changed
+            await asyncio.wait(looks, timeout=_LAST_S)
             seen, told = await _said(release, estate, before, looks)
             if schema.done() and (at := schema.result()) is not None:
                 seen, told = [at, *seen], ["the database's catalogue has changed", *told]
-        except TimeoutError:
-            return Witness(False, None, f"the roll-out was not over within {_WITHIN_S:g} s")
         finally:
             for task in (*looks, schema):
                 task.cancel()
             await asyncio.gather(*looks, schema, return_exceptions=True)
+        if not over:
+            told.append(f"the roll-out was not over within {_WITHIN_S:g} s")
         if rolling is not None:
             told += _noted(rolling)
         if rolling is not None and rolling.failed:
@@ -137,16 +146,31 @@ def _noted(rolling: roll_out.RollOut) -> list[str]:
 async def _said(
     release: Release, estate: Estate, before: _Before, looks: list[asyncio.Task[int]]
 ) -> tuple[list[int], list[str]]:
-    """(when the old processes of each service were gone that says it is the release, what was found)."""
+    """(when the old processes of each service were gone that has said it is the release, what was found)."""
     seen, told = [], []
+    unseen = [name for name, look in zip(release.services, looks, strict=True) if not look.done()]
+    asked = await asyncio.gather(*(roll_out.said_version(name, release, estate) for name in unseen))
+    now = dict(zip(unseen, asked, strict=True))
     for service, look in zip(release.services, looks, strict=True):
-        said = await roll_out.said_version(service, release, estate)
-        if said == release.version and before.said[service] != said and look.done():
+        if service not in now:
             seen.append(look.result())
-            told.append(f"{service} says it is {said}, and said {before.said[service]} before")
+            told.append(f"{service} says it is {release.version}, and said {before.said[service]} before")
         else:
-            told.append(f"{service} says it is {said or 'nothing'}")
+            told.append(f"{service} says it is {now[service] or 'nothing'}")
     return seen, told
+
+
+async def _is(service: str, release: Release, estate: Estate, before: _Before) -> int:
+    """When the old processes were gone of a service that says since that it is the release.
+
+    Asked as soon as it is there: who waits for the end of the roll-out may find that it was rolled back meanwhile.
+    """
+    at_ns = await _gone(before.trees[service], estate)
+    if before.said[service] == release.version:
+        await asyncio.Event().wait()  # what it says tells nothing
+    while await roll_out.said_version(service, release, estate) != release.version:  # noqa: ASYNC110 - to whoever asks
+        await asyncio.sleep(_SAY_S)
+    return at_ns
 
 
 async def _gone(processes: tuple[ProcessRef, ...], estate: Estate) -> int:

@@ -216,6 +216,40 @@ def test_a_roll_back_halts_the_roll_out_between_two_changes(tmp_path: Path, prov
     run(main())
 
 
+def test_a_roll_out_with_a_long_pause_is_witnessed_by_what_it_has_changed(
+    tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaoskit.faults.upgrade_roll_out._WITHIN_S", 5.0)
+
+    async def main() -> None:
+        async with provision(tiny.plan(site(tmp_path))) as estate:
+            _, witness = await inflict(estate, "next", pause="1m")
+            assert witness.seen, witness.how
+            assert "left says it is 2, and said 1 before; right says it is 1" in witness.how
+            assert "not over within 5 s" in witness.how
+
+    run(main())
+
+
+def test_a_service_that_was_rolled_back_at_once_had_said_it(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(site(tmp_path))) as estate:
+            member = fault(pause="1m")
+            baseline = await member.baseline("next", estate)
+            await member.apply("next", estate)
+            seeing = asyncio.create_task(member.witness("next", estate, baseline))
+            (rolling,) = roll_out.begun(estate)
+            while await said_version("left", rolling.release, estate) != "2":  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.3)  # the stop rule that finds it wanting looks at half a second of it
+            await estate.lifecycle.stop("left")  # the roll-back has begun when the halted roll-out is over
+            await rolling.halt()
+            witness = await seeing
+            assert witness.seen, witness.how
+
+    run(main())
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_undo_in_the_middle_halts_the_roll_out_and_takes_back_what_had_changed(
     tmp_path: Path, provision: Provision, times: int
