@@ -46,7 +46,8 @@ class RollOut:
     """One release on its way to its services. `before` is what each ran; `failed` says why it came to a stop.
 
     `noted`: by backup, the point before the first change; `unnoted` says why there is none. `over`: the bad release
-    that it is put over as its fix. `finished`: what its migration leaves until the last service is changed is done.
+    that it is put over as its fix. `said`: what each service said it was before the first change, None where it did not
+    say. `finished`: what its migration leaves until the last service is changed is done.
     """
 
     name: str
@@ -60,6 +61,7 @@ class RollOut:
     failed: str = ""
     noted: Mapping[str, RestorePoint] = field(default_factory=dict)
     unnoted: str = ""
+    said: Mapping[str, str | None] = field(default_factory=dict)
     finished: bool = False
     _halted: asyncio.Event = field(default_factory=asyncio.Event)
     _work: asyncio.Task[None] | None = None
@@ -85,7 +87,10 @@ class RollOut:
             await asyncio.wait({self._work})
 
     async def _go(self) -> None:
-        self.noted, self.unnoted = await note(self.estate)
+        services = self.release.services
+        asked = [said_version(service, self.release, self.estate) for service in services]
+        (self.noted, self.unnoted), *said = await asyncio.gather(note(self.estate), *asked)
+        self.said = dict(zip(services, said, strict=True))
         if self._halted.is_set():
             return
         try:

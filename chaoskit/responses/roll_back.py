@@ -74,6 +74,10 @@ class RollBack:
         if not found:
             raise ResponseFailed("no release was rolled out in this run")
         rolling = found[-1]
+        if strange := [one for one in on if one not in rolling.release.services]:
+            raise ResponseFailed(
+                f"{rolling.name} was not given to {', '.join(strange)}: nothing was taken back"
+            )
         short = "" if self.soak is None else await _soaked(rolling, self.soak)
         context.change()
         await rolling.halt()
@@ -121,6 +125,9 @@ async def _back(service: str, rolling: RollOut, context: ResponseContext, begun:
     except EnvironmentBroken as error:
         return f"{service} did not come back: {error}"
     said = await roll_out.said_version(service, rolling.release, context.estate)
+    was = rolling.said.get(service)
+    if said is not None and was is not None and said != was:
+        return f"{service} says it is {said} after the roll-back, and said {was} before the roll-out"
     if said is None or said == rolling.release.version:
         return f"{service} says it is {said or 'nothing'} after the roll-back"
     _record(context, "restored", begun, service=service, says=said)

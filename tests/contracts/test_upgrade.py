@@ -310,6 +310,41 @@ def test_a_release_that_was_not_rolled_out_in_full_is_taken_back_and_was_not_tri
     run(main())
 
 
+def test_what_comes_back_must_say_what_it_said_before(tmp_path: Path, provision: Provision) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(site(tmp_path))) as estate:
+            await inflict(estate, "next", strategy="all")
+            (tmp_path / "code/site_version.py").write_text(
+                'VERSION = "9"\n'
+            )  # neither the release nor what was there
+            with pytest.raises(
+                ResponseFailed, match="left says it is 9 after the roll-back, and said 1 before"
+            ):
+                await roll_back(estate)
+
+    run(main())
+
+
+def test_a_service_that_the_release_was_not_given_to_cannot_be_all_that_is_taken_back(
+    tmp_path: Path, provision: Provision
+) -> None:
+    left = {"left-only": release("5", "next", services=("left",))}
+
+    async def main() -> None:
+        system = site(tmp_path)
+        system = system.model_copy(update={"releases": {**system.releases, **left}})
+        async with provision(tiny.plan(system)) as estate:
+            await fault().apply("left-only", estate)
+            (rolling,) = roll_out.begun(estate)
+            await rolling.ended()
+            with pytest.raises(
+                ResponseFailed, match="left-only was not given to right: nothing was taken back"
+            ):
+                await roll_back(estate, "right")
+
+    run(main())
+
+
 def test_there_is_nothing_to_roll_back(tmp_path: Path, provision: Provision) -> None:
     async def main() -> None:
         async with provision(tiny.plan(site(tmp_path))) as estate:
