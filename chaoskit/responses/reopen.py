@@ -115,19 +115,27 @@ def _writers(on: Sequence[str], estate: Estate) -> list[tuple[str, DatabaseRole]
 
 
 async def _rotate(on: Sequence[str], estate: Estate) -> list[str]:
-    """New passwords for the services' log-ins; which log-ins."""
+    """New passwords for the services' log-ins, on every primary behind any of them; which log-ins.
+
+    Raises ResponseFailed for a service with a database behind it and no log-in that could be changed.
+    """
     holder = security(estate)
-    done: list[str] = []
+    new: dict[str, str] = {}
+    done: set[tuple[str, str]] = set()
     for service in on:
-        for login in log_ins(holder.positions.environment(service)):
-            if login.user in done:
-                continue
-            new = secrets.token_urlsafe(24)
-            for name, role in _writers([service], estate):
-                await PostgreSQL(estate.direct(name), role).change_password(login.user, new)
-            holder.secrets.replace(login.password, new)
-            done.append(login.user)
-    return done
+        writers, found = _writers([service], estate), log_ins(holder.positions.environment(service))
+        if writers and not found:
+            raise ResponseFailed(
+                f"no variable of {service} is a PostgreSQL URL with a password: nothing could be rotated"
+            )
+        for login in found:
+            password = new.setdefault(login.user, secrets.token_urlsafe(24))
+            for name, role in writers:
+                if (login.user, name) not in done:
+                    done.add((login.user, name))
+                    await PostgreSQL(estate.direct(name), role).change_password(login.user, password)
+            holder.secrets.replace(login.password, password)
+    return list(new)
 
 
 async def _damage(estate: Estate, member: str, role: DatabaseRole) -> dict[str, int]:

@@ -14,13 +14,13 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from chaoskit.clock import elapsed_ms, monotonic_ns
-from chaoskit.engines import roll_out, tree
+from chaoskit.engines import redundancy, roll_out, tree
 from chaoskit.engines.damage import in_words, marked_rows
 from chaoskit.engines.http_exchange import NoAnswer, ask_json
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.restore_point import proof_of
 from chaoskit.engines.session import EngineError
-from chaoskit.errors import EnvironmentBroken
+from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed, refuse_services
 from chaoskit.model.plan import PlannedStep
@@ -107,7 +107,7 @@ class RestoreBackup:
         goal = {"lsn": point.lsn, "at_ns": point.at_ns, "before": self.before}
         context.record("point", at=point.at, after_ms=elapsed_ms(begun), **goal)
         # Recovery cannot end at a point with no log behind it; a wrecked database may refuse, but was written to.
-        with suppress(EngineError):
+        with suppress(EngineError, ServiceDown):  # or is dead, and then its log ends where it ended
             await PostgreSQL(estate.direct(role.primary), role).committed_write()
         try:
             await self._restore(name, role, point, context, begun)
@@ -116,6 +116,11 @@ class RestoreBackup:
             raise ResponseFailed(f"{role.primary} could not be restored: {error}") from error
         if role.standby is not None:
             await estate.lifecycle.start(role.standby)
+            if await redundancy.until_follows(role, estate, 0, self.within.s) is None:
+                raise ResponseFailed(
+                    f"{role.primary} is restored, and {role.standby} was started and did not stream from it within "
+                    f"{self.within}"
+                )
         context.record(
             "restored",
             backup=name,

@@ -76,3 +76,53 @@ def test_the_line_to_a_neighbour_that_is_still_isolated_stays_cut() -> None:
     context: Any = SimpleNamespace(estate=estate(True, cuts), record=lambda *_, **__: None)
     asyncio.run(reopen.Reopen(rotate=False, watch=Duration.parse("1ms")).run(["shop"], context))
     assert cuts == {"shop -> db": {isolating("db")}, "gateway -> shop": {"fault"}}
+
+
+def two_shops(environments: dict[str, dict[str, str]], changed: list[tuple[str, str]]) -> Any:
+    """Two services, each with a database of its own behind it."""
+    made = estate(True)
+    system = made.plan.system
+    system.links = [Link.parse("shop -> db"), Link.parse("till -> cash")]
+    system.roles = {
+        "database": SimpleNamespace(primary="db", standby=None),
+        "money": SimpleNamespace(primary="cash", standby=None),
+    }
+    made.positions = SimpleNamespace(environment=lambda service: environments[service])
+    made.secrets = SimpleNamespace(replace=lambda old, new: changed.append(("env " + old, new)))
+    return made
+
+
+def test_a_log_in_that_two_services_share_is_changed_on_the_databases_of_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changed: list[tuple[str, str]] = []
+
+    class Server:
+        def __init__(self, address: str, role: Any) -> None:
+            self.address = address
+
+        async def change_password(self, user: str, new: str) -> None:
+            changed.append((f"{user} on {self.address}", new))
+
+    monkeypatch.setattr(reopen, "PostgreSQL", Server)
+    environments = {
+        "shop": {"DSN": "postgresql://app:old@db/books"},
+        "till": {"DSN": "postgresql://app:old@cash/books"},
+    }
+    made = two_shops(environments, changed)
+    facts: dict[str, Any] = {}
+    context: Any = SimpleNamespace(estate=made, record=lambda fact, **more: facts.setdefault(fact, more))
+    made.links = SimpleNamespace(enable=made.lifecycle.stop)
+    asyncio.run(reopen.Reopen(watch=Duration.parse("1ms")).run(["shop", "till"], context))
+    assert [what for what, _ in changed] == ["app on db", "env old", "app on cash", "env old"]
+    assert len({new for _, new in changed}) == 1
+    assert facts["opened"]["rotated"] == ["app"]
+
+
+def test_where_nothing_can_be_rotated_nobody_is_let_in() -> None:
+    made = two_shops({"shop": {"PGPASSWORD": "old"}}, [])
+    opened: list[str] = []
+    context: Any = SimpleNamespace(estate=made, record=lambda fact, **_: opened.append(fact))
+    with pytest.raises(ResponseFailed, match="no variable of shop is a PostgreSQL URL with a password"):
+        asyncio.run(reopen.Reopen(watch=Duration.parse("1ms")).run(["shop"], context))
+    assert opened == []

@@ -13,6 +13,7 @@ from chaoskit import registry
 from chaoskit.engines import roll_out
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import parameters
+from chaoskit.errors import ServiceDown
 from chaoskit.model.member import ResponseFailed
 from chaoskit.model.parameters import build
 from chaoskit.model.system import Backup, System
@@ -80,6 +81,38 @@ def test_the_books_are_what_they_were_before_the_roll_out(tmp_path: Path, provis
             assert facts["restored"]["proof"] == facts["restored"]["expected"] == "302"
             assert facts["restored"]["at_ns"] == noted["nightly"].at_ns
             assert estate.backups.restored("nightly") == noted["nightly"].at
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("trouble", ["dead primary", "lame standby"])
+def test_a_primary_without_an_address_is_restored_and_a_standby_that_does_not_stream_is_told(
+    tmp_path: Path, provision: Provision, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(backed_up(tmp_path))) as estate:
+            await inflict(estate, "tinted")
+            if trouble == "lame standby":
+
+                async def never(*_: Any) -> None:
+                    return None
+
+                monkeypatch.setattr("chaoskit.engines.redundancy.until_follows", never)
+                with pytest.raises(
+                    ResponseFailed, match="is restored, and db-standby was started and did not stream"
+                ):
+                    await restore(estate, "tinted")
+                return
+            direct, asked = estate.direct, list[str]()
+
+            def gone_at_first(service: str) -> Any:
+                asked.append(service)
+                if asked == ["db"]:  # as on a runtime where what is dead has no address
+                    raise ServiceDown("db is down")
+                return direct(service)
+
+            monkeypatch.setattr(estate, "direct", gone_at_first)
+            assert (await restore(estate, "tinted"))["restored"]["redundant"] is True
 
     asyncio.run(main())
 
