@@ -88,8 +88,8 @@ class RollOut:
 
     async def _go(self) -> None:
         services = self.release.services
-        asked = [said_version(service, self.release, self.estate) for service in services]
-        (self.noted, self.unnoted), *said = await asyncio.gather(note(self.estate), *asked)
+        asked = asyncio.gather(*(said_version(service, self.release, self.estate) for service in services))
+        (self.noted, self.unnoted), said = await asyncio.gather(note(self.estate), asked)
         self.said = dict(zip(services, said, strict=True))
         if self._halted.is_set():
             return
