@@ -28,6 +28,8 @@ MANIFEST = "manifest.json"
 MANIFEST_VERSION = "1"
 _LATER = re.compile(r"result-\d+\.json|report\.[^/]*|reports/.*")
 """What may be made from a judged run afterwards without changing it: second results, and reports."""
+_JUDGED = ("events.jsonl", "plan.json", "leases.json", "ops", "books", "measurements.json", "result.json")
+"""What a verdict rests on, and what it says."""
 _HEAD = re.compile(r"[0-9a-f]{64}")
 
 
@@ -125,6 +127,11 @@ def check(
             problems.append(
                 f"{name}: is missing" if found is None else f"{name}: is not the file that the manifest names"
             )
+    problems += [
+        f"{name}: is a link: what it leads to is covered by no head"
+        for name in files
+        if name.partition("/")[0] in _JUDGED and (folder / name).is_symlink()
+    ]
     problems += _chain_problems(
         folder, {n: one for n, one in fingerprints.items() if one and _HEAD.fullmatch(one)}
     )

@@ -122,6 +122,20 @@ def test_links_and_pipes_are_never_followed_or_read(run: Path) -> None:
     assert "plan.json: is not the file that the manifest names" in check(run, head).problems
 
 
+@pytest.mark.parametrize("name", ["events.jsonl", "plan.json", "ops"])
+def test_evidence_that_lay_elsewhere_when_it_was_judged_is_vouched_for_by_nothing(
+    run: Path, tmp_path: Path, name: str
+) -> None:
+    """The head would hold the place that a link names, and the chain there could be made anew."""
+    (run / name).rename(tmp_path / name)
+    (run / name).symlink_to(tmp_path / name)
+    head = write_manifest(run)
+    problem = f"{name}: is a link: what it leads to is covered by no head"
+    assert problem in check(run, head).problems
+    assert check(run, head).standing == "altered"
+    assert vouched_head(run) is None
+
+
 def test_link_to_a_folder_is_an_entry_like_any_other(run: Path, tmp_path: Path) -> None:
     (run / "notes").symlink_to(tmp_path, target_is_directory=True)
     head = write_manifest(run)
