@@ -85,9 +85,10 @@ def _lacking(metric: str, *sides: tuple[Sequence[StoredRun], Sequence[Mapping[st
 
 
 def _too_few(found: Sequence[MetricShift], side: Sequence[Mapping[str, float]], what: str) -> list[str]:
-    """Metrics that too few runs of a side have for their ranks to say anything of the rest."""
+    """Metrics that too few runs of a side have for their ranks to say anything of the rest; answers as well."""
     most = len(side) // LACKING_SHARE
-    return [
+    unanswered = sum(bool(run[UNANSWERED]) for run in side)
+    return [f"{UNANSWERED}: {unanswered} of {len(side)} of {what}"] * (unanswered > most) + [
         f"{shift.metric}: {lacking} of {len(side)} of {what} could not measure it"
         for shift in found
         if (lacking := sum(shift.metric not in run for run in side)) > most

@@ -34,9 +34,13 @@ _MARKS_OF_PYTEST = frozenset(
         "tryfirst",
         "trylast",
         "timeout",
+        "flaky",
+        "repeat",
+        "drill",
+        "chaos",
     }
 )
-"""A drill tagged `skip` is a drill about skipping, not one to be skipped."""
+"""A drill tagged `skip` is a drill about skipping, not one to be skipped; our own marks stand for every drill."""
 _JUDGED = (0, 1)
 _CELL_MAX = 120
 

@@ -125,6 +125,20 @@ def test_runs_without_an_answer_count_and_are_named(judged: Path) -> None:
     assert "new-4" in found.notes[0]
 
 
+@pytest.mark.parametrize("sides", [("old", "new"), ("old",)])
+def test_runs_without_an_answer_are_no_worse_than_nothing(judged: Path, sides: Sequence[str]) -> None:
+    """Their numbers may be there, and mean nothing: a run is unknown because something made them so."""
+    run = load_stored_run(judged)
+    runs = {side: copies(run, USUAL, side) for side in ("old", "new")}
+    for side in sides:
+        runs[side] = [
+            replace(one, result=one.result.model_copy(update={"outcome": "unknown"})) for one in runs[side]
+        ]
+    found = compare(runs["old"], runs["new"])
+    assert found.outcome == "not comparable"
+    assert f"{UNANSWERED}: 5 of 5 of the baseline" in found.reasons
+
+
 def unmeasured(run: StoredRun) -> StoredRun:
     """The run with a prober that was late where balance recovered."""
     journeys = dict(run.measurements.journeys)

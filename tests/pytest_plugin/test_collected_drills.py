@@ -68,6 +68,18 @@ def test_a_tag_that_is_a_mark_of_pytest_changes_nothing(staged: pytest.Pytester)
     pytest_in(staged).assert_outcomes(failed=1)
 
 
+def test_a_tag_that_is_a_mark_of_a_plugin_makes_no_second_try(staged: pytest.Pytester) -> None:
+    """pytest-rerunfailures runs what is marked `flaky` until it passes, which would be best of n."""
+    staged.makeconftest(
+        "def pytest_collection_modifyitems(items):\n"
+        "    for item in items:\n"
+        "        assert not set(mark.name for mark in item.iter_markers()) & {'flaky', 'repeat'}\n"
+        "        assert item.get_closest_marker('drill').args == ('a',)\n"
+    )
+    write(staged.path, a=drill("a", "fail", tags="flaky, repeat, drill, chaos"))
+    pytest_in(staged).assert_outcomes(failed=1)
+
+
 def test_outcomes(staged: pytest.Pytester) -> None:
     expect = "expect: {fail: visit.rto}\n"
     write(
