@@ -62,6 +62,7 @@ class Broken(_Block):
         self.witnesses: dict[str, Witness] = {}
         self._estate = estate
         self._must = witnessed
+        self._id, self._times = step.id, 0
 
     @property
     def witnessed(self) -> bool:
@@ -70,11 +71,15 @@ class Broken(_Block):
 
     def begin(self) -> Self:
         """Break it. Raises EnvironmentBroken if it cannot be done, Unwitnessed if nobody has seen its effect; then it
-        has been mended again.
+        has been mended again. InputError while it stands.
         """
 
         async def work(live: Live, customers: object) -> Standing:
             asked.refuse_unprepared(self.step, live.plan)
+            live.refuse_standing(self.step)
+            self._times += 1
+            if self._times > 1:  # leases and witnesses of its own, as of any other fault
+                self.step = self.step.model_copy(update={"id": f"{self._id}-{self._times}"})
             return await live.begin(self.step)
 
         standing: Standing = self._estate.do(work, BEGIN_WITHIN_S)

@@ -22,7 +22,7 @@ from chaoskit.conductor.leases import LeaseBook
 from chaoskit.conductor.observation import Observation
 from chaoskit.conductor.recorder import Recorder
 from chaoskit.conductor.stage import Stage
-from chaoskit.errors import EnvironmentBroken
+from chaoskit.errors import EnvironmentBroken, InputError
 from chaoskit.model.estate import Estate, Runtime
 from chaoskit.model.history import Event
 from chaoskit.model.member import ResponseFailed, Witness
@@ -67,6 +67,13 @@ class Live:
     @property
     def folder(self) -> Path:
         return self.estate.folder
+
+    def refuse_standing(self, step: PlannedStep) -> None:
+        """Raises InputError for a fault that stands: begun again, what it has broken would be forgotten."""
+        if step.id in self.standing:
+            raise InputError(
+                f"{step.name} on {', '.join(step.on)} stands already: end it first, or make another"
+            )
 
     async def begin(self, step: PlannedStep) -> Standing:
         """Arm and apply the fault on all targets in one instant, and wait for its witnesses.

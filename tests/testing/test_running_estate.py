@@ -153,6 +153,20 @@ def test_a_fault_that_cannot_be_done_leaves_nothing(
     assert shop_estate.reset().was_clean
 
 
+def test_a_fault_that_stands_is_not_begun_again(shop_estate: RunningEstate) -> None:
+    """Its first lease would be forgotten: what `end` undoes is what was begun last."""
+    fault = shop_estate.link(LINK).latency("2s")
+    with fault:
+        with pytest.raises(InputError, match=r"link\.latency on customers -> web stands already"), fault:
+            pass
+        assert shop_estate.standing == ("link.latency on customers -> web",)
+        assert not shop_estate.journey("visit", patience="1s").attempt().ok
+    assert shop_estate.journey("visit", patience="1s").attempt().ok
+    with fault:
+        assert fault.witnessed
+    assert shop_estate.reset().was_clean
+
+
 def test_a_reset_mends_whatever_was_left(shop_estate: RunningEstate) -> None:
     shop_estate.fault("process.freeze", on="tool").begin()
     shop_estate.link(LINK).cut().begin()
