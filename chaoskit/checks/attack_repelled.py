@@ -26,7 +26,9 @@ class AttackRepelled:
     away as attackers would be are measured; what that costs is judged by the objective `success` of their journey.
 
     fail: one of these is broken; each is listed. unknown: an instant lies across its limit, the feed tells of a block
-    and of nothing that was turned away, it was not read until the attack had ended, or the books could not be read.
+    and of nothing that was turned away, it was not read until the attack had ended, its service ended meanwhile and may
+    have forgotten its counts, or the books could not be read or do not say where a transaction that nobody asked for
+    came from.
     Not exercised: there was no such attack, or it was not seen to take effect.
     """
 
@@ -67,6 +69,13 @@ class AttackRepelled:
             yield f"{one.step}: the feed of {one.target} was not read until the attack had ended"
         if not one.books:
             yield f"{one.step}: whether money moved is not known: no books could be read"
+        if one.unsaid:
+            yield (
+                f"{one.step}: {one.unsaid} transactions that no customer asked for do not say where they came from "
+                "(`source`): whether one is his is not known"
+            )
+        if one.forgot:
+            yield f"{one.step}: {one.target} ended meanwhile, and whom it had let in by then it may have forgotten"
         if one.read and one.blocked is not None and not one.refused:
             yield f"{one.step}: {one.target} says that it blocked, and turned away none of {one.asked} requests"
         for word, found in (("alert", one.alerted), ("block", one.blocked)):

@@ -11,6 +11,8 @@ from chaoskit.model.measurement import AttackMeasure, BooksMeasure, Interval
 from chaoskit.model.outsiders import ADDRESSES, BLOCKED, BLOCKED_STATUS
 
 _CAPABILITY = "outsiders"
+_ENDING = ("process.kill", "service.stop", "host.loss")
+"""Faults that end a service, and what it keeps in mind with it."""
 _COUNTS = ("asked", "refused", "failed", "let_in")
 
 
@@ -24,11 +26,19 @@ def measure_attacks(
     """
     outside = {step.id for step in history.plan.steps if _CAPABILITY in step.requires}
     moved = tuple(case for one in books.values() for broken in one.broken("unasked") for case in broken.cases)
-    sound = bool(books) and not any(one.problems for one in books.values())
-    return tuple(_measure(fault, history, moved, sound) for fault in timeline.faults if fault.step in outside)
+    about = {
+        "moved": moved,
+        "unsaid": sum(one.counts.get("unsaid", 0) for one in books.values()),
+        "books": bool(books) and not any(one.problems for one in books.values()),
+    }
+    return tuple(
+        _measure(fault, history, timeline, about) for fault in timeline.faults if fault.step in outside
+    )
 
 
-def _measure(fault: FaultSpan, history: History, moved: tuple[str, ...], sound: bool) -> AttackMeasure:
+def _measure(
+    fault: FaultSpan, history: History, timeline: Timeline, about_books: Mapping[str, Any]
+) -> AttackMeasure:
     feed = [event for event in history.events if event.data.get("service") == fault.target]
     told = [(event, event.data) for event in _facts(feed, "attack-alert") if _after(fault, event)]
     about = [(event, data) for event, data in told if str(data.get("source")).startswith(ADDRESSES)]
@@ -36,6 +46,8 @@ def _measure(fault: FaultSpan, history: History, moved: tuple[str, ...], sound: 
     block = min(((e, d) for e, d in about if d.get("says") == "block"), key=_at, default=None)
     counts = [event for event in _facts(feed, "attack-counts") if event.t >= fault.lo]
     last: Mapping[str, Any] = counts[-1].data if counts else {}
+    # It counts from its start on: of several readings the most, should it have begun anew in between.
+    most: Any = {name: max((int(e.data.get(name) or 0) for e in counts), default=0) for name in _COUNTS}
     turned = [one for one in history.operations if _blocked(one) and one.intended >= fault.lo]
     return AttackMeasure(
         step=fault.step,
@@ -44,14 +56,27 @@ def _measure(fault: FaultSpan, history: History, moved: tuple[str, ...], sound: 
         alert=str(first[1].get("what")) if first else "",
         blocked=_since(fault, block),
         block=str(block[1].get("what")) if block else "",
-        **{name: int(last.get(name) or 0) for name in _COUNTS},
+        **most,
+        forgot=bool(counts) and _ended(fault, history, timeline, counts[-1].t),
         read=bool(counts) and last.get("busy") is False,
         wrongly_blocked=tuple(sorted({_customer(one) for one in turned})),
         operations=len(turned),
-        moved=moved,
-        books=sound,
+        **about_books,
         events=tuple(sorted({told[0].n for told in (first, block) if told is not None})),
     )
+
+
+def _ended(fault: FaultSpan, history: History, timeline: Timeline, until: int) -> bool:
+    """Whether the attacked service ended, or was started anew, from the attack on until its feed was read last."""
+    others = (one for one in timeline.faults if one.step != fault.step and one.target == fault.target)
+    at = [one.lo for one in others if one.name in _ENDING]
+    for event in history.events:
+        data = event.data
+        if event.kind == "service.exit" and data.get("service") == fault.target:
+            at.append(data["at"] if isinstance(data.get("at"), int) else event.t)
+        elif event.kind == "response.begin" and data.get("name") == "restart-service":
+            at += [event.t] if fault.target in (data.get("on") or ()) else []
+    return any(fault.lo <= one <= until for one in at)
 
 
 def _facts(events: Iterable[Event], fact: str) -> Iterator[Event]:

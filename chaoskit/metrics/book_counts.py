@@ -16,11 +16,19 @@ _CYCLES = """SELECT count(*) FROM (SELECT 1 FROM cycles GROUP BY cycle, currency
 _SOURCELESS = "SELECT count(*) FROM transactions WHERE source IS NULL AND key IN (SELECT key FROM paper)"
 
 
+_UNSAID = """WITH silent AS MATERIALIZED (
+    SELECT key FROM odd_postings WHERE source IS NULL AND coalesce(key, '') <> ''
+)
+SELECT count(*) FROM silent
+  ANTI JOIN (SELECT key FROM all_operations WHERE sent IS NOT NULL AND key IN (FROM silent)) AS a USING (key)"""
+
+
 def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows that were judged. resent: keys of which a retry or a double tap was sent; unknown: keys in doubt; misused:
     used keys that were sent with another payload, and answered. Of what a snapshot need not have there is a count
     only if there is something: paper slips, cycles that two systems or more tell of, entries from before the fault, and
-    transactions of slips that do not say whether they were keyed in."""
+    transactions of slips that do not say whether they were keyed in; unsaid: transactions whose key nobody sent, and
+    which do not say where they came from."""
     tables = {name: scalar(base, f"SELECT count(*) FROM {name}") for name in COLUMNS}
     marks = {
         "keys": "true",
@@ -43,6 +51,7 @@ def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
         "cycles": scalar(base, _CYCLES),
         "before": scalar(base, "SELECT count(*) FROM before"),
         "paper-sourceless": scalar(base, _SOURCELESS),
+        "unsaid": scalar(base, _UNSAID),
     }
     tables |= {name: count for name, count in added.items() if count}
     return tables | dict(zip(marks, map(int, row), strict=True)) | {"misused": misused}

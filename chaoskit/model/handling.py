@@ -134,6 +134,9 @@ class AttackMeasure(Frozen):
     read: Annotated[
         bool, Field(description="the attacked service's feed was read until the attack had ended")
     ] = False
+    forgot: Annotated[
+        bool, Field(description="the service ended meanwhile: what it had counted by then may be gone")
+    ] = False
     wrongly_blocked: Annotated[
         tuple[str, ...], Field(description="customers who were turned away as attackers would be")
     ] = ()
@@ -141,5 +144,8 @@ class AttackMeasure(Frozen):
     moved: Annotated[
         tuple[str, ...], Field(description="transactions in the books that no customer of the run asked for")
     ] = ()
+    unsaid: Annotated[
+        int, Field(description="transactions that none asked for and that do not say where they came from")
+    ] = 0
     books: Annotated[bool, Field(description="there are books, and they could be read")] = False
     events: tuple[int, ...] = ()

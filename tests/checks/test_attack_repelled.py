@@ -140,6 +140,46 @@ def test_money_that_nobody_asked_for_is_rejected(tmp_path: Path) -> None:
     assert rows["money moved"] == "1 transactions that no customer asked for"
 
 
+def test_money_of_which_nobody_says_where_it_came_from_may_be_the_attackers(tmp_path: Path) -> None:
+    run = attacked(ALERT, BLOCK)
+    for one in run.postings:
+        one.source = None  # a customer asked for it: whose it is needs no telling
+    assert judged(tmp_path / "asked", run)[0].outcome == "pass"
+    run.postings.append(Posting(900_001, "the-attackers-own", "A1", "B1", 10_000, source=None))
+    verdict, attack, _ = judged(tmp_path / "unasked", run)
+    assert (verdict.outcome, attack.unsaid, attack.moved) == ("unknown", 1, ())
+    assert "do not say where they came from" in verdict.reason
+
+
+def test_whom_it_let_in_counts_though_a_later_reading_knows_nothing_of_it(tmp_path: Path) -> None:
+    run = attacked(ALERT, BLOCK, counts={**COUNTS, "let_in": 3})
+    run.event(ZERO + 9 * S, "response.fact", step="again", fact="attack-counts", **{**COUNTS, "asked": 5})
+    verdict, attack, _ = judged(tmp_path, run)
+    assert (verdict.outcome, attack.let_in, attack.asked) == ("fail", 3, 100)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "outcome"),
+    [
+        ("service.exit", {"service": "db", "status": -9, "at": LATER}, "unknown"),
+        ("service.exit", {"service": "db", "status": -9, "at": KILL_LO - S}, "pass"),
+        ("service.exit", {"service": "web", "status": -9, "at": LATER}, "pass"),
+        ("response.begin", {"step": "again", "name": "restart-service", "on": ["db"]}, "unknown"),
+        ("fault.begin", {"step": "kill", "name": "process.kill", "target": "db", "lo": LATER}, "unknown"),
+    ],
+)
+def test_a_service_that_ended_may_have_forgotten_whom_it_let_in(
+    tmp_path: Path, kind: str, data: dict[str, Any], outcome: str
+) -> None:
+    run = attacked(ALERT, BLOCK)
+    run.event(LATER, kind, **data)
+    history = evidence.load_history(run.write(tmp_path / "run"))
+    verdict = registry.member("checks", "attack-repelled")().judge(history, measure(history))
+    assert verdict.outcome == outcome, verdict
+    if outcome == "unknown":
+        assert "db ended meanwhile" in verdict.reason
+
+
 def test_what_several_attacks_came_to_is_said_once_of_all(tmp_path: Path) -> None:
     """No customer and no book can tell which of two attacks it was: neither row may look as if it were of one."""
     run = attacked(ALERT, BLOCK)
