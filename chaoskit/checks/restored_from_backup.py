@@ -33,7 +33,7 @@ class RestoredFromBackup:
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
-        """One verdict over the last restore."""
+        """One verdict over the last restore of each backup."""
         name = "restored-from-backup"
         tried = {
             e.data["step"]
@@ -49,33 +49,44 @@ class RestoredFromBackup:
         if failed or not done:
             reason = str(failed[-1].data["error"]) if failed else "the restore was not finished"
             return Verdict(name=name, outcome="fail", reason=reason, events=events)
-        last = done[-1]
-        if last.data["proof"] != last.data["expected"]:
-            reason = f"the restored database says {last.data['proof']}, not {last.data['expected']}"
-            return Verdict(name=name, outcome="fail", reason=reason, events=events)
-        if str(last.data["proof"]) in _NOTHING or str(last.data["proof"]).startswith("0:"):
-            reason = (
-                f"the proof covers nothing ({last.data['proof']!r}): an empty database would have passed it"
-            )
-            return Verdict(name=name, outcome="unknown", reason=reason, events=events)
-        damage = _damage(measurements, last.data.get("before"))
-        if late := [one for one in damage if one.hi is not None and last.data["at_ns"] > one.hi]:
-            reason = f"the restore point lies after the damage by {late[0].step} was seen"
-            return Verdict(name=name, outcome="fail", reason=reason, events=events)
-        if unsure := [one for one in damage if one.hi is None and last.data["at_ns"] > one.lo]:
-            reason = f"nobody witnessed {unsure[0].step}, so that its damage may lie before the restore point"
-            return Verdict(name=name, outcome="unknown", reason=reason, events=events)
+        # Of each backup the last restore: another database that came back right makes none of this one's right.
+        lasts = list({e.data.get("backup"): e for e in done}.values())
+        if wrong := [found for one in lasts if (found := _wrong(one, measurements)) is not None]:
+            gravest = min(wrong, key=lambda found: ("fail", "unknown").index(found.outcome))
+            return gravest.model_copy(update={"name": name, "events": events})
         if (unsound := _books(measurements)) is not None:
             return unsound.model_copy(update={"name": name, "events": events})
-        took = last.data["after_ms"] / 1000
-        reason = f"{_count(last)} in {took:.1f} s to {last.data['lsn']}{_error(last, damage)}"
         return Verdict(
             name=name,
             outcome="pass",
-            reason=reason,
+            reason="; ".join(_in_words(one, measurements) for one in lasts),
             events=events,
             details=(*_parts(history, tried), *_lost(history, measurements)),
         )
+
+
+def _wrong(last: Event, measurements: Measurements) -> Verdict | None:
+    """What keeps one restore from being known to be what was there before the damage; None: nothing."""
+    proof, at = str(last.data["proof"]), last.data["at_ns"]
+    if last.data["proof"] != last.data["expected"]:
+        reason = f"the restored database says {last.data['proof']}, not {last.data['expected']}"
+        return Verdict(name="", outcome="fail", reason=reason)
+    if proof in _NOTHING or proof.startswith("0:"):
+        reason = f"the proof covers nothing ({last.data['proof']!r}): an empty database would have passed it"
+        return Verdict(name="", outcome="unknown", reason=reason)
+    damage = _damage(measurements, last.data.get("before"))
+    if late := [one for one in damage if one.hi is not None and at > one.hi]:
+        reason = f"the restore point lies after the damage by {late[0].step} was seen"
+        return Verdict(name="", outcome="fail", reason=reason)
+    if unsure := [one for one in damage if one.hi is None and at > one.lo]:
+        reason = f"nobody witnessed {unsure[0].step}, so that its damage may lie before the restore point"
+        return Verdict(name="", outcome="unknown", reason=reason)
+    return None
+
+
+def _in_words(last: Event, measurements: Measurements) -> str:
+    damage, took = _damage(measurements, last.data.get("before")), last.data["after_ms"] / 1000
+    return f"{_count(last)} in {took:.1f} s to {last.data['lsn']}{_error(last, damage)}"
 
 
 def _books(measurements: Measurements) -> Verdict | None:

@@ -192,6 +192,19 @@ def test_what_was_restored(tmp_path: Path, change: dict[str, Any], outcome: str,
         assert verdict.details[-1].startswith("nothing was sent again")
 
 
+def test_another_database_that_came_back_right_makes_none_of_this_one_right(tmp_path: Path) -> None:
+    def both(at_ns: int) -> RunBuilder:
+        first = {**RESTORED, "backup": "cards", "at_ns": at_ns}
+        builder = restoring(attacked(restored=first))
+        second = {"step": "promote", "fact": "restored", **RESTORED, "backup": "books"}
+        builder.event(ZERO + 900 * MS, "response.fact", **second)
+        return builder
+
+    assert verdict_of("restored-from-backup", both(RESTORED["at_ns"]), tmp_path / "right").outcome == "pass"
+    late = verdict_of("restored-from-backup", both(KILL_HI + 5 * MS), tmp_path / "late")
+    assert (late.outcome, "lies after the damage" in late.reason) == ("fail", True), late
+
+
 def rolled_out(at_ns: int) -> RunBuilder:
     """A release is rolled out in the fault's place and its books are restored; its services came back before."""
     builder = restoring(attacked("upgrade.roll-out", restored={**RESTORED, "at_ns": at_ns, "before": "db"}))
