@@ -21,6 +21,7 @@ class _Span:
     """[start, halt]: the release was in place · from `back` on the old version alone, or a fix; `events` say so.
 
     `left`: services that were changed and are not known to be back. `fix`: the release that was put over it, if any.
+    `until`: when another release began, which answers from then on.
     """
 
     start: int
@@ -29,6 +30,7 @@ class _Span:
     events: tuple[int, ...]
     left: tuple[str, ...] = ()
     fix: str | None = None
+    until: int | None = None
 
     @property
     def version(self) -> str:
@@ -113,33 +115,35 @@ def _verdict(
 
 def _span(recorded: Iterable[Event]) -> _Span | None:
     steps: set[str] = set()
-    seen = halted = back = fix = None
-    restored: set[str] = set()
+    seen = halted = back = fix = until = None
+    changed: dict[str, None] = {}
+    halts: dict[str, None] = {}
     ended: set[str] = set()
     for event in recorded:
         step, fact = event.data.get("step"), event.data.get("fact")
         if event.kind == "fault.begin" and event.data.get("name") == _ROLL_OUT:
             steps.add(str(step))
+            until = event.t if back is not None and until is None else until
         elif event.kind == "fault.witnessed" and step in steps:
             seen = seen or event  # rolled out twice, both have written
         elif event.kind == "response.fact" and fact == "halted":
-            halted, restored, fix = event, set(), None
+            halted, fix, until = event, None, None
+            halts[str(step)] = None
+            changed |= dict.fromkeys(str(one) for one in event.data.get("changed") or ())
         elif event.kind == "response.fact" and fact in ("restored", "forwarded"):
             back = event
             fix = str(event.data.get("release")) if fact == "forwarded" else fix
-            restored.add(str(event.data.get("service")))
+            changed.pop(str(event.data.get("service")), None)
         elif event.kind == "response.fact" and fact == "opened":
             back = event if back is not None else None  # until then nobody could ask
         elif event.kind == "response.done":
             ended.add(str(step))
     if seen is None or halted is None or back is None:
         return None
-    changed = [str(one) for one in halted.data.get("changed") or ()]
-    left = [one for one in changed if one not in restored]
-    if not left and str(halted.data.get("step")) not in ended:
-        left = [f"{halted.data.get('step')} did not come to its end"]
+    left = [*changed]
+    left += [] if left else [f"{one} did not come to its end" for one in halts if one not in ended]
     events = tuple(sorted(one.n for one in (seen, halted, back)))
-    return _Span(int(seen.data["hi"]), halted.t, back.t, events, tuple(left), fix)
+    return _Span(int(seen.data["hi"]), halted.t, back.t, events, tuple(left), fix, until)
 
 
 def _written(history: History, measurements: Measurements, span: _Span) -> dict[tuple[str, int], str]:
@@ -189,7 +193,7 @@ def _unreadable(measurements: Measurements, keys: set[str]) -> list[str]:
 
 
 def _after(one: Operation, span: _Span) -> bool:
-    return one.sent is not None and one.sent > span.back
+    return one.sent is not None and span.back < one.sent and (span.until is None or one.sent < span.until)
 
 
 def _readers(system: System) -> dict[str, str]:

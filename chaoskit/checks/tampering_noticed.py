@@ -28,8 +28,8 @@ class TamperingNoticed:
     what is asked is whether the bank would have known.
 
     fail: no alert, though the feed was read for 5 s and longer, or a later one. unknown: the change was not witnessed;
-    nobody read a feed for so long; the alert lies across the limit; or there had been an alert before anything was
-    changed, so that the next says nothing. Not exercised: nothing was changed behind its back.
+    nobody read a feed for so long; the alert lies across the limit; or there was, or may have been, an alert before
+    anything was changed, so that the next says nothing. Not exercised: nothing was changed behind its back.
     """
 
     answers: ClassVar[bool] = True  # for a proof: it passes only where the system has noticed by itself
@@ -68,6 +68,9 @@ def _judge(change: FaultMeasure, alerts: Sequence[Event], read: int) -> Verdict:
         return verdict("fail", f"no alert, though the feed was read for {_LIMIT} and longer")
     first = alerts[0]
     earliest, latest = told_between(first)
+    if earliest < change.lo:
+        why = f"whether the alert was there before anything was changed is not known: {first.data['what']}"
+        return verdict("unknown", why, first.n)
     lo, hi = max(0, earliest - change.hi) / 1e9, (latest - change.lo) / 1e9
     outcome = "pass" if hi <= _LIMIT.s else "fail" if lo > _LIMIT.s else "unknown"
     said = f"{first.data['service']} raised an alert {lo:.2f} – {hi:.2f} s after it: {first.data['what']}"

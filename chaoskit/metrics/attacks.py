@@ -85,10 +85,10 @@ def _facts(events: Iterable[Event], fact: str) -> Iterator[Event]:
 
 def told_between(alert: Event) -> tuple[int, int]:
     """When a service said it, at the earliest and at the latest, ns: its own word where it can be true; else from the
-    last look at which it was not there until it was read."""
-    at, since = alert.data.get("at"), alert.data.get("since")
+    last look at which it was not there until it was read. What the first look found may have been there for ever."""
+    at, since = alert.data.get("at"), alert.data.get("since", alert.data.get("at"))
     latest = at if isinstance(at, int) and at <= alert.t else alert.t
-    return (min(since, latest) if isinstance(since, int) else latest), latest
+    return (min(since, latest) if isinstance(since, int) else 0), latest
 
 
 def _at(told: tuple[Event, Mapping[str, Any]]) -> int:

@@ -221,6 +221,38 @@ def test_a_release_that_is_still_there_somewhere_is_unknown(tmp_path: Path) -> N
         assert (verdict.outcome, "not taken back everywhere" in verdict.reason) == ("unknown", True), change
 
 
+def test_a_second_release_that_nobody_took_back_is_still_there(tmp_path: Path) -> None:
+    """Two were rolled out and both were stopped; only one was taken back."""
+    for number, services in enumerate((("ledger",), ("gateway", "ledger"))):
+        builder = built()
+        pay(builder, ZERO + S, "A1", "B1")
+        look(builder, BACK + S, "A1")
+        about = {"step": "other-back", "release": "other"}
+        builder.event(HALTED - S, "response.fact", fact="halted", changed=["gateway"], **about)
+        for service in services[:-1]:
+            builder.event(BACK - S, "response.fact", fact="restored", service=service, **about)
+        builder.event(BACK, "response.done", **about)
+        builder.events.sort(key=lambda one: one[0])
+        verdict = judged(builder, tmp_path / str(number))
+        assert verdict.outcome == ("unknown", "pass")[number], verdict
+        if not number:
+            assert verdict.reason == "the release was not taken back everywhere: gateway"
+
+
+def test_who_asked_the_next_release_did_not_ask_the_old_version(tmp_path: Path) -> None:
+    builder = built()
+    pay(builder, ZERO + S, "A1", "B1")
+    look(builder, BACK + S, "A1", outcome="unknown")
+    look(builder, BACK + 3 * S, "A1")
+    begun_ = BACK + 2 * S
+    builder.event(begun_, "fault.begin", name="upgrade.roll-out", lo=begun_, step="next", target="fixed")
+    builder.event(
+        begun_ + MS, "fault.witnessed", hi=begun_ + MS, how="it says so", step="next", target="fixed"
+    )
+    builder.events.sort(key=lambda one: one[0])
+    assert judged(builder, tmp_path / "run").outcome != "pass"
+
+
 def test_what_a_first_try_of_the_release_wrote_is_judged_after_the_second_as_well(tmp_path: Path) -> None:
     builder = built()
     again = {"step": "again", "target": "next"}

@@ -95,6 +95,22 @@ def test_a_word_that_the_look_before_contradicts_is_an_interval(tmp_path: Path) 
         assert verdict_of(builder, tmp_path / outcome).outcome == outcome
 
 
+@pytest.mark.parametrize("since", [None, KILL_LO - 30 * MS])
+def test_an_alert_that_may_have_been_there_before_is_no_word_about_the_change(
+    since: int | None, tmp_path: Path
+) -> None:
+    """A feed without instants: the first look had it already, or the last look without it was before the change."""
+    builder = tampered((KILL_HI + 200 * MS, "alert"))
+    for _, _, data in builder.events:
+        if data.get("fact") == "attack-alert":
+            data["since"] = since
+    verdict = verdict_of(builder, tmp_path)
+    assert (verdict.outcome, "there before anything was changed is not known" in verdict.reason) == (
+        "unknown",
+        True,
+    )
+
+
 def test_without_such_a_fault_there_is_nothing_to_judge(tmp_path: Path) -> None:
     verdict = verdict_of(tampered(fault="process.kill"), tmp_path)
     assert (verdict.outcome, verdict.exercised) == ("unknown", False)
