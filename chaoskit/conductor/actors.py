@@ -60,7 +60,10 @@ class Baselines:
         await asyncio.gather(*(self._take(step, target) for step in steps for target in step.on))
 
     async def renew(self, steps: Sequence[PlannedStep]) -> None:
-        """Look again, but not for long; what cannot be had quickly stays as it was."""
+        """Look again, but not for long; what cannot be had quickly stays as it was, unless the fault says `renewed`.
+
+        Raises FaultFailed.
+        """
         await asyncio.gather(*(self._renew(step, target) for step in steps for target in step.on))
 
     def pop(self, step: PlannedStep, target: str) -> Any:
@@ -83,12 +86,14 @@ class Baselines:
             raise _failed(self._stage, step, target, error) from error
 
     async def _renew(self, step: PlannedStep, target: str) -> None:
+        fault = _member(self._stage, step)
+        must = getattr(fault, "renewed", False)
         try:
-            async with asyncio.timeout(RENEW_WITHIN_S):
-                fresh = await _member(self._stage, step).baseline(target, self._stage.estate)
-        except TimeoutError:
-            return
+            async with asyncio.timeout(ARM_WITHIN_S if must else RENEW_WITHIN_S):
+                fresh = await fault.baseline(target, self._stage.estate)
         except Exception as error:
+            if isinstance(error, TimeoutError) and not must:
+                return
             raise _failed(self._stage, step, target, error) from error
         _let_go(self._taken.get((step.id, target)))
         self._taken[step.id, target] = fresh
@@ -200,7 +205,7 @@ async def undo(stage: Stage, lease: Lease) -> bool:
         async with asyncio.timeout(RESTARTS_WITHIN_S if slow else UNDO_WITHIN_S):
             await stage.estate.undo(lease.undo)
         await stage.leases.undone(lease.id)
-    except (EnvironmentBroken, OSError, TimeoutError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other leases are undone all the same
         stage.recorder.record("undo.failed", id=lease.id, error=_words(error))
         return False
     stage.recorder.record("lease.undone", id=lease.id)

@@ -45,6 +45,7 @@ class HostLoss:
 
     requires: ClassVar[frozenset[str]] = frozenset({"processes", "links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    renewed: ClassVar[bool] = True
 
     async def baseline(self, target: str, estate: Estate) -> tuple[ProcessRef, ...]:
         return await estate.processes.tree(target)

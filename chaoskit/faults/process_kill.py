@@ -42,6 +42,7 @@ class ProcessKill:
 
     requires: ClassVar[frozenset[str]] = frozenset({"processes", "links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    renewed: ClassVar[bool] = True
     watched: ClassVar[bool] = True  # it dies at once; taking its links down takes longer
 
     async def baseline(self, target: str, estate: Estate) -> tuple[ProcessRef, ...]:

@@ -40,6 +40,7 @@ class ServiceStop:
 
     requires: ClassVar[frozenset[str]] = frozenset({"processes", "lifecycle", "links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    renewed: ClassVar[bool] = True
 
     async def baseline(self, target: str, estate: Estate) -> tuple[ProcessRef, ...]:
         return await estate.processes.tree(target)

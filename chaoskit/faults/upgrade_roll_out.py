@@ -71,6 +71,7 @@ class UpgradeRollOut:
     pause: roll_out.AskedPause = None
     requires: ClassVar[frozenset[str]] = frozenset({"processes", "lifecycle", "links", "releases"})
     targets: ClassVar[Literal["service", "link", "release"]] = "release"
+    renewed: ClassVar[bool] = True
     watched: ClassVar[bool] = True
     ended_by: ClassVar[tuple[str, ...]] = ("roll-back", roll_out.FORWARD)
 

@@ -47,7 +47,12 @@ class RestartService:
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         if not on:
             raise ResponseFailed("restart-service needs `on:` with the services to start")
-        await asyncio.gather(*(self._restart(service, context) for service in on))
+        done = await asyncio.gather(
+            *(self._restart(service, context) for service in on), return_exceptions=True
+        )
+        for failure in done:  # when none is being started any more
+            if isinstance(failure, BaseException):
+                raise failure
 
     async def _restart(self, service: str, context: ResponseContext) -> None:
         begun = monotonic_ns()

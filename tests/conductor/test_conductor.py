@@ -19,7 +19,7 @@ from chaoskit.evidence.chain import verify
 from chaoskit.evidence.seal import seal_problems
 from chaoskit.model.estate import Exit, ProxyHeldUp, ProxyRestart
 from chaoskit.model.lease import NothingToUndo, Undo
-from tests.conductor.fake_estate import World
+from tests.conductor.fake_estate import FakeEstate, World
 from tests.conductor.staging import ABORT, DECISION, FakeKill, down, fault, plan_of, play, response, seconds
 
 
@@ -245,6 +245,26 @@ def test_the_deadline_ends_a_run_that_never_recovers(tmp_path: Path) -> None:
     assert end["ended"] == "complete"
     assert "not recovered: pay" in end["reason"]
     assert played.at("run.end") - played.at("fault.begin") > 20e9
+
+
+def test_an_undo_that_crashes_keeps_no_other_from_being_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = FakeEstate.undo
+
+    async def undo(self: FakeEstate, what: Undo) -> None:
+        if what.steps[0].op == "toxic.remove":
+            raise KeyError("a bug")
+        await asyncio.sleep(0.2)
+        await plain(self, what)
+
+    monkeypatch.setattr(FakeEstate, "undo", undo)
+    slow = fault("slow", "gateway -> db", name="fake.latency")
+    played = play(tmp_path, plan_of(slow, fault("ice", name="fake.freeze")))
+    assert {one["id"] for one in played.of("undo.failed")} == {"slow.1"}
+    assert played.one("lease.undone") == {"id": "ice.1"}
+    assert played.one("run.end")["ended"] == "broken"
+    assert "could not undo slow.1" in played.one("run.end")["reason"]
 
 
 def test_a_response_that_is_not_finished_at_the_deadline_is_stopped_and_has_failed(

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from chaoskit import registry
 from chaoskit.conductor.leases import read
 from chaoskit.model.drill import When
+from chaoskit.model.member import Witness
 from tests.conductor.fake_estate import World
 from tests.conductor.staging import DECISION, down, fault, plan_of, play, response, seconds
 
@@ -53,6 +55,37 @@ def test_a_baseline_that_can_no_longer_be_had_quickly_is_the_one_from_the_beginn
     assert begun == pytest.approx(2e9, abs=2e6)
     assert len(looks) == 2
     assert "fault.witnessed" in played.kinds
+
+
+@pytest.mark.parametrize(("took_s", "seen"), [(2.0, ["fresh"]), (60.0, [])])
+def test_a_baseline_that_must_be_from_just_before_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took_s: float, seen: list[str]
+) -> None:
+    """Processes that ended long ago are no sign of a kill."""
+    looks, witnessed = list[str](), list[str]()
+
+    async def slow_later(self: Any, target: str, estate: Any) -> str:
+        looks.append(target)
+        await asyncio.sleep(0 if len(looks) == 1 else took_s)
+        return "stale" if len(looks) == 1 else "fresh"
+
+    async def witness(self: Any, target: str, estate: Any, baseline: str) -> Witness:
+        witnessed.append(baseline)
+        return Witness(True, estate.world.loop.clock(), "the kernel")
+
+    monkeypatch.setattr("tests.conductor.staging.FakeKill.baseline", slow_later)
+    monkeypatch.setattr("tests.conductor.staging.FakeKill.witness", witness)
+    monkeypatch.setattr("tests.conductor.staging.FakeKill.renewed", True, raising=False)
+    played = play(tmp_path, plan_of(fault(at=seconds(2)), response(when=down())))
+    assert witnessed == seen
+    assert played.one("run.end")["ended"] == ("complete" if seen else "broken")
+
+
+def test_faults_that_are_known_by_processes_that_are_gone_renew_what_they_know() -> None:
+    known_by = {"process.kill", "service.stop", "host.loss", "upgrade.roll-out"}
+    assert {
+        name for name, one in registry.members("faults").items() if getattr(one, "renewed", False)
+    } == known_by
 
 
 def test_a_look_is_a_fact_that_others_can_wait_for_and_decides_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -15,7 +16,7 @@ from chaoskit.engines.dialect import Dialect, knock, silence
 from chaoskit.engines.line import NoLine
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.postgresql_line import PostgresLine
-from chaoskit.errors import ServiceDown
+from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Address, Toxic
 from chaoskit.model.lease import SignalUndo, Undo
 from chaoskit.model.member import ResponseFailed
@@ -199,6 +200,32 @@ def test_a_dead_service_is_started_again(web: Bench) -> None:
 
     assert [kind for kind, _ in run(drill()).facts] == ["started"]
     assert run(knock(web.address("customers -> web"), 1)).kind == "answered"
+
+
+def test_one_that_does_not_start_leaves_none_that_is_still_being_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[str] = []
+
+    async def start(service: str) -> None:
+        if service == "gone":
+            raise EnvironmentBroken("it ended")
+        await asyncio.sleep(0.1)
+        started.append(service)
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr("chaoskit.responses.restart_service.give_network_back", nothing)
+    system = SimpleNamespace(role_of=lambda service: None, roles={})
+    estate: Any = SimpleNamespace(plan=SimpleNamespace(system=system), lifecycle=SimpleNamespace(start=start))
+
+    async def drill() -> None:
+        with pytest.raises(ResponseFailed, match="gone did not start: it ended"):
+            await restart(estate, "gone", "slow")
+        assert started == ["slow"]
+
+    run(drill())
 
 
 def test_a_member_is_started_though_its_dead_partner_has_no_address(
