@@ -124,11 +124,14 @@ def tell(item: pytest.Item, finished: Run) -> None:
         properties += [("expected", result.expected), ("as_expected", result.as_expected)]
     for name, journey in measured.journeys.items():
         if journey.rta is not None:
-            properties.append((f"{name}.rta_lower_s", round(journey.rta.lo / 1e9, 3)))
-            upper = "censored" if journey.rta.hi is None else round(journey.rta.hi / 1e9, 3)
-            properties.append((f"{name}.rta_upper_s", upper))
+            lower: object = round(journey.rta.lo / 1e9, 3)
+            upper: object = "censored" if journey.rta.hi is None else round(journey.rta.hi / 1e9, 3)
+            if journey.invalid:
+                lower = upper = "unknown"
+            properties += [(f"{name}.rta_lower_s", lower), (f"{name}.rta_upper_s", upper)]
     for books, loss in measured.losses.items():
-        properties.append((f"{books}.lost", len(loss.lost) if loss.survivor else "unknown"))
+        known = loss.survivor is not None and not loss.problems
+        properties.append((f"{books}.lost", len(loss.missing()) if known else "unknown"))
     properties.append(("run_folder", finished.folder))
     if finished.series is not None:
         properties.append(("series", finished.series))

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
+from chaoskit.model.loss import LossMeasure, LostOperation
+from chaoskit.pytest_plugin.running import tell
+from chaoskit.spec import Loaded
+from tests.histories.builder import drill as drill_of
 from tests.pytest_plugin import staged_runs
 from tests.pytest_plugin.staged_runs import drill, write
 
@@ -31,6 +40,26 @@ def test_it_returns_the_run_whatever_the_verdict(staged: pytest.Pytester) -> Non
     )
     staged.runpytest_inprocess("shop.yaml", "-p", "no:randomly").assert_outcomes(failed=1)
     staged.runpytest_inprocess("-p", "no:randomly", "-k", "test_shop").assert_outcomes(passed=1, deselected=1)
+
+
+def test_properties_are_those_of_the_scorecard() -> None:
+    """Books that could not be read have lost nothing that is known, and a measurement that is invalid is none."""
+    made = staged_runs.run(
+        cast(Loaded, SimpleNamespace(drill=drill_of(title="pass"))), reports=Path("reports")
+    )
+    unread = LossMeasure(books="ledger", survivor="db", acknowledged=0, lost=(), problems=("torn",))
+    gone = LostOperation(key="k", journey="visit", amount=1, currency="CNY", sent=1, done=2)
+    promised = LossMeasure(books="other", survivor="db", acknowledged=9, lost=(gone,), unbooked=(gone,))
+    visit = made.measurements.journeys["visit"].model_copy(update={"invalid": ("the prober was late",)})
+    measured = made.measurements.model_copy(
+        update={"losses": {"ledger": unread, "other": promised}, "journeys": {"visit": visit}}
+    )
+    item = SimpleNamespace(user_properties=[])
+    tell(cast(pytest.Item, item), replace(made, measurements=measured))
+    properties = dict(item.user_properties)
+    assert properties["ledger.lost"] == "unknown"
+    assert properties["other.lost"] == "2"
+    assert (properties["visit.rta_lower_s"], properties["visit.rta_upper_s"]) == ("unknown", "unknown")
 
 
 def test_paths_start_at_the_test_or_at_the_root(staged: pytest.Pytester) -> None:
