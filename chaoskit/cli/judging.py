@@ -45,8 +45,13 @@ def report_run(folder: Path) -> int:
     head = vouched_head(folder)
     show(result, folder, head)
     if head is None:
-        print(one_line(f"NOT VOUCHED FOR: see what `chaoskit verify {as_typed(folder)}` says"))
+        print(not_vouched_for(folder))
     return 0
+
+
+def not_vouched_for(folder: Path) -> str:
+    """What is said below anything that is shown of a folder whose files are not those that were judged."""
+    return one_line(f"NOT VOUCHED FOR: see what `chaoskit verify {as_typed(folder)}` says")
 
 
 def print_sql(folder: Path) -> int:

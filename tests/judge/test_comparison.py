@@ -226,6 +226,10 @@ def test_altered_run_is_named_and_shows_no_head(
     shown = capsys.readouterr().out
     assert str(head) not in shown
     assert "NOT VOUCHED FOR" in shown
+    run_app(["explain", str(edited), "nothing-lost"])
+    assert "NOT VOUCHED FOR" in capsys.readouterr().out
+    run_app(["explain", str(judged), "nothing-lost"])
+    assert "NOT VOUCHED FOR" not in capsys.readouterr().out
     run_app(["compare", str(edited), "--baseline", str(judged)])
     assert "edited: altered: result.json" in capsys.readouterr().out
     run_app(["judge", str(edited)])
