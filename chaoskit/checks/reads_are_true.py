@@ -21,7 +21,8 @@ class ReadsAreTrue:
     claims. Judged are the journeys whose `read:` records a `position`, against the surviving ledger.
 
     fail: every such read is listed by its key. unknown: there is no surviving ledger, or it was still changing; or an
-    answer showed a balance that is no amount with two decimals. Not exercised: no account was read after it had been
+    answer showed a balance that is no amount with two decimals, or is not what its account had by the position it
+    claims, which is another account's entry. Not exercised: no account was read after it had been
     written, or only before the recovery from a loss, after which entries are numbered anew; or `entry_id` is no number,
     so that no position can be one.
     """
@@ -50,6 +51,9 @@ class ReadsAreTrue:
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
         if odd := sum(b.counts.get("odd-values", 0) for b in books):
             why = f"{odd} answers showed a balance that is no amount with two decimals"
+            return Verdict(name=name, outcome="unknown", reason=why, events=events)
+        if apart := sum(b.counts.get("unplaced-reads", 0) for b in books):
+            why = f"{apart} answers claim another account's entry as their position, and are not what was there by then"
             return Verdict(name=name, outcome="unknown", reason=why, events=events)
         reason = (
             f"{judged} reads of accounts that had been written before are true and none is older than that"

@@ -48,6 +48,9 @@ _COLUMNS = {
 }
 
 
+_APART = "SELECT count(*) FROM reads AS r JOIN entries AS e ON r.position = e.entry_id WHERE e.account <> r.account"
+
+
 def judged_reads(system: System) -> dict[str, str]:
     """Journeys whose reads can be judged → the books they are judged against: those that record a position."""
     alone = next(iter(system.books)) if len(system.books) == 1 else None
@@ -126,7 +129,8 @@ def read_violations(
 ) -> tuple[tuple[Violation, ...], dict[str, int]]:
     """(violations, counts). reads: those of accounts that had been written before, which could have been stale;
     marked-stale: answers that said how old they were. Only if there are any: odd-values, of `reads` those that showed a
-    balance that is no amount; unnumbered-reads, which would have been judged but for `since`; unordered-reads, all,
+    balance that is no amount; unplaced-reads, whose position is another account's entry and whose balance is not what
+    the account had by then; unnumbered-reads, which would have been judged but for `since`; unordered-reads, all,
     where entries have no numbers for ids, so that no position can be one.
 
     `since`: reads sent before it (ns) are not held against the books' numbers. After a loss entries are given numbers
@@ -154,7 +158,8 @@ def read_violations(
     marked = scalar(base, f"SELECT count(*) FROM reads WHERE age IS NOT NULL AND sent >= {since}")
     told: Any = base.execute(sql("reads/judged")).fetchone()
     judged, unnumbered, odd = map(int, told)
-    more = {"unnumbered-reads": unnumbered, "odd-values": odd}
+    apart = scalar(base, _APART) and scalar(base, f"SELECT count(*) FROM ({sql('reads/unplaced')})")
+    more = {"unnumbered-reads": unnumbered, "odd-values": odd, "unplaced-reads": apart}
     return tuple(found), {"reads": judged, "marked-stale": marked} | {
         n: count for n, count in more.items() if count
     }

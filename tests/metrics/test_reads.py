@@ -302,3 +302,22 @@ def test_a_case_whose_books_leave_something_open_is_told_all_the_same(told: Told
     violations = measured.books["ledger"].violations
     assert {one.rule for one in violations} == {"stored-balance", "total", "unasked", "dangling-hold"}
     assert "None" not in {case for one in violations for case in one.cases}
+
+
+@pytest.mark.parametrize("off", [0, 1])
+def test_position_of_the_whole_ledger_is_compared_up_to_it(told: Told, tmp_path: Path, off: int) -> None:
+    """Some systems say where their ledger stood, which may be the entry of another account."""
+    entry = told.transfer("A1")
+    elsewhere = told.transfer("A2")
+    told.read("A1", elsewhere, told.shown("A1", entry) + off)
+    verdict = told.judged(tmp_path)
+    assert verdict.outcome == ("unknown" if off else "pass"), verdict
+    assert ("another account's entry" in verdict.reason) == bool(off)
+
+
+def test_position_that_nobody_has_any_more_is_not_compared(told: Told, tmp_path: Path) -> None:
+    """It was shown, never acknowledged, and lost: what it had made of the balance nobody knows."""
+    told.transfer("A1")
+    later = told.transfer("A2")
+    told.read("A1", later + 50, told.shown("A1", later) + 1)
+    assert told.judged(tmp_path).outcome == "pass"
