@@ -33,8 +33,9 @@ class _Told:
 def prove_drills(paths: Sequence[Path], runtime: str, reports: Path, seed: int | None) -> int:
     """Prove every cell of every drill; a folder stands for the drills in and below it.
 
-    0 only if each drill came out as written and all of its controls turned red. One drill that cannot run here is
-    wrong input; among several it is one without an answer, and the others are proven.
+    0 only if each drill came out as written and all of its controls turned red; 3 if nothing but runs without an
+    answer stand against that. One drill that cannot run here is wrong input; among several it is one without an
+    answer, and the others are proven.
     """
     drills = _drills(paths)
     told: list[_Told] = []
@@ -89,12 +90,13 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> _Told
     name = one_line(f"{plan.drill.drill} [{cell}]" if cell else plan.drill.drill)
     print(f"== proof of {name}: as written, then {len(controls)} controls", flush=True)
     rows: list[list[str]] = []
-    good, stopped = True, False
+    good, stopped, red = True, False, False
     unshown: tuple[str, ...] = ()
     spared: dict[Control, str] = {}
     for proven in proof.prove(plan, controls, reports, watch=watch):
         told = proven.verdict
         good = good and told.proven
+        red = red or (told.answered and not told.proven)
         stopped = stopped or proven.run.result.exit_code == _INTERRUPTED
         if not rows:
             unshown, spared = proof.unshown(controls, proven.run), proof.futile(controls, proven.run)
@@ -124,7 +126,8 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> _Told
     proved = good and len(rows) == due and not stopped
     count = f"{sum(row[0] == 'ok' for row in rows)} of {due}"
     print(f"\n{name}: {'proven' if proved else 'not proven'}: {count} runs came out as they must", flush=True)
-    code = _INTERRUPTED if stopped else 0 if proved else _NOT_PROVEN
+    # A run without an answer disproves nothing, as with any other gate.
+    code = _INTERRUPTED if stopped else 0 if proved else _NOT_PROVEN if red or good else _NO_ANSWER
     tried = [control for control in controls if control not in spared]
     if nothing is None and not _recoveries(tried):
         nothing = "; ".join(f"{control.what}: {why}" for control, why in spared.items())
@@ -134,6 +137,8 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> _Told
 def _label(proven: proof.Proven, first: bool) -> str:
     if proven.verdict.proven:
         return "ok"
+    if not proven.verdict.answered:
+        return "NO ANSWER"
     if not first:
         return "NOT RED"
     return "NOT SHOWN" if proven.run.result.as_expected else "NOT AS WRITTEN"

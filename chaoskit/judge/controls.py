@@ -11,15 +11,21 @@ from chaoskit.model.history import History
 from chaoskit.model.measurement import FaultMeasure, JourneyMeasure, Measurements
 from chaoskit.model.verdict import Result
 
+NO_ANSWER = ("unknown", "aborted")
+
 
 @dataclass(frozen=True)
 class ControlVerdict:
-    """One run of a proof: whether it came out as it must, and what it came out as."""
+    """One run of a proof: whether it came out as it must, and what it came out as.
+
+    `answered` False: it did not, and nothing follows from that: the run has no answer.
+    """
 
     name: str
     proven: bool
     outcome: str
     reason: str
+    answered: bool = True
 
 
 def judge_as_written(
@@ -43,7 +49,8 @@ def judge_as_written(
             "on what was broken"
         )
         return ControlVerdict("as written", False, result.outcome, why)
-    return ControlVerdict("as written", result.as_expected, result.outcome, result.reason)
+    answered = result.as_expected or result.outcome not in NO_ANSWER
+    return ControlVerdict("as written", result.as_expected, result.outcome, result.reason, answered)
 
 
 def felt(result: Result, measured: Measurements) -> bool:
@@ -88,9 +95,10 @@ def judge_disarmed(
     With both measurements, for a run that had no fault left: customers must have been better off in it than as written.
     """
     if no_control is not None and result.outcome == "unknown":
-        return ControlVerdict(name, False, result.outcome, no_control)
+        return ControlVerdict(name, False, result.outcome, no_control, answered=False)
     if result.outcome != "unknown" or disarmed is None or written is None:
-        return ControlVerdict(name, result.outcome == "unknown", result.outcome, result.reason)
+        proven, answered = result.outcome == "unknown", result.outcome != "aborted"
+        return ControlVerdict(name, proven, result.outcome, result.reason, answered)
     hurt = {name: journey for name, journey in written.journeys.items() if not journey.never_bad}
     pairs = {name: (bad_ns(journey), bad_ns(disarmed.journeys[name])) for name, journey in hurt.items()}
     if pairs and all(2 * without > with_it for with_it, without in pairs.values()):
@@ -114,9 +122,10 @@ def judge_left_out(name: str, result: Result, as_written: Result) -> ControlVerd
     missed = [one.name for one in result.verdicts if one.outcome == "fail"]
     if result.outcome != "fail":
         # What was left out never began, which makes a run unknown by itself.
-        met_anyway = all(one.outcome == "pass" for one in result.verdicts if one.name != "timeline")
-        why = "nothing is missed without it" if result.verdicts and met_anyway else result.reason
-        return ControlVerdict(name, False, result.outcome, why)
+        asked = [one.outcome for one in result.verdicts if one.name != "timeline"]
+        met_anyway = bool(asked) and set(asked) == {"pass"}
+        why = "nothing is missed without it" if met_anyway else result.reason
+        return ControlVerdict(name, False, result.outcome, why, met_anyway or result.outcome not in NO_ANSWER)
     anew = [one for one in missed if one in met]
     others = [one for one in missed if one not in met]
     if others:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from chaoskit import proof
+from chaoskit.cli import proving
 from chaoskit.judge.controls import (
+    ControlVerdict,
     judge_as_written,
     judge_disarmed,
     judge_left_out,
     unfelt_faults,
     why_no_control,
 )
+from chaoskit.judging import Run
 from chaoskit.model.measurement import (
     Clocks,
     FaultMeasure,
@@ -25,6 +30,8 @@ from chaoskit.model.measurement import (
     Outage,
 )
 from chaoskit.model.verdict import Outcome, Result, Verdict
+from chaoskit.planner.controls import Control
+from chaoskit.spec import Loaded
 
 
 def result(outcome: Outcome, as_expected: bool = False, **verdicts: Outcome) -> Result:
@@ -179,6 +186,54 @@ def test_a_run_that_is_unknown_for_another_reason_is_no_control(
 def test_a_damaged_record_is_no_control() -> None:
     torn = measured().model_copy(update={"problems": ("ops/prober.jsonl: missing",)})
     assert "ops/prober.jsonl: missing" in (why_no_control("kill", history(DISARMED, COMPLETE), torn) or "")
+
+
+def test_a_run_without_an_answer_is_neither_a_proof_nor_a_disproof() -> None:
+    """A busy machine is no reason to call a drill unable to turn red."""
+    for outcome in ("unknown", "aborted"):
+        assert not judge_as_written(result(outcome)).answered
+        assert not judge_left_out(
+            "promote left out", result(outcome, transfer_rto="unknown"), WRITTEN
+        ).answered
+    assert judge_as_written(result("fail")).answered
+    assert judge_as_written(result("unknown", as_expected=True)).answered
+    assert not judge_disarmed("kill not armed", result("unknown"), no_control="db did not start").answered
+    assert not judge_disarmed("kill not armed", result("aborted")).answered
+    assert judge_disarmed("kill not armed", result("pass")).answered
+    met = result("unknown", transfer_rto="pass", timeline="unknown")
+    assert judge_left_out("promote left out", met, WRITTEN).answered
+    assert judge_left_out("promote left out", result("pass", transfer_rto="pass"), WRITTEN).answered
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ([(True, True), (True, True)], 0),
+        ([(False, False)], 3),
+        ([(True, True), (False, False)], 3),
+        ([(True, True), (False, True)], 1),
+        ([(True, True)], 1),
+    ],
+)
+def test_exit_code_of_a_proof(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verdicts: list[tuple[bool, bool]], code: int
+) -> None:
+    """Of the run as written and one control; the last one was never made."""
+    run = SimpleNamespace(
+        result=SimpleNamespace(exit_code=3, as_expected=False),
+        folder=tmp_path,
+        history=SimpleNamespace(events=(), plan=SimpleNamespace(steps=())),
+        measurements=measured(),
+    )
+    control = Control("disarm", "kill", "the kill")
+    made = [
+        proof.Proven(cast(Run, run), ControlVerdict("x", proven, "unknown", "why", answered))
+        for proven, answered in verdicts
+    ]
+    plan = SimpleNamespace(drill=SimpleNamespace(drill="d"))
+    monkeypatch.setattr(proof, "plan_of_proof", lambda *_: (plan, (control,), None))
+    monkeypatch.setattr(proof, "prove", lambda *_, **__: iter(made))
+    assert proving._prove(cast(Loaded, None), "", "local", tmp_path).code == code
 
 
 @pytest.mark.parametrize("outcome", ["pass", "unknown", "aborted"])
