@@ -13,13 +13,19 @@ def lost(paper: Paper, journey: str) -> str:
     if loss is None:
         return f"{journey}.lost: the journey names no books"
     own = [operation for operation in loss.lost if operation.journey == journey]
+    unbooked = [operation for operation in loss.unbooked if operation.journey == journey]
+    of = f"{len(own)} of {loss.acknowledged_by_journey.get(journey, 0)} acknowledged keys"
+    if unbooked:
+        missing, accepted = len(loss.missing(journey)), f"{len(unbooked)} accepted and not booked"
+        of = f"{missing} key{'' if missing == 1 else 's'}: {of}, and {accepted}"
     text = [
-        f"{journey}.lost: {len(own)} of {loss.acknowledged_by_journey.get(journey, 0)} acknowledged keys",
+        f"{journey}.lost: {of if _known(loss) else 'unknown'}",
         f"  looked for in the books {loss.books} of {loss.survivor or 'nobody'}, before anything was replayed",
         *(f"  cannot be used: {why}" for why in loss.problems),
         *(f"  in doubt, if acknowledged {_doubted(paper, *span)}: {loss.doubt}" for span in loss.doubted),
         *_run_it_yourself(paper, loss, "lost"),
         *(f"  lost {o.key}: sent {paper.at(o.sent)}, acknowledged {paper.at(o.done)}" for o in own),
+        *(f"  not booked {o.key}: sent {paper.at(o.sent)}, accepted {paper.at(o.done)}" for o in unbooked),
     ]
     point, started = loss.rpa_by_journey.get(journey), paper.measurements.clocks.started
     if point is not None and started is not None and own:
@@ -35,6 +41,11 @@ def lost(paper: Paper, journey: str) -> str:
     return "\n".join(text)
 
 
+def _known(loss: LossMeasure) -> bool:
+    """Whether the books could be read: otherwise nothing is lost that is known, which is not 0."""
+    return loss.survivor is not None and not loss.problems
+
+
 def _doubted(paper: Paper, since: int, until: int) -> str:
     return f"from {paper.at(since)} on, asked for until {paper.at(until)}"
 
@@ -48,7 +59,8 @@ def in_doubt(paper: Paper, journey: str) -> str:
     settled = {key: loss.in_doubt[key] for key in keys}
     left = sum(what not in ("posted", "absent") for what in settled.values())
     return listed(
-        f"{journey}.in-doubt: {left} of {len(keys)} keys whose customers were not told",
+        f"{journey}.in-doubt: {f'{left} of {len(keys)}' if _known(loss) else 'unknown, of the'} keys whose "
+        "customers were not told",
         [
             "each was looked for by key in the surviving books; posted or absent settles it",
             *_run_it_yourself(paper, loss, "in_doubt"),

@@ -13,7 +13,7 @@ from chaoskit.cli.app import run_app
 from chaoskit.errors import InputError
 from chaoskit.judge.explanation import explain, names
 from chaoskit.judge.paper import Paper
-from chaoskit.model.measurement import Interval
+from chaoskit.model.measurement import Interval, LossMeasure, LostOperation, Measurements
 from tests.histories.builder import (
     BACK,
     KILL_HI,
@@ -50,6 +50,26 @@ def test_every_number_and_verdict_has_an_explanation_that_adds_up(paper: Paper) 
     for row in paper.result.scorecard:
         for number in ("rta", "good"):
             assert f"{row['journey']}.{number}" in names(paper)
+
+
+def test_loss_on_paper_is_the_loss_of_the_scorecard(paper: Paper) -> None:
+    """What was accepted and is not booked is lost as well, and of books that cannot be read nothing is known."""
+    loss = paper.measurements.losses["ledger"]
+    gone = LostOperation(key="k-1", journey="transfer", amount=1, currency="CNY", sent=ZERO, done=ZERO + S)
+    unbooked = replace(paper, measurements=with_loss(paper, loss.model_copy(update={"unbooked": (gone,)})))
+    text = explain(unbooked, "transfer.lost")
+    assert "transfer.lost: 1 key" in text
+    assert "not booked k-1: sent 0.000000 s, accepted 1.000000 s" in text
+    torn = loss.model_copy(update={"problems": ("the books cannot be read",), "acknowledged_by_journey": {}})
+    text = explain(replace(paper, measurements=with_loss(paper, torn)), "transfer.lost")
+    assert "transfer.lost: unknown" in text
+    assert "cannot be used: the books cannot be read" in text
+    text = explain(replace(paper, measurements=with_loss(paper, torn)), "transfer.in-doubt")
+    assert "transfer.in-doubt: unknown" in text
+
+
+def with_loss(paper: Paper, loss: LossMeasure) -> Measurements:
+    return paper.measurements.model_copy(update={"losses": {"ledger": loss}})
 
 
 def test_recovery_time_shows_both_ends_and_the_subtraction(paper: Paper) -> None:
