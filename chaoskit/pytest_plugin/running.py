@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -124,8 +125,9 @@ def tell(item: pytest.Item, finished: Run) -> None:
         properties += [("expected", result.expected), ("as_expected", result.as_expected)]
     for name, journey in measured.journeys.items():
         if journey.rta is not None:
-            lower: object = round(journey.rta.lo / 1e9, 3)
-            upper: object = "censored" if journey.rta.hi is None else round(journey.rta.hi / 1e9, 3)
+            # Outward: an interval that is printed narrower than it is would not hold what was measured.
+            lower: object = math.floor(journey.rta.lo / 1e6) / 1e3
+            upper: object = "censored" if journey.rta.hi is None else math.ceil(journey.rta.hi / 1e6) / 1e3
             if journey.invalid:
                 lower = upper = "unknown"
             properties += [(f"{name}.rta_lower_s", lower), (f"{name}.rta_upper_s", upper)]

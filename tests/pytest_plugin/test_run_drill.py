@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from chaoskit.model.interval import Interval
 from chaoskit.model.loss import LossMeasure, LostOperation
 from chaoskit.pytest_plugin.running import tell
 from chaoskit.spec import Loaded
@@ -60,6 +61,17 @@ def test_properties_are_those_of_the_scorecard() -> None:
     assert properties["ledger.lost"] == "unknown"
     assert properties["other.lost"] == "2"
     assert (properties["visit.rta_lower_s"], properties["visit.rta_upper_s"]) == ("unknown", "unknown")
+
+
+def test_bounds_are_rounded_outward_as_everywhere() -> None:
+    made = staged_runs.run(cast(Loaded, SimpleNamespace(drill=drill_of(title="pass"))), reports=Path("r"))
+    rta = Interval(lo=4_180_600_000, hi=4_290_400_000)
+    visit = made.measurements.journeys["visit"].model_copy(update={"rta": rta})
+    measured = made.measurements.model_copy(update={"journeys": {"visit": visit}})
+    item = SimpleNamespace(user_properties=[])
+    tell(cast(pytest.Item, item), replace(made, measurements=measured))
+    properties = dict(item.user_properties)
+    assert (properties["visit.rta_lower_s"], properties["visit.rta_upper_s"]) == ("4.18", "4.291")
 
 
 def test_paths_start_at_the_test_or_at_the_root(staged: pytest.Pytester) -> None:
