@@ -24,7 +24,7 @@ def names(paper: Paper) -> tuple[str, ...]:
         found += [f"{journey}.good", f"{journey}.rta", f"{journey}.minimum-service"]
         if paper.loss(journey) is not None:
             found += [f"{journey}.lost", f"{journey}.in-doubt"]
-        found += [] if measure.rta is None else [f"{journey}.outages"]
+        found += [f"{journey}.outages"] if measure.rta is not None or measure.outages else []
     found += [REDUNDANCY_RESTORED] if paper.measurements.redundancy else []
     found += [
         f"{journey}.{number}" for journey in paper.measurements.stand_ins for number in stand_in.NUMBERS

@@ -52,6 +52,18 @@ def test_every_number_and_verdict_has_an_explanation_that_adds_up(paper: Paper) 
             assert f"{row['journey']}.{number}" in names(paper)
 
 
+def test_outages_without_any_fault_can_be_asked_for(tmp_path: Path) -> None:
+    """A proof says of a run without its fault that customers were badly off in it as well."""
+    unarmed = RunBuilder().crash().without("fault.begin", "fault.applied", "fault.witnessed")
+    paper = paper_of_unarmed(tmp_path / "run", unarmed)
+    assert "transfer.outages: 1, as the prober saw them" in explain(paper, "transfer.outages")
+
+
+def paper_of_unarmed(folder: Path, builder: RunBuilder) -> Paper:
+    run = judging.judge_folder(builder.write(folder))
+    return Paper(run.history, run.measurements, run.result)
+
+
 def test_loss_on_paper_is_the_loss_of_the_scorecard(paper: Paper) -> None:
     """What was accepted and is not booked is lost as well, and of books that cannot be read nothing is known."""
     loss = paper.measurements.losses["ledger"]
