@@ -223,6 +223,11 @@ def _rpo(journey: str, limit: Duration, loss: LossMeasure | None) -> Verdict:
     if (unknown := _not_judged(name, str(limit), journey, loss)) is not None:
         return unknown
     assert loss is not None
+    if unbooked := sum(operation.journey == journey for operation in loss.unbooked):
+        reason = (
+            f"{unbooked} that were accepted to be done later are not booked: no recovery point covers them"
+        )
+        return verdict(name, "fail", reason, objective=str(limit), events=loss.events)
     if not any(operation.journey == journey for operation in loss.lost):
         n = loss.acknowledged_by_journey[journey]
         return verdict(

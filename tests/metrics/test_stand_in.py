@@ -9,6 +9,7 @@ import pytest
 from chaoskit import registry
 from chaoskit.evidence import load_history
 from chaoskit.judge.judge import judge
+from chaoskit.judge.objectives import judge_objectives
 from chaoskit.judge.stand_in import in_words, row
 from chaoskit.metrics import measure
 from chaoskit.model.measurement import LossMeasure, LostOperation, Measurements, StandInMeasure
@@ -114,6 +115,31 @@ def test_a_promise_that_nobody_booked_is_lost(tmp_path: Path) -> None:
     assert lost.measured == "1"
     assert "1 of 2 that were accepted to be done later not booked" in lost.reason
     assert next(r for r in result.scorecard if r["journey"] == "transfer")["lost"] == "1"
+
+
+def test_no_recovery_point_covers_a_promise_that_nobody_booked(tmp_path: Path) -> None:
+    for booked in (False, True):
+        made = a_run()
+        promise(made, "kept")
+        promise(made, "forgotten", booked=booked)
+        found, _, _ = measured(replayed(made), tmp_path / str(booked))
+        (rpo,) = judge_objectives(drill(objectives={"transfer": {"rpo": "1m"}}), made.plan, found)
+        assert (rpo.name, rpo.outcome) == ("transfer.rpo", "pass" if booked else "fail"), rpo
+
+
+def test_a_promise_is_double_spent_in_books_that_name_no_currency_as_in_others(tmp_path: Path) -> None:
+    for number, opening in enumerate((50, 10**6)):
+        made = a_run()
+        promise(made, "spent", booked=False)
+        poor(made, "A0", opening)
+        assert made.balances is not None
+        made.entries = [{**one, "currency": None} for one in made.legs()]
+        made.balances = [{**one, "currency": None} for one in made.balances]
+        for one in made.postings:
+            one.currency = None  # type: ignore[assignment]
+        found, _, checks = measured(replayed(made, "spent"), tmp_path / str(number))
+        assert [p.key for p in stood(found).double_spent] == ["spent"][number:]
+        assert checks["nothing-lost"].outcome == ("pass", "fail")[number]
 
 
 def test_what_was_promised_and_then_acknowledged_is_lost_once(tmp_path: Path) -> None:

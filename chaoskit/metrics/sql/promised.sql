@@ -5,6 +5,8 @@
 -- What a reservation kept back for a while is taken off: it was not there either.
 WITH accepted AS (
     SELECT key, min(o.journey) AS journey, min(amount) AS amount, min(currency) AS currency,
+           -- Books of one currency need not name it.
+           CASE WHEN EXISTS (FROM balances WHERE currency IS NOT NULL) THEN coalesce(min(currency), '') ELSE '' END AS coin,
            min(sent) AS sent, min(done) AS done, min(json_extract_string(drawn, d.payer)) AS payer
       FROM operations AS o LEFT JOIN parties AS d USING (journey)
      WHERE outcome = 'accepted' AND NOT coalesce(other, false)
@@ -12,14 +14,14 @@ WITH accepted AS (
 ), known AS (
     SELECT account, currency, done,
            max(entry) OVER (PARTITION BY account, currency ORDER BY done, entry) AS entry
-      FROM (SELECT e.account, e.currency, k.done, max(e.entry_id) AS entry
+      FROM (SELECT e.account, coalesce(e.currency, '') AS currency, k.done, max(e.entry_id) AS entry
               FROM keys AS k JOIN entries AS e USING (key)
              WHERE k.outcome = 'ok' AND k.sendings = 1 AND e.account IN (SELECT payer FROM accepted)
              GROUP BY e.account, e.currency, k.key, k.done)
 ), since AS (
-    SELECT a.key, a.payer, a.currency, coalesce(w.entry, -1) AS entry
+    SELECT a.key, a.payer, a.coin, coalesce(w.entry, -1) AS entry
       FROM accepted AS a
-      ASOF LEFT JOIN known AS w ON a.payer = w.account AND a.currency = w.currency AND a.sent > w.done
+      ASOF LEFT JOIN known AS w ON a.payer = w.account AND a.coin = w.currency AND a.sent > w.done
 ), had AS (
     SELECT s.key, min(m.balance) AS least
       FROM since AS s
@@ -28,9 +30,9 @@ WITH accepted AS (
              UNION ALL
             SELECT e.account, e.currency, e.entry_id,
                    b.opening + sum(e.amount) OVER (PARTITION BY e.account, e.currency ORDER BY e.entry_id)
-              FROM entries AS e JOIN balances AS b ON e.account = b.account AND e.currency = b.currency
+              FROM entries AS e JOIN balances AS b ON e.account = b.account AND e.currency IS NOT DISTINCT FROM b.currency
              WHERE e.account IN (SELECT payer FROM accepted)) AS m
-        ON m.account = s.payer AND m.currency = s.currency AND m.entry >= s.entry
+        ON m.account = s.payer AND coalesce(m.currency, '') = s.coin AND m.entry >= s.entry
      GROUP BY s.key
 ), kept AS (
     SELECT json_extract_string(k.drawn, d.payer) AS account, h.currency, sum(h.amount) AS amount
@@ -43,5 +45,5 @@ SELECT a.key, a.journey, a.amount, a.currency, a.sent, a.done, coalesce(p.n, 0) 
   FROM accepted AS a
   LEFT JOIN questioned_postings AS p USING (key)  -- every promise is in question
   LEFT JOIN had ON had.key = a.key
-  LEFT JOIN kept ON kept.account = a.payer AND kept.currency = a.currency
+  LEFT JOIN kept ON kept.account = a.payer AND coalesce(kept.currency, '') = a.coin
  ORDER BY a.done, a.key
