@@ -47,4 +47,8 @@ class BooksBalance:
             )
         transactions = sum(b.counts.get("transactions", 0) for b in books)
         reason = f"{entries} entries of {transactions} transactions balance, and so does every stored balance"
+        if unsaid := sum(b.counts.get("unsaid", 0) for b in books):
+            reason += (
+                f"; {unsaid} of them nobody asked for, and they do not say where they came from (`source`)"
+            )
         return Verdict(name=name, outcome="pass", reason=reason, events=events)

@@ -65,10 +65,14 @@ def measured_beside(history: History, timeline: Timeline) -> Iterator[BooksBesid
 
 
 def books_of(history: History) -> dict[str, tuple[str, ...]]:
-    """The run's books → the journeys whose operations belong in them."""
+    """The run's books → the journeys whose operations belong in them; also books that nobody wrote to, and that could
+    not be collected."""
     driven = {*history.plan.load, *(probe.journey for probe in history.plan.probes)}
     journeys = {name: history.plan.system.journeys[name].books for name in driven}
-    wanted = sorted({books for books in journeys.values() if books} | {s.books for s in history.books})
+    tried = {str(event.data.get("books")) for event in history.events if event.kind == "collect.absent"}
+    wanted = sorted(
+        {books for books in journeys.values() if books} | {s.books for s in history.books} | tried
+    )
     return {books: tuple(sorted(n for n, own in journeys.items() if own == books)) for books in wanted}
 
 
@@ -127,5 +131,6 @@ def _measured(
         )
         members = replication_of(books, history.plan.system)
         doubt = loss_doubt(timeline.gaps, struck, members, period, after)
-        losses[books] = loss.model_copy(update={"events": looked, **doubt})
+        if journeys or loss.survivor is not None:  # else nothing was acknowledged that could be missing there
+            losses[books] = loss.model_copy(update={"events": looked, **doubt})
     return losses, measures

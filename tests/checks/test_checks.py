@@ -249,6 +249,30 @@ def test_a_replicated_database_without_books_is_said_not_to_have_been_asked(tmp_
     assert verdict.reason.endswith("; limits was not asked: no books of it were collected")
 
 
+@pytest.mark.parametrize("check", ["books-balance", "one-writer"])
+def test_books_that_no_journey_writes_to_and_that_could_not_be_collected_are_unknown(
+    check: str, tmp_path: Path
+) -> None:
+    cards = {"on": "database", "entries": "cards.sql", "balances": "balances.sql"}
+    system = {**SYSTEM, "books": {**SYSTEM["books"], "cards": cards}}
+    builder = RunBuilder(plan=plan_for(drill(), system)).crash()
+    assert verdict_of(check, builder, tmp_path / "untried").outcome == "pass"
+    builder.event(END + S, "collect.absent", books="ledger", member="db", why="db is down")
+    assert verdict_of(check, builder, tmp_path / "one-member").outcome == "pass"
+    for member in ("db", "standby"):
+        builder.event(END + S, "collect.absent", books="cards", member=member, why=f"{member} is down")
+    verdict = verdict_of(check, builder, tmp_path / "none")
+    assert (verdict.outcome, verdict.reason) == ("unknown", "the books cards were not collected")
+    assert verdict_of("nothing-lost", builder, tmp_path / "lost").outcome == "pass"  # nothing belongs there
+
+
+def test_money_of_which_nobody_says_where_it_came_from_is_told(tmp_path: Path) -> None:
+    builder = RunBuilder().crash()
+    builder.postings.append(Posting(900_001, "nobody", "A1", "B1", 100, source=None))
+    verdict = verdict_of("books-balance", builder, tmp_path)
+    assert "; 1 of them nobody asked for" in verdict.reason
+
+
 def test_one_writer_is_fine_and_a_member_that_did_not_say_is_unknown(tmp_path: Path) -> None:
     builder = RunBuilder().crash()
     assert verdict_of("one-writer", builder, tmp_path / "one").outcome == "pass"
