@@ -10,6 +10,7 @@ from chaoskit.evidence.manifest import parse_head, vouched_head
 from chaoskit.judge import EXIT_CODES
 from chaoskit.model.drill import Drill
 from chaoskit.model.plain_text import harmless, one_line
+from chaoskit.model.plan import Plan
 from chaoskit.model.series import SUFFIX
 from chaoskit.model.verdict import Result
 from chaoskit.regular_file import read_regular
@@ -18,7 +19,7 @@ from chaoskit.reporters.scorecard import Scorecard
 
 def judge_run(folder: Path, drill: Path | None) -> int:
     """Judge a run folder again; with a drill file, by that file's objectives and checks."""
-    other = _drill(drill) if drill else None
+    other = drill_for(folder, drill) if drill else None
     try:
         run = judging.judge_folder(folder, other)
     except OSError as error:  # a folder that may not be read, or not be written to
@@ -29,10 +30,31 @@ def judge_run(folder: Path, drill: Path | None) -> int:
     return run.result.exit_code
 
 
-def _drill(path: Path) -> Drill:
+def drill_for(folder: Path, path: Path) -> Drill:
+    """What a drill file asks of the run in `folder`: of a matrix, what its cells of the run's variant ask.
+
+    Raises InputError for a matrix that does not say one thing of it.
+    """
     from chaoskit import registry, spec
 
-    return spec.load(path, registry).drill
+    cells = [cell for _, cell in spec.cells(spec.load(path, registry))]
+    try:
+        variant = Plan.model_validate_json(read_regular(folder / "plan.json")).system.variant
+    except (OSError, ValueError):  # told, or taken for unknown, by whoever reads the whole run
+        return cells[0].drill
+    # One that is no matrix may be given for whatever run: whoever gives it has chosen.
+    fitting = [cell for cell in cells if cell.system.variant == variant] if len(cells) > 1 else cells
+    if not fitting:
+        known = ", ".join(dict.fromkeys(str(cell.system.variant) for cell in cells))
+        raise InputError(
+            f"{path}: no cell of its matrix has the variant {variant} that was run; it has: {known}"
+        )
+    asked = [(cell.drill.objectives, cell.drill.checks, cell.drill.expect) for cell in fitting]
+    if any(one != asked[0] for one in asked):
+        raise InputError(
+            f"{path}: the cells of its matrix ask for different things of this run: give one of them alone"
+        )
+    return fitting[0].drill
 
 
 def report_run(folder: Path) -> int:
