@@ -95,7 +95,7 @@ def _check(name: str, history: History, measurements: Measurements, registry: Re
 def _steady_after(
     history: History, measurements: Measurements, verdicts: Sequence[Verdict]
 ) -> tuple[Verdict, ...]:
-    """The steady state must hold again at the end; whoever never recovered is told so by its RTO, if it has one."""
+    """The steady state must hold again at the end; who never recovered, and none but him, is told so by his RTO."""
     after = [
         e for e in history.events if e.kind in ("steady.ok", "steady.failed") and e.data.get("at") == "after"
     ]
@@ -103,7 +103,9 @@ def _steady_after(
         return ()
     told = {one.name for one in verdicts if one.outcome != "pass"}
     never = [j.journey for j in measurements.journeys.values() if j.rta is not None and j.rta.hi is None]
-    if never and all(f"{journey}.rto" in told for journey in never):
+    said = str(after[-1].data.get("reason") or "").split("; ") if after else []
+    others = [one for one in said if one and one.partition(": ")[0] not in never]
+    if never and not others and all(f"{journey}.rto" in told for journey in never):
         return ()
     why = (
         f"did not hold at the end: {after[-1].data.get('reason')}"

@@ -534,6 +534,31 @@ class TestEnding:
         assert outcomes(result)["transfer.rto"] == "unknown"
         assert "let the drill run longer" in reason_of(result, "transfer.rto")
 
+    @pytest.mark.parametrize(
+        ("reason", "expected"),
+        [
+            ("transfer: 0.00% good, 99% wanted", True),
+            ("transfer: 0.00% good, 99% wanted; balance: p99 900.0 ms, at most 400ms wanted", False),
+        ],
+    )
+    def test_one_that_never_recovered_excuses_no_other_that_is_not_steady(
+        self, tmp_path: Path, reason: str, expected: bool
+    ) -> None:
+        asked = {"transfer": {"rto": "6s"}, "balance": {"rto": "30s"}}
+        made = plan_for(drill(objectives=asked, checks=[], expect={"fail": ["transfer.rto"]}))
+        builder = RunBuilder(plan=made)
+        for source in ("load", "prober"):
+            step = 7 * MS if source == "prober" else 0
+            builder.arrivals(source, "transfer", ZERO - 6 * S + step, END, PERIOD, lambda t: t < KILL_LO)
+            builder.arrivals(source, "balance", ZERO - 6 * S + step, END, PERIOD)
+        builder.usual_events()
+        builder.events = [e for e in builder.events if e[2].get("at") != "after"]
+        builder.event(END - 10 * MS, "steady.failed", at="after", journeys={}, reason=reason)
+        result = result_of(builder, tmp_path)
+        assert outcomes(result)["transfer.rto"] == "fail"
+        assert outcomes(result)["balance.rto"] == "pass"
+        assert result.as_expected == expected, result.reason
+
     def test_not_steady_at_the_end_is_unknown(self, tmp_path: Path) -> None:
         builder = built()
         builder.events = [e for e in builder.events if e[2].get("at") != "after"]
