@@ -121,7 +121,9 @@ class UpgradeRollOut:
                         await rolling.ended()
             except TimeoutError:
                 over = False  # what it has changed by now is changed
-            await asyncio.wait(looks, timeout=_LAST_S)
+            changed = set(rolling.changed) if rolling is not None else set[str]()
+            if last := [look for name, look in zip(release.services, looks, strict=True) if name in changed]:
+                await asyncio.wait(last, timeout=_LAST_S)
             seen, told = await _said(release, estate, before, looks)
             if schema.done() and (at := schema.result()) is not None:
                 seen, told = [at, *seen], ["the database's catalogue has changed", *told]
