@@ -57,7 +57,8 @@ class OldReadsNew:
     the books as the old version could not read it fails as well.
 
     fail: an account that is never answered again, a posted payment that is or would be refused. unknown: the release
-    was not taken back everywhere, so that nobody knows which version answered. Not exercised: nothing was rolled back
+    was not taken back everywhere, so that nobody knows which version answered; or an account was asked for only once,
+    and nobody answered in time. Not exercised: nothing was rolled back
     or forward, nothing was written in that time, or nobody asked for it afterwards.
     """
 
@@ -82,20 +83,23 @@ class OldReadsNew:
             )
         written = _written(history, measurements, span)
         moved = set(written.values())
-        answered: dict[str, bool] = {}
-        for account, well in _asked(history, measurements, span):
+        answered: dict[str, list[Operation]] = {}
+        for account, read in _asked(history, measurements, span):
             if account in moved:
-                answered[account] = answered.get(account, False) or well
+                answered.setdefault(account, []).append(read)
         keys = {key for key, _ in written}
         refused = _refused(history, keys, span)
         return _verdict(name, span, answered, refused, _unreadable(measurements, keys.difference(refused)))
 
 
 def _verdict(
-    name: str, span: _Span, answered: Mapping[str, bool], refused: list[str], marked: list[str]
+    name: str, span: _Span, asked: Mapping[str, list[Operation]], refused: list[str], marked: list[str]
 ) -> Verdict:
     events = span.events
-    unread = sorted(account for account, ok in answered.items() if not ok)
+    answered = {account: any(one.outcome == "ok" for one in reads) for account, reads in asked.items()}
+    # One that was asked for once, and not answered in time, may have been asked for at a bad moment.
+    once = sorted(account for account, ok in answered.items() if not ok and _once_in_vain(asked[account]))
+    unread = sorted(account for account, ok in answered.items() if not ok and account not in once)
     if unread or refused or marked:
         parts = [f"{len(unread)} of {len(answered)} accounts cannot be read any more"] if unread else []
         parts += [f"{len(refused)} posted payments are refused"] if refused else []
@@ -109,8 +113,16 @@ def _verdict(
     if not answered:
         why = f"not exercised: no account that moved under the release was asked for after it was {span.done}"
         return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
+    if once:
+        told = ", ".join(once)
+        why = f"asked for once, and not answered in time: nothing says whether {span.version} can read {told}"
+        return Verdict(name=name, outcome="unknown", reason=why, events=events)
     reason = f"{len(answered)} accounts that moved under the release were read after it was {span.done}"
     return Verdict(name=name, outcome="pass", reason=reason, events=events)
+
+
+def _once_in_vain(reads: list[Operation]) -> bool:
+    return len(reads) == 1 and reads[0].status is None
 
 
 def _span(recorded: Iterable[Event]) -> _Span | None:
@@ -164,15 +176,15 @@ def _written(history: History, measurements: Measurements, span: _Span) -> dict[
     return found
 
 
-def _asked(history: History, measurements: Measurements, span: _Span) -> list[tuple[str, bool]]:
-    """(account, whether it was answered) for every read after the roll-back.
+def _asked(history: History, measurements: Measurements, span: _Span) -> list[tuple[str, Operation]]:
+    """(account, read) for every read after the roll-back.
 
     Until the journey had recovered nobody was answered: what failed by then says nothing of its account.
     """
     readers = _readers(history.plan.system)
     well = {name: one.recovered_at or 0 for name, one in measurements.journeys.items()}
     return [
-        (one.values[readers[one.journey]], one.outcome == "ok")
+        (one.values[readers[one.journey]], one)
         for one in history.operations
         if one.journey in readers
         and _after(one, span)

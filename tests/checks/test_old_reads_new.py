@@ -53,6 +53,8 @@ def pay(
 
 def look(builder: RunBuilder, at: int, account: str, outcome: str = "ok") -> None:
     builder.operation("load", "balance", at, outcome=outcome, values={"account": account})
+    if outcome == "unknown":  # nobody answered in time
+        builder.records["load"][-1]["status"] = None
 
 
 def judged(builder: RunBuilder, folder: Path) -> Verdict:
@@ -95,6 +97,10 @@ def test_who_asked_while_nobody_was_answered_says_nothing_of_an_account(tmp_path
     look(builder, BACK + 2 * S, "A1")
     verdict = judged(builder, tmp_path / "run")
     assert (verdict.outcome, verdict.reason.partition(" accounts")[0]) == ("pass", "1")
+    look(builder, END - 2 * S, "B1", outcome="unknown")
+    verdict = judged(builder, tmp_path / "once")
+    assert verdict.outcome == "unknown"
+    assert verdict.reason.endswith("whether the old version can read B1")
     look(builder, END - S, "B1", outcome="unknown")
     verdict = judged(builder, tmp_path / "again")
     assert verdict.details == ("account B1: moved under the release, never answered since",)
