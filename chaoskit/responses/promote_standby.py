@@ -134,6 +134,11 @@ class PromoteStandby:
                     _record(context, "refused", begun, why=told)
                 if monotonic_ns() + int(_LOOK_S * 1e9) >= deadline:
                     raise
+            except EngineError as error:
+                if not told:
+                    raise
+                # The last try has little time left for an answer; why it came to that was told before.
+                raise EngineError(f"{told}; and at last: {error}") from error
             await asyncio.sleep(_LOOK_S)  # it is mended without an event for those outside
 
     async def _catch_up(self, server: PostgreSQL, context: ResponseContext) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from chaoskit.model.estate import Address, Toxic
 from chaoskit.model.lease import LinkUndo, MirrorUndo, NothingToUndo, ToxicUndo, Undo
-from chaoskit.model.security import ISOLATED
+from chaoskit.model.security import isolating
 from chaoskit.runtimes.local.estate import LocalEstate
 from tests.runtimes.local import tiny
 from tests.runtimes.local.conftest import Provision, eventually
@@ -164,10 +164,10 @@ def test_a_fault_that_ends_connects_nothing_that_somebody_else_has_cut(
     async def main() -> None:
         async with provision(system) as estate:  # type: ignore[arg-type]
             await estate.links.enable(LINKS[0], False)
-            await estate.links.enable(LINKS[0], False, ISOLATED)
+            await estate.links.enable(LINKS[0], False, isolating("shop"))
             await estate.undo(Undo(steps=(LinkUndo(link=LINKS[0]),)))
             assert (await looks(estate))[0] == "refused"
-            await estate.links.enable(LINKS[0], True, ISOLATED)
+            await estate.links.enable(LINKS[0], True, isolating("shop"))
             assert (await looks(estate))[0] == "answered"
 
     asyncio.run(main())
