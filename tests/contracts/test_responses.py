@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Coroutine
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -16,11 +16,13 @@ from chaoskit.engines.dialect import Dialect, knock, silence
 from chaoskit.engines.line import NoLine
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.postgresql_line import PostgresLine
+from chaoskit.engines.session import EngineError, QueryRefused, Unreachable
 from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Address, Toxic
 from chaoskit.model.lease import SignalUndo, Undo
 from chaoskit.model.member import ResponseFailed
 from chaoskit.model.parameters import build
+from chaoskit.responses.promote_standby import PromoteStandby
 from tests.contracts.bench_estate import Bench
 from tests.contracts.postgresql_pair import role
 from tests.contracts.responding import Context
@@ -342,3 +344,19 @@ def test_the_manual_page_tells_what_a_reader_needs(name: str) -> None:
     page = registry.member("responses", name).__doc__ or ""
     assert f"respond: {name}" in page
     assert re.search(r"Fidelity on `local`( and `docker`)?:", page)
+
+
+def test_what_refused_a_promotion_is_told_though_the_last_try_had_no_time() -> None:
+    """As on a machine that is so busy that the last log-in, with 50 ms left, is not answered."""
+    answers = iter([QueryRefused("db accepts no writes"), Unreachable("no log-in within 0.05 s")])
+
+    class Server:
+        async def committed_write(self, within_s: float) -> None:
+            raise next(answers)
+
+    told: list[Any] = []
+    context: Any = SimpleNamespace(record=lambda kind, **data: told.append((kind, data["why"])))
+    proof = PromoteStandby()._proof(cast(Any, Server()), context, 0)
+    with pytest.raises(EngineError, match=r"accepts no writes; and at last: no log-in"):
+        asyncio.run(proof)
+    assert told == [("refused", "db accepts no writes")]
