@@ -140,12 +140,12 @@ def test_catching_up_lets_a_slow_line_drain(bank: Bench) -> None:
     primary.execute("CREATE TABLE arrived (n int)")
 
     async def drill() -> Context:
-        slow = Toxic("slow", "latency", "downstream", {"latency": 800, "jitter": 0})
+        slow = Toxic("slow", "latency", "downstream", {"latency": 2500, "jitter": 0})
         await bank.add_toxic("db-standby -> db", slow)
         await asyncio.to_thread(primary.execute, "INSERT INTO arrived SELECT generate_series(1, 500)")
         await bank.kill("db")
         await bank.mirror("db", "refused")
-        return await promote(bank, **{"catch-up": "1200ms"})
+        return await promote(bank, **{"catch-up": "4s"})
 
     facts = dict(run(drill()).facts)
     assert facts["caught-up"]["received_bytes"] > 0
