@@ -49,19 +49,17 @@ def _refuse_waits(
         hint = "begin one fault by `at:`"
         yield loaded.places.problem(("timeline", steps.index(faults[0])), message, hint)
     for number, step in enumerate(steps):
-        awaited = named.get(step.when.done or "") if step.when is not None else None
-        if awaited is not None and awaited.kind == "fault" and awaited.for_ is None:
-            message = (
-                f"`{awaited.id}` is undone by the drill's end only, so that `{step.id}` would never begin"
-            )
-            hint = f"write `for:` at that fault, or `when: {{begun: {awaited.id}}}`"
+        ends = named.get(step.when.done or "") if step.when is not None else None
+        if ends is not None and ends.kind == "fault" and ends.for_ is None:
+            message = f"`{ends.id}` is undone by the drill's end only, so that `{step.id}` would never begin"
+            hint = f"write `for:` at that fault, or `when: {{begun: {ends.id}}}`"
             yield loaded.places.problem(("timeline", number, "when", "done"), message, hint)
 
 
 def _waits_for_trouble(step: PlannedStep, steps: Sequence[PlannedStep]) -> bool:
     """Whether it, or what it waits for, begins with a service down, a stop rule or a recovery."""
     named = {one.id: one for one in steps}
-    chain = [step, *(named[one] for one in _awaited(step, steps))]
+    chain = [step, *(named[one] for one in awaited(step, steps))]
     return any(
         one.when is not None and (one.when.down or one.when.stop_rule or one.when.recovered) for one in chain
     )
@@ -69,23 +67,24 @@ def _waits_for_trouble(step: PlannedStep, steps: Sequence[PlannedStep]) -> bool:
 
 def _surely_after(other: PlannedStep, step: PlannedStep, steps: Sequence[PlannedStep]) -> bool:
     """Whether `other` can only begin once `step` has begun."""
-    if step.id in _awaited(other, steps):
+    if step.id in awaited(other, steps):
         return True
     return step.at is not None and _soonest_ns(other, steps) > step.at.ns
 
 
-def _awaited(step: PlannedStep, steps: Sequence[PlannedStep]) -> list[str]:
+def awaited(step: PlannedStep, steps: Sequence[PlannedStep]) -> list[str]:
     """The ids it waits for, one through the other; `spec` has refused steps that wait for themselves."""
     named = {one.id: one for one in steps}
     found: list[str] = []
-    at = _before(step)
+    at = before(step)
     while at is not None and at not in found:
         found.append(at)
-        at = _before(named[at])
+        at = before(named[at])
     return found
 
 
-def _before(step: PlannedStep) -> str | None:
+def before(step: PlannedStep) -> str | None:
+    """The id of the step whose begin or end it waits for."""
     return (step.when.done or step.when.begun) if step.when is not None else step.after_step
 
 
@@ -94,9 +93,9 @@ def _soonest_ns(step: PlannedStep, steps: Sequence[PlannedStep]) -> int:
     if step.at is not None:
         return step.at.ns
     after = step.after.ns if step.after is not None else 0
-    awaited = next((one for one in steps if one.id == _before(step)), None)
-    if awaited is not None:
+    first = next((one for one in steps if one.id == before(step)), None)
+    if first is not None:
         ended = step.when is not None and step.when.done is not None
-        lasting = awaited.for_.ns if ended and awaited.for_ is not None else 0
-        return _soonest_ns(awaited, steps) + lasting + after
+        lasting = first.for_.ns if ended and first.for_ is not None else 0
+        return _soonest_ns(first, steps) + lasting + after
     return min((one.at.ns for one in steps if one.kind == "fault" and one.at is not None), default=0) + after

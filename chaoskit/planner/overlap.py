@@ -12,6 +12,7 @@ from itertools import combinations
 from chaoskit.errors import Problem
 from chaoskit.model.parameters import build
 from chaoskit.model.plan import PlannedStep
+from chaoskit.planner.order import awaited, before
 from chaoskit.quantity import Duration
 from chaoskit.spec import Loaded, Registry
 
@@ -74,9 +75,10 @@ def _over_before(one: PlannedStep, other: PlannedStep, steps: Sequence[PlannedSt
     if one.for_ is not None and begin is not None and later is not None and begin + one.for_.ns < later:
         return True
     ends = getattr(member, "ended_by", ())
-    named = {step.id: step for step in steps}
-    ended = [step for name in _ends_awaited(other, steps) if (step := named[name])]
-    return any(step.id == one.id or (step.name in ends and one.id in _chain(step, named)) for step in ended)
+    return any(
+        step.id == one.id or (step.name in ends and one.id in awaited(step, steps))
+        for step in _ends_awaited(other, steps)
+    )
 
 
 def _cut_short(one: PlannedStep, other: PlannedStep, steps: Sequence[PlannedStep]) -> bool:
@@ -97,39 +99,21 @@ def begins_ns(step: PlannedStep, steps: Sequence[PlannedStep]) -> int | None:
     """When it begins by the clock alone, ns; None where it waits for what the run brings."""
     if step.at is not None:
         return step.at.ns
-    before = step.after_step if step.when is None else step.when.begun
-    follows = next((one for one in steps if one.id == before), None)
+    at = step.after_step if step.when is None else step.when.begun
+    follows = next((one for one in steps if one.id == at), None)
     if follows is None or follows.kind != "fault":
         return None
     begun = begins_ns(follows, steps)
     return None if begun is None else begun + (step.after or Duration.of_ns(0)).ns
 
 
-def _ends_awaited(step: PlannedStep, steps: Sequence[PlannedStep]) -> list[str]:
-    """The ids of steps whose end it waits for, one through the other."""
+def _ends_awaited(step: PlannedStep, steps: Sequence[PlannedStep]) -> list[PlannedStep]:
+    """The steps whose end it waits for, one through the other."""
     named = {one.id: one for one in steps}
-    found: list[str] = []
-    seen: set[str] = set()
-    while step.id not in seen:
-        seen.add(step.id)
-        before = step.after_step if step.when is None else step.when.done or step.when.begun
-        if before is None:
-            break
-        awaited = named[before]
-        if (step.when is not None and step.when.done is not None) or (
-            step.when is None and awaited.kind != "fault"
-        ):
-            found.append(before)
-        step = awaited
-    return found
-
-
-def _chain(step: PlannedStep, named: dict[str, PlannedStep]) -> set[str]:
-    """Everything that it waits for."""
-    found: set[str] = set()
-    while (before := step.after_step if step.when is None else step.when.done or step.when.begun) is not None:
-        if before in found:
-            break
-        found.add(before)
-        step = named[before]
-    return found
+    chain = [step, *(named[one] for one in awaited(step, steps))]
+    pairs = [(one, named[at]) for one in chain if (at := before(one)) is not None]
+    return [
+        first
+        for one, first in pairs
+        if (first.kind != "fault" if one.when is None else one.when.done is not None)
+    ]
