@@ -107,7 +107,9 @@ class Step(Frozen):
     ] = None
     on: Annotated[
         tuple[str, ...],
-        Field(description="service, or link 'caller -> callee'; several are hit in one instant"),
+        Field(
+            description="service, site (all its services), or link 'caller -> callee'; several are hit in one instant"
+        ),
     ] = ()
     for_: Annotated[
         Duration | None, Field(description="undo the fault after this long; default: at the drill's end")

@@ -160,7 +160,7 @@ def plan_steps(loaded: Loaded, registry: Registry) -> tuple[PlannedStep, ...]:
 
 
 def _member(step: Step, system: System, registry: Registry) -> tuple[str, tuple[str, ...]]:
-    """The registered name and the services a step means: runbooks and roles are resolved."""
+    """The registered name and the services a step means: runbooks, roles and sites are resolved."""
     name, on = step.name, step.on
     runbook = system.runbooks.get(name) if step.respond is not None else None
     if runbook is not None:
@@ -168,7 +168,9 @@ def _member(step: Step, system: System, registry: Registry) -> tuple[str, tuple[
             name = RUNBOOK_MEMBERS[runbook.database or ""]
         if not on and runbook.on is not None:
             on = (runbook.on,)
-    return name, tuple(_service(target, system) for target in on)
+    if step.fault is not None:
+        on = tuple(one for target in on for one in system.sites.get(target, (target,)))
+    return name, tuple(dict.fromkeys(_service(target, system) for target in on))
 
 
 def preparations(

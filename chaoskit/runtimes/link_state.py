@@ -34,7 +34,8 @@ class LinkState:
     """`proxies` are its proxies' names with the callee's port of each, the main one first.
 
     `upstreams` leads them (by port) to where the callee is now; None leaves them where they were made to lead.
-    `silence` is what a silent mirror is made with, where toxics make it.
+    `led` are the upstreams that they were last told to lead to. `silence` is what a silent mirror is made with, where
+    toxics make it.
     """
 
     link: Link
@@ -46,6 +47,7 @@ class LinkState:
     fenced: bool = False
     toxics: dict[str, Toxic] = field(default_factory=dict)
     upstreams: dict[int, str] | None = None
+    led: frozenset[str] = frozenset()
     silence: tuple[Toxic, ...] = SILENCE
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -62,6 +64,13 @@ class LinkState:
     def mirrored(self) -> Mode | None:
         """The mirror that shows: not yet on a link that had a fault when its callee died, and drains."""
         return None if self.draining else self.mirror
+
+    @property
+    def in_the_way(self) -> frozenset[str]:
+        """Upstreams to which a dial under way holds up the next change: to close a proxy's listener, or to lead it
+        elsewhere, the real server first lets that dial end."""
+        now = frozenset((self.upstreams or {}).values())
+        return self.led - now if self.open else self.led | now
 
     @property
     def faulted(self) -> bool:
@@ -97,6 +106,7 @@ def bring(client: Toxiproxy, state: LinkState, known: frozenset[str] = frozenset
             client.redirect(proxy, upstream)
         if state.open:
             client.set_enabled(proxy, True)
+    state.led = frozenset((state.upstreams or {}).values())
 
 
 def clear(client: Toxiproxy, state: LinkState) -> LinkStanding:

@@ -125,7 +125,9 @@ class DrillNames:
             elif "->" in target:
                 does = "hits" if step.probe is None else "looks at"
                 self.say(where, f"`{step.name}` {does} a service, not the link {shown(target)}")
-            elif step.fault is not None or "." not in target:
+            elif step.fault is not None:
+                self._hit(where, target)
+            elif "." not in target:
                 self._service(where, target)
             else:
                 self._member_of_role(where, target)
@@ -139,6 +141,14 @@ class DrillNames:
                 nearest(target, links, "links") + "; another one is declared under `links` in the system file"
             )
             self.say(loc, f"the link {shown(target)} is not declared", hint)
+
+    def _hit(self, loc: Loc, name: str) -> None:
+        """A service, or a site: all of its services."""
+        if self.services_known and name not in self.system.services and name not in self.system.sites:
+            words = [*self.system.services, *self.system.sites]
+            self.say(
+                loc, f"no service or site is called {shown(name)}", nearest(name, words, "services and sites")
+            )
 
     def _service(self, loc: Loc, name: str) -> None:
         if self.services_known:

@@ -83,7 +83,8 @@ class SystemFile(Frozen):
         ),
     ] = {}
     sites: Annotated[
-        dict[str, tuple[str, ...]], Field(description="places that fail together, each with its services")
+        dict[str, Annotated[tuple[str, ...], Field(min_length=1)]],
+        Field(description="places that fail together, each with its services; a fault can be `on:` one"),
     ] = {}
     roles: Annotated[
         dict[str, DatabaseRole], Field(description="replicated databases, each with its primary and standby")

@@ -15,6 +15,7 @@ from chaoskit.spec.minimum import minimum_of
 from chaoskit.spec.people import substitutes
 from chaoskit.spec.places import Loc, Places, nearest, shown
 from chaoskit.spec.release_names import check_releases
+from chaoskit.spec.site_names import check_sites
 from chaoskit.spec.watchdog_names import check_watchdogs
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(\.[a-z]+)?\}")
@@ -88,7 +89,7 @@ def check_names(
     """Problems with the names in a system file. Without a readable Compose file, services are taken on trust."""
     names = Names(system, places, link_index, left_out, services_known)
     for check in (
-        _sites,
+        check_sites,
         _roles,
         _links,
         _speaks,
@@ -104,18 +105,6 @@ def check_names(
     ):
         check(names)
     return [*names.problems, *substitutes(system, places), *minimum_of(system, places)]
-
-
-def _sites(names: Names) -> None:
-    owner: dict[str, str] = {}
-    for site, services in names.system.sites.items():
-        for number, service in enumerate(services):
-            names.service(("sites", site, number), service)
-            if service in owner:
-                names.say(
-                    ("sites", site, number), f"{shown(service)} already stands in the site `{owner[service]}`"
-                )
-            owner.setdefault(service, site)
 
 
 def _roles(names: Names) -> None:

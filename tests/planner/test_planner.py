@@ -164,6 +164,17 @@ def test_runbooks_and_roles_are_resolved(tmp_path: Path) -> None:
     assert plain.steps[1].on == ("db2",)
 
 
+def test_a_fault_on_a_site_hits_every_service_of_it_in_one_instant(tmp_path: Path) -> None:
+    drill = DRILL.replace("on: db\n", "on: [north, db]\n")
+    assert drill != DRILL
+    assert plan(tmp_path, drill=drill).steps[0].on == ("db", "app")
+
+
+def test_a_response_is_not_on_a_site(tmp_path: Path) -> None:
+    drill = DRILL.replace("respond: promote-standby", "respond: promote-standby\n    on: north")
+    assert "no service is called 'north'" in refusal(tmp_path, drill=drill)
+
+
 def test_a_plan_is_read_aloud(tmp_path: Path) -> None:
     text = planner.read_aloud(plan(tmp_path, drill=TWO_FAULTS))
     for line in (

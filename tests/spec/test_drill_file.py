@@ -69,7 +69,7 @@ ONE_MISTAKE = [
     (
         "on: db\n",
         "on: dbb\n",
-        "drill.yaml:10:9: no service is called 'dbb'\n        on: dbb\n            ^\n    did you mean `db`",
+        "drill.yaml:10:9: no service or site is called 'dbb'\n        on: dbb\n            ^\n    did you mean `db`",
     ),
     ("on: db\n", "on: [db, db]\n", "drill.yaml:10:5: 'db' is named twice"),
     (
@@ -225,7 +225,7 @@ def test_every_mistake_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     )
     for place in (
         "drill.yaml:4:7: `seed`: 'x' is no whole number",
-        "drill.yaml:10:9: no service is called 'dd'",
+        "drill.yaml:10:9: no service or site is called 'dd'",
         "system.yaml:10:5: no service is called 'db3'",
         "system.yaml:31:3: `db` needs exactly one of run, postgresql",
         "compose.yaml:4:14: `expose`: '99999' is no port",

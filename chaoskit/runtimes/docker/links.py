@@ -236,8 +236,8 @@ class DockerLinks(ProxiedLinks):
     async def _bring(self, state: LinkState, taken_off: frozenset[str] = frozenset()) -> None:
         placed = self._layout.links[state.link.name]
         server = self._servers[placed.network]
-        dials = (state.upstreams or {}).values()
-        end_dials = None if state.open or not dials else teardown.end_dials(self._hand, server.pid, dials)
+        dials = state.in_the_way
+        end_dials = teardown.end_dials(self._hand, server.pid, dials) if dials else None
         await self._fall_silent(placed.network, server)
         await server.change(lambda client: bring(client, state, taken_off), end_dials)
 

@@ -166,6 +166,24 @@ def test_a_dial_to_a_silent_callee_does_not_keep_the_proxy_from_being_told(runni
     running.do(main())
 
 
+def test_a_dial_to_a_lost_callee_does_not_hold_up_the_way_to_the_new_one(running: Running) -> None:
+    async def main() -> None:
+        async with bench(("customers -> web", "customers -> cache")) as here:
+            drop = ["iptables", "-I", "INPUT", "-p", "tcp", "-j", "DROP"]
+            assert (await here.hand.in_network(here.replicas["web"].pid, drop)).returncode == 0
+            at = here.links.address("customers -> web")
+            waiting = await asyncio.open_connection(at.host, at.port)
+            here.links.find = lambda _: [here.replicas["cache"]]  # as after a start on another machine
+            begun = time.monotonic()
+            await here.links.listens("web")
+            assert time.monotonic() - begun < 2.0
+            assert not here.links.restarts()
+            assert await asyncio.to_thread(here.ask, "customers -> web") == b"cache hello\n"
+            waiting[1].close()
+
+    running.do(main())
+
+
 def test_users_own_scripts_work_against_it(here: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     api = here.links.api("web -> cache")
     monkeypatch.setattr(APIConsumer, "host", api.host)
