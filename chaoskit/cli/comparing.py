@@ -50,7 +50,7 @@ def side_by_side(runs: Sequence[StoredRun]) -> str:
         ["variant", *(run.plan.system.variant or "–" for run in runs)],
         ["runtime", *(run.plan.runtime for run in runs)],
         ["seed", *(str(run.plan.seed) for run in runs)],
-        ["machine", *(run.machine_class for run in runs)],
+        ["machine", *(run.machine_class or "unknown" for run in runs)],
     ]
     for journey in dict.fromkeys(name for run in runs for name in run.measurements.journeys):
         cards = [next((c for c in run.result.scorecard if c.get("journey") == journey), {}) for run in runs]

@@ -132,7 +132,7 @@ class _Run:
             machine={
                 "system": f"{platform.system()} {platform.release()}",
                 "processor": platform.machine(),
-                "cpus": os.cpu_count(),
+                "cpus": len(os.sched_getaffinity(0)),
                 "python": platform.python_version(),
             },
             version=_version(),

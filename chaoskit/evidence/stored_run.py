@@ -33,9 +33,15 @@ class StoredRun:
     began: datetime | None
 
     @property
-    def machine_class(self) -> str:
-        """What must be alike for recovery times to be compared: processors and architecture, not the kernel's build."""
-        return f"{self.machine.get('cpus', '?')} × {self.machine.get('processor', '?')}"
+    def machine_class(self) -> str | None:
+        """What must be alike for recovery times to be compared: processors and architecture, not the kernel's build.
+
+        None if the run does not say both: it is then like no other, not even like one that is as silent.
+        """
+        cpus, processor = self.machine.get("cpus"), self.machine.get("processor")
+        if not isinstance(cpus, int) or not isinstance(processor, str) or not processor:
+            return None
+        return f"{cpus} × {processor}"
 
     @property
     def fidelity(self) -> tuple[tuple[str, str, str], ...]:

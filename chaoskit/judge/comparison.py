@@ -138,8 +138,11 @@ def _unanswered(run: StoredRun) -> bool:
 
 def _incomparable(baseline: Sequence[StoredRun], new: Sequence[StoredRun]) -> list[str]:
     reasons = []
+    if silent := [run.result.run for run in (*baseline, *new) if run.machine_class is None]:
+        reasons.append(f"machine class unknown: {', '.join(silent)}; its first event does not say")
     for what, value in COMPARABLE.items():
-        told = {str(value(run)): run.result.run for run in (*baseline, *new)}
+        # What nobody knows is like nothing: told above, and no second time as another class.
+        told = {str(known): run.result.run for run in (*baseline, *new) if (known := value(run)) is not None}
         if len(told) > 1:
             one, other = list(told.values())[:2]
             reasons.append(f"another {what}: {one} and {other}{_detail(what, told)}")

@@ -20,6 +20,7 @@ from chaoskit.quantity import Duration
 
 MS = 10**6
 S = 10**9
+MACHINE = {"cpus": 2, "processor": "x86_64"}
 ZERO = 1_000 * S
 """CLOCK_MONOTONIC of timeline.zero in every built run."""
 KILL_LO, KILL_HI = ZERO + 1 * MS, ZERO + 3 * MS
@@ -251,7 +252,9 @@ class RunBuilder:
     def usual_events(self) -> None:
         """What a complete run records."""
         links = {link.name: [900, 800] for link in self.plan.system.links}
-        self.event(ZERO - 9 * S, "run.begin", run="2026-11-23T0931-primary-crash", suspended_ns=5)
+        self.event(
+            ZERO - 9 * S, "run.begin", run="2026-11-23T0931-primary-crash", suspended_ns=5, machine=MACHINE
+        )
         self.event(ZERO - 6 * S, "phase", name="steady", state="begin")
         self.event(ZERO - 20 * MS, "steady.ok", at="before", journeys={})
         self.event(ZERO - 10 * MS, "link.traffic", links=links)

@@ -189,6 +189,29 @@ def test_runs_that_differ_in_what_decides_the_numbers_are_not_comparable(judged:
     assert any(what in reason for reason in found.reasons)
 
 
+@pytest.mark.parametrize(
+    "machine",
+    [
+        {},
+        {"cpus": 2},
+        {"processor": "x86_64"},
+        {"cpus": None, "processor": "x86_64"},
+        {"cpus": 2, "processor": ""},
+    ],
+)
+def test_machines_that_nobody_knows_are_not_alike(judged: Path, machine: dict[str, object]) -> None:
+    """Two that say nothing of themselves may be a laptop and a server: unknown is never green."""
+    run = replace(load_stored_run(judged), machine=machine)
+    found = compare(copies(run, USUAL, "old"), copies(run, USUAL, "new"))
+    assert found.outcome == "not comparable"
+    assert found.reasons[0].startswith("machine class unknown: old-0, old-1, ")
+    known = replace(run, machine={"cpus": 2, "processor": "x86_64"})
+    mixed = compare(
+        [*copies(known, USUAL[:4], "old"), *copies(run, USUAL[:1], "odd")], copies(known, USUAL, "new")
+    )
+    assert mixed.reasons == ("machine class unknown: odd-0; its first event does not say",)
+
+
 def test_run_that_was_altered_or_is_a_control_is_not_comparable(judged: Path, tmp_path: Path) -> None:
     run = load_stored_run(judged)
     control = replace(run, plan=run.plan.model_copy(update={"notes": ("CONTROL: kill not armed",)}))
