@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
 import os
 import resource
 import struct
@@ -67,10 +66,3 @@ def claim_descriptors() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
-
-
-def still_garbage() -> None:
-    """No collection at a moment of the interpreter's choosing; the measurer collects at its beats."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()

@@ -19,11 +19,11 @@ from pydantic import ValidationError
 from chaoskit.clock import Clock, monotonic_ns
 from chaoskit.conductor.journal import JournalWriter
 from chaoskit.conductor.measurer import Lane, Measurer
-from chaoskit.conductor.precision import claim_descriptors, claim_session, still_garbage
+from chaoskit.conductor.precision import claim_descriptors, claim_session
 from chaoskit.conductor.schedule import Arrival
 from chaoskit.conductor.task import MeasurerTask
 from chaoskit.errors import ChaoskitError, InputError
-from chaoskit.processor import MEASURER, claim_processor, scheduling
+from chaoskit.processor import MEASURER, claim_processor, scheduling, still_garbage
 
 Build = Callable[[MeasurerTask, Clock], tuple[dict[str, Lane], Iterator[Arrival]]]
 RESERVED_DESCRIPTORS = 64

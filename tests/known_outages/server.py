@@ -19,8 +19,8 @@ from typing import Any, cast
 
 import uvloop
 
-from chaoskit.conductor.precision import Alarm, claim_descriptors, still_garbage
-from chaoskit.processor import MEASURER, claim_processor
+from chaoskit.conductor.precision import Alarm, claim_descriptors
+from chaoskit.processor import MEASURER, claim_processor, still_garbage
 
 TURNS = 6
 GOOD = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"

@@ -61,8 +61,14 @@ class End(asyncio.Protocol):
         self.writes.balance()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.lost = True
-        self.connection.end_lost(self)
+        if not self.lost:
+            self.lost = True
+            self.connection.end_lost(self)
+
+    def let_go(self) -> None:
+        """The connection is over."""
+        self.transport = None
+        del self.connection
 
 
 class Connection:
@@ -145,6 +151,10 @@ class Connection:
         except (OSError, TimeoutError, UnicodeError):
             # A dead callee behind a proxy looks like this on the real server too: accepted, then closed.
             self.close()
+        except asyncio.CancelledError:
+            # Of a transport that it ends with its dial, the event loop tells its protocol nothing.
+            self.upstream.lost = True
+            raise
         finally:
             self._dial = None
             self._forget_if_over()
@@ -157,5 +167,8 @@ class Connection:
 
     def _forget_if_over(self) -> None:
         over = self._dial is None and (self.upstream.lost or self.upstream.transport is None)
-        if self.client.lost and over:
+        if self.client.lost and over and self in self.proxy.connections:
             self.proxy.connections.discard(self)
+            # What points at itself waits for the collector, whose pause grows with what is open and holds up all.
+            for part in (*self.flows.values(), self.client, self.upstream):
+                part.let_go()

@@ -37,6 +37,12 @@ class Slot:
         self.open = True
         self.stage: Stage[Any] = toxic.kind.stage(toxic.settings, self)
 
+    def let_go(self) -> None:
+        """The connection is over: no timer, and no way back to what it belonged to."""
+        self.open = False
+        self.stage.cancel()
+        del self.stage
+
     def now(self) -> float:
         return monotonic()
 
@@ -135,6 +141,14 @@ class Flow:
         for slot in self.slots:
             slot.open = False
             slot.stage.cancel()
+
+    def let_go(self) -> None:
+        """The connection is over, and so is all that it held."""
+        for slot in self.slots:
+            slot.let_go()
+        self.slots.clear()
+        self.source = self.sink = None
+        del self.connection
 
     def apply(self, toxic: Toxic, order: list[str]) -> None:
         """Make the chain agree with a toxic that was added or changed; `order` is that of the proxy's toxics."""

@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from chaoskit.processor import still_garbage
 from chaoskit.toxiproxy.errors import ServerStartError
 from chaoskit.toxiproxy.server import PROTOCOL_VERSION
 from chaoskit.toxiproxy.server.address import Address, bind, bound_address, resolve_listen
@@ -72,6 +73,7 @@ async def serve(
     address = bound_address(listener)
     print(f"toxiproxy {PROTOCOL_VERSION} (embedded) listening on {address}, seed {seed}", flush=True)
     if beating is not None:
+        still_garbage()
         beating.start()
     try:
         await http.serve(sockets=[listener])
