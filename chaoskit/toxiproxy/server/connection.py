@@ -170,5 +170,7 @@ class Connection:
         if self.client.lost and over and self in self.proxy.connections:
             self.proxy.connections.discard(self)
             # What points at itself waits for the collector, whose pause grows with what is open and holds up all.
-            for part in (*self.flows.values(), self.client, self.upstream):
-                part.let_go()
+            for flow in self.flows.values():
+                flow.let_go()
+            self.client.let_go()
+            self.upstream.let_go()
