@@ -114,11 +114,10 @@ def history(reports: Path, drill: str | None) -> str:
         raise InputError(
             f"{drill}: no run of that drill in {reports}; there are: {', '.join(drills) or 'none'}"
         )
-    parts = [
-        _trend(name, [run for run in runs if run.result.drill == name])
-        for name in drills
-        if drill in (None, name)
-    ]
+    alike: dict[tuple[str, ...], list[StoredRun]] = {}
+    for run in (run for name in drills if drill in (None, name) for run in runs if run.result.drill == name):
+        alike.setdefault((run.result.drill, *_conditions(run)), []).append(run)
+    parts = [_trend(conditions, same) for (_, *conditions), same in alike.items()]
     parts += [f"left out: {line}" for line in left_out]
     return "\n\n".join(parts) if parts else f"no judged run in {one_line(str(reports))}"
 
@@ -131,7 +130,15 @@ def _no_trend(run: StoredRun) -> str | None:
     return f"altered: {problems[0]}" if problems else None
 
 
-def _trend(drill: str, runs: Sequence[StoredRun]) -> str:
+def _conditions(run: StoredRun) -> tuple[str, ...]:
+    """What makes another trend of a drill's runs: the bad day beside the good one is no change over time."""
+    variant = (f"variant {run.plan.system.variant}",) if run.plan.system.variant else ()
+    pace = ("pace real",) if run.plan.pace == "real" else ()
+    return *variant, run.plan.runtime, *pace, run.machine_class or "machine unknown"
+
+
+def _trend(conditions: Sequence[str], runs: Sequence[StoredRun]) -> str:
+    """The trend of runs under the same `conditions`, oldest first."""
     metrics = dict.fromkeys(name for run in runs for name in values_of(run))
     rows = []
     for metric in metrics:
@@ -140,8 +147,14 @@ def _trend(drill: str, runs: Sequence[StoredRun]) -> str:
         rows.append([metric, _bars(values), _number(min(known)), _number(max(known)), _number(known[-1])])
     outcomes = " ".join("·xu!"[("pass", "fail", "unknown", "aborted").index(r.result.outcome)] for r in runs)
     began, ended = (run.began.date().isoformat() if run.began else "?" for run in (runs[0], runs[-1]))
-    head = f"{one_line(drill)}: {len(runs)} runs, {began} to {ended} (· pass, x fail, u unknown, ! aborted)"
-    return f"{head}\n{outcomes}\n{_table(rows, ['', 'trend', 'least', 'most', 'last'])}"
+    head = f"{runs[0].result.drill}: {len(runs)} runs, {began} to {ended}; {', '.join(conditions)}"
+    lines = [f"{one_line(head)} (· pass, x fail, u unknown, ! aborted)", outcomes]
+    lines.append(_table(rows, ["", "trend", "least", "most", "last"]))
+    if plans := len({run.plan_digest for run in runs}) - 1:
+        lines.append(
+            f"  · the plan changed: {plans + 1} of them in these runs; plan.json of each says what was asked"
+        )
+    return "\n".join(lines)
 
 
 def _bars(values: Sequence[float | None]) -> str:

@@ -335,6 +335,49 @@ def test_history_counts_a_copied_run_once(
     assert f"left out: {tmp_path / 'second'}: is the run of {tmp_path / 'first'} once more" in shown
 
 
+def renamed(builder: RunBuilder, name: str, machine: dict[str, object]) -> RunBuilder:
+    """The run under another name, on another machine."""
+    builder.events = [
+        (t, kind, {**data, "run": name, "machine": machine} if kind == "run.begin" else data)
+        for t, kind, data in builder.events
+    ]
+    return builder
+
+
+def test_history_tells_variants_runtimes_and_machines_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bad day beside a good one, or a laptop beside a server, would show a trend that nothing had."""
+    plan = plan_for(drill())
+    small: dict[str, object] = {"cpus": 2, "processor": "x86_64"}
+    for name, changed, machine in (
+        ("first", plan, small),
+        ("second", plan, small),
+        (
+            "bad-day",
+            plan.model_copy(update={"system": plan.system.model_copy(update={"variant": "bad"})}),
+            small,
+        ),
+        ("docker", plan.model_copy(update={"runtime": "docker"}), small),
+        ("large", plan.model_copy(update={"load": {}}), {"cpus": 64, "processor": "x86_64"}),
+        ("larger", plan, {"cpus": 64, "processor": "x86_64"}),
+        ("silent", plan, {}),
+    ):
+        judging.judge_folder(renamed(RunBuilder(plan=changed).crash(), name, machine).write(tmp_path / name))
+    assert run_app(["history", "--reports", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    heads = [line.partition("; ")[2] for line in shown.splitlines() if line.startswith("primary-crash: ")]
+    assert sorted(head.partition(" (")[0] for head in heads) == [
+        "docker, 2 × x86_64",
+        "local, 2 × x86_64",
+        "local, 64 × x86_64",
+        "local, machine unknown",
+        "variant bad, local, 2 × x86_64",
+    ]
+    assert shown.count(": 2 runs, ") == 2
+    assert shown.count("the plan changed: 2 of them") == 1
+
+
 def test_history_leaves_out_what_would_be_no_trend_of_the_drill(
     judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
