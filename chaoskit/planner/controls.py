@@ -53,7 +53,7 @@ def controls_of(plan: Plan) -> tuple[Control, ...]:
 def nothing_to_leave_out(plan: Plan) -> str | None:
     """Why the recovery of this drill cannot be left out; None if it can."""
     if not _asks_for_recovery(plan):
-        return "the drill asks for no recovery time (rto), so leaving out its recovery would miss nothing"
+        return "the drill asks for no recovery time (rto, minimum-service), so leaving out its recovery would miss nothing"
     if any(control.kind != "disarm" for control in controls_of(plan)):
         return None
     return (
@@ -90,16 +90,22 @@ def without_recovery(plan: Plan, control: Control, proven_upper_ns: int) -> Plan
 
 
 def with_limit(drill: Drill, limit: Duration) -> Drill:
-    """The drill with every rto replaced, and nothing else."""
+    """The drill with every recovery time that it asks for replaced, and nothing else."""
     objectives: dict[str, Objective] = {
-        name: one.model_copy(update={"rto": limit}) if one.rto is not None else one
+        name: one.model_copy(update=dict.fromkeys(_recovery_times(one), limit))
         for name, one in drill.objectives.items()
     }
     return drill.model_copy(update={"objectives": objectives})
 
 
 def _asks_for_recovery(plan: Plan) -> bool:
-    return any(plan.drill.objective(journey).rto is not None for journey in plan.load)
+    """Of a journey, of the whole system's minimum service, or of its redundancy: each of them is missed without one."""
+    return any(_recovery_times(one) for one in plan.drill.objectives.values())
+
+
+def _recovery_times(asked: Objective) -> list[str]:
+    """The fields of an objective that are recovery times, and asked for."""
+    return [name for name in ("rto", "minimum_service") if getattr(asked, name) is not None]
 
 
 def _recovery(step: PlannedStep) -> str:

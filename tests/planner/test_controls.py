@@ -63,6 +63,29 @@ def test_drill_that_asks_for_no_recovery_time_says_so() -> None:
     assert "no recovery time" in (nothing_to_leave_out(plan) or "")
 
 
+@pytest.mark.parametrize(
+    "objectives",
+    [
+        {"minimum-service": {"rto": "10s"}, "transfer": {"lost": 0}},
+        {"redundancy-restored": {"rto": "1m"}},
+        {"transfer": {"minimum-service": "20s"}},
+        {"*": {"rto": "1m"}},
+    ],
+)
+def test_every_objective_that_is_a_recovery_time_has_its_recovery_left_out(
+    objectives: dict[str, Any],
+) -> None:
+    """A proof that left nothing out would call a drill proven whose promotion nobody needs."""
+    plan = plan_with(KILL, PROMOTE, objectives=objectives)
+    assert [(c.kind, c.step) for c in controls_of(plan)] == [("disarm", "crash"), ("leave-out", "promote")]
+    assert nothing_to_leave_out(plan) is None
+    made = without_recovery(plan, controls_of(plan)[1], 4 * S).drill.objectives
+    limits = [
+        str(limit) for one in made.values() for limit in (one.rto, one.minimum_service) if limit is not None
+    ]
+    assert limits == ["12s"]
+
+
 @pytest.mark.parametrize(("upper_s", "limit"), [(0.5, "10s"), (4.0, "12s")])
 def test_left_out_recovery_is_judged_against_three_times_the_proven_one_or_ten_seconds(
     upper_s: float, limit: str
