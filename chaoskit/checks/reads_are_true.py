@@ -22,8 +22,8 @@ class ReadsAreTrue:
 
     fail: every such read is listed by its key. unknown: there is no surviving ledger, or it was still changing; or an
     answer showed a balance that is no amount with two decimals, or is not what its account had by the position it
-    claims, which is another account's entry. Not exercised: no account was read after it had been
-    written, or only before the recovery from a loss, after which entries are numbered anew; or `entry_id` is no number,
+    claims, which is another account's entry. Not exercised: no account was read after it had been written, or only
+    before the recovery from a loss or from a backup, after which entries are numbered anew; or `entry_id` is no number,
     so that no position can be one.
     """
 
@@ -45,8 +45,8 @@ class ReadsAreTrue:
                 why = "not exercised: `entry_id` of the books is no number, so that no position can be an entry's"
             if before := sum(b.counts.get("unnumbered-reads", 0) for b in books):
                 why = (
-                    f"not exercised: {before} reads came before the end of the recovery from a loss, and after a loss "
-                    "entries have their numbers anew"
+                    f"not exercised: {before} reads came before the end of the recovery from a loss, or from a backup, "
+                    "and after a loss entries have their numbers anew"
                 )
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
         if odd := sum(b.counts.get("odd-values", 0) for b in books):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaoskit.metrics.loss import measure_books
+from chaoskit.metrics.loss import NEVER, measure_books
 from chaoskit.metrics.loss_doubt import loss_doubt, replication_of, struck_of
 from chaoskit.metrics.operations_file import write_lines
 from chaoskit.metrics.reads import write_reads
@@ -125,6 +125,7 @@ def _measured(
             unsure_members(books, history.events),
             reads,
             parties,
+            _numbered(history, timeline, after),
         )
         looked = tuple(
             e.n for e in history.events if e.kind == "collect.snapshot" and e.data.get("books") == books
@@ -134,3 +135,17 @@ def _measured(
         if journeys or loss.survivor is not None:  # else nothing was acknowledged that could be missing there
             losses[books] = loss.model_copy(update={"events": looked, **doubt})
     return losses, measures
+
+
+def _numbered(history: History, timeline: Timeline, after: int | None) -> int:
+    """Since when entries have the numbers that they have now: what is sent again after a restore is given new ones,
+    and is nowhere lost."""
+    restores = {
+        e.data.get("step")
+        for e in history.events
+        if e.kind == "response.begin" and e.data.get("name") == "restore-backup"
+    }
+    if not restores:
+        return 0
+    done = {response.step for response in timeline.responses if response.done is not None}
+    return after if after is not None and restores <= done else NEVER

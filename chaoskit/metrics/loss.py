@@ -32,13 +32,15 @@ def measure_books(
     unsure: Mapping[str, str],
     reads: Path | None = None,
     parties: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+    numbered: int = 0,
 ) -> tuple[LossMeasure, BooksMeasure]:
     """Loss and reconciliation of one set of books.
 
     `unsure`: members that may accept writes or not. `operations`: file of all operations, `journeys` those that belong
     to these books. `fault` is asked last, for [f_lo, f_hi] of the volley that hurt first; `after`: from when on the
     database was surely one again (the last response was done). `reads`: file of what was read from these books
-    (`metrics.reads`); `parties`: as `reconciliation.ledger` takes them.
+    (`metrics.reads`); `parties`: as `reconciliation.ledger` takes them. `numbered`: since when entries have the numbers
+    that they have now, ns; 0: all along, but for a loss.
     """
     snapshots = tuple(snapshots)
     survivor, writable, problems = survivor_of(books, snapshots, unsure)
@@ -51,7 +53,7 @@ def measure_books(
     try:
         with ledger(operations, survivor.folder, journeys, parties) as base:
             lost = _lost(base)
-            since = 0 if not lost else NEVER if after is None else after
+            since = max(numbered, 0 if not lost else NEVER if after is None else after)
             untrue, judged = read_violations(base, reads, since) if reads is not None else ((), {})
             measured = BooksMeasure(
                 books=books,

@@ -53,7 +53,9 @@ def controls_of(plan: Plan) -> tuple[Control, ...]:
 def nothing_to_leave_out(plan: Plan) -> str | None:
     """Why the recovery of this drill cannot be left out; None if it can."""
     if not _asks_for_recovery(plan):
-        return "the drill asks for no rto and no minimum-service, so leaving it out would miss no recovery time"
+        return (
+            "the drill asks for no rto and no minimum-service, so leaving it out would miss no recovery time"
+        )
     if any(control.kind != "disarm" for control in controls_of(plan)):
         return None
     return (

@@ -219,6 +219,25 @@ def test_after_a_loss_that_nobody_answered_no_read_was_judged(told: Told, tmp_pa
     assert "after a loss" in verdict.reason
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_numbers_from_before_a_restore_are_held_against_no_read(
+    told: Told, tmp_path: Path, ended: bool
+) -> None:
+    """What is sent again after it is nowhere lost, and its entries have their numbers anew."""
+    told.at = ZERO - 500 * MS
+    told.transfer("A1")
+    told.read("A1", 1, OPENING)
+    told.builder.event(ZERO + 1_600 * MS, "response.begin", step="restore", name="restore-backup", on=["db"])
+    if ended:
+        told.builder.event(ZERO + 1_900 * MS, "response.done", step="restore")
+    told.at = BACK + S
+    seen = told.transfer("A1")
+    told.read("A1", seen, told.shown("A1", seen))
+    verdict = told.judged(tmp_path)
+    assert verdict.outcome == ("pass" if ended else "unknown"), verdict
+    assert verdict.reason.startswith("1 reads" if ended else "not exercised: 2 reads came before the end of")
+
+
 def test_balance_before_the_first_entry_is_the_opening_balance(told: Told, tmp_path: Path) -> None:
     entry = told.transfer("A1")
     told.read("A1", entry, told.shown("A1", entry))
