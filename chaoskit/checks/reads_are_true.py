@@ -22,9 +22,9 @@ class ReadsAreTrue:
 
     fail: every such read is listed by its key. unknown: there is no surviving ledger, or it was still changing; or an
     answer showed a balance that is no amount with two decimals, or is not what its account had by the position it
-    claims, which is another account's entry. Not exercised: no account was read after it had been written, or only
-    before the recovery from a loss or from a backup, after which entries are numbered anew; or `entry_id` is no number,
-    so that no position can be one.
+    claims, which is another account's entry, or none that the books have. Not exercised: no account was read after it
+    had been written, or only before the recovery from a loss or from a backup, after which entries are numbered anew;
+    or `entry_id` is no number, so that no position can be one.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -53,7 +53,10 @@ class ReadsAreTrue:
             why = f"{odd} answers showed a balance that is no amount with two decimals"
             return Verdict(name=name, outcome="unknown", reason=why, events=events)
         if apart := sum(b.counts.get("unplaced-reads", 0) for b in books):
-            why = f"{apart} answers claim another account's entry as their position, and are not what was there by then"
+            why = (
+                f"{apart} answers claim another account's entry, or none that the books have, as their position, and "
+                "are not what was there by then"
+            )
             return Verdict(name=name, outcome="unknown", reason=why, events=events)
         reason = (
             f"{judged} reads of accounts that had been written before are true and none is older than that"

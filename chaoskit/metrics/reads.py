@@ -48,7 +48,8 @@ _COLUMNS = {
 }
 
 
-_APART = "SELECT count(*) FROM reads AS r JOIN entries AS e ON r.position = e.entry_id WHERE e.account <> r.account"
+_APART = """SELECT count(*) FROM (SELECT account, position FROM reads WHERE position <> 0) AS r
+    ANTI JOIN entries AS e ON r.position = e.entry_id AND r.account = e.account"""
 
 
 def judged_reads(system: System) -> dict[str, str]:
@@ -129,8 +130,8 @@ def read_violations(
 ) -> tuple[tuple[Violation, ...], dict[str, int]]:
     """(violations, counts). reads: those of accounts that had been written before, which could have been stale;
     marked-stale: answers that said how old they were. Only if there are any: odd-values, of `reads` those that showed a
-    balance that is no amount; unplaced-reads, whose position is another account's entry and whose balance is not what
-    the account had by then; unnumbered-reads, which would have been judged but for `since`; unordered-reads, all,
+    balance that is no amount; unplaced-reads, whose position is no entry of their account and whose balance is not
+    what it had by then; unnumbered-reads, which would have been judged but for `since`; unordered-reads, all,
     where entries have no numbers for ids, so that no position can be one.
 
     `since`: reads sent before it (ns) are not held against the books' numbers. After a loss entries are given numbers

@@ -334,9 +334,21 @@ def test_position_of_the_whole_ledger_is_compared_up_to_it(told: Told, tmp_path:
     assert ("another account's entry" in verdict.reason) == bool(off)
 
 
+@pytest.mark.parametrize("off", [0, 1])
+def test_position_that_the_books_do_not_have_places_no_read(told: Told, tmp_path: Path, off: int) -> None:
+    """Whatever is shown by a number of nobody's would be held against nothing, and could never be stale."""
+    entry = told.transfer("Z1")  # of which nothing was in doubt
+    told.read("Z1", 10**6, told.shown("Z1", entry) + off)
+    verdict = told.judged(tmp_path)
+    assert verdict.outcome == ("unknown" if off else "pass"), verdict
+    assert ("none that the books have" in verdict.reason) == bool(off)
+
+
 def test_position_that_nobody_has_any_more_is_not_compared(told: Told, tmp_path: Path) -> None:
     """It was shown, never acknowledged, and lost: what it had made of the balance nobody knows."""
     told.transfer("A1")
     later = told.transfer("A2")
+    parties = {"payer": "A1", "payee": "B6"}
+    told.builder.operation("load", "transfer", told.at, outcome="unknown", posted=False, values=parties)
     told.read("A1", later + 50, told.shown("A1", later) + 1)
     assert told.judged(tmp_path).outcome == "pass"
