@@ -7,6 +7,7 @@ block of lines at once. Where one of them is unusual, `None` sends the block lin
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any, Literal
 
 import msgspec
@@ -29,6 +30,8 @@ OF_INTENT = (
 )
 OF_DONE = ("sent", "done", "outcome", "status", "error", "read")
 OF_MISSED = ("key", "journey", "attempt", "tap", "intended", "error")
+_NOTHING: dict[str, Any] = {}
+"""What most operations read; one for all, and one string for a name that all have, is a sixth less of memory."""
 _BETWEEN = b"}\n{"
 
 
@@ -140,7 +143,7 @@ def answered(source: Literal["load", "prober"], intent: Intent, done: Done) -> O
     """The operation with its answer."""
     return Operation(
         intent.key,
-        intent.journey,
+        intern(intent.journey),
         source,
         intent.attempt,
         intent.intended,
@@ -154,9 +157,9 @@ def answered(source: Literal["load", "prober"], intent: Intent, done: Done) -> O
         done.error,
         intent.payload_hash,
         intent.amount,
-        intent.currency,
+        intent.currency and intern(intent.currency),
         intent.values,
-        done.read,
+        done.read or _NOTHING,
     )
 
 

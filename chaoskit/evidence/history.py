@@ -127,7 +127,7 @@ def _journals(
 def _about(reader: JournalReader, operations: list[Operation]) -> dict[str, Any]:
     about: dict[str, Any] = {
         "begin": reader.header,
-        "missed": [operation.sent for operation in operations].count(None),
+        "missed": sum([operation.sent is None for operation in operations]),
     }
     if reader.end is not None:
         about["end"] = reader.end

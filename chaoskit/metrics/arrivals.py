@@ -58,7 +58,7 @@ def arrival(operation: Operation, within_ns: int) -> Arrival:
     sampled = sent if operation.woke is None else operation.woke
     limit = intended + within_ns
     ok = operation.outcome == "ok"
-    full = ok and operation.full
+    full = ok and (not operation.read or operation.full)
     in_time = done is not None and done <= limit
     answered = limit if done is None or done > limit else done
     decided = intended if sent is None or answered < intended else answered

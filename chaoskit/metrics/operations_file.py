@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from itertools import islice
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +32,32 @@ SENT = ("key", "journey", "sent")
 
 _Row = msgspec.defstruct("_Row", [(name, Any, None) for name in COLUMNS], gc=False, omit_defaults=True)
 _Sent = msgspec.defstruct("_Sent", [(name, Any, None) for name in SENT], gc=False, omit_defaults=True)
-_FETCH = attrgetter(*COLUMNS)
-_FETCH_SENT = attrgetter(*SENT)
 _ENCODER = msgspec.json.Encoder()
-_AT_ONCE = 10_000
+_AT_ONCE = 1_000
+"""So many rows are made and written at once: few enough to stay in the processor's cache."""
 
 
 def write_lines(operations: Iterable[Operation], target: Path, journeys: Container[str]) -> None:
     """Write one JSON object a line to `target`; of other journeys than these, which are in no books, `SENT` alone."""
+    # Field by field and by position, which takes half as long as `attrgetter`; the order is COLUMNS' and SENT's.
     rows = (
-        _Row(*_FETCH(operation)) if operation.journey in journeys else _Sent(*_FETCH_SENT(operation))
-        for operation in operations
+        _Row(
+            one.key,
+            one.journey,
+            one.tap,
+            one.other,
+            one.sent,
+            one.done,
+            one.outcome,
+            one.error,
+            one.payload_hash,
+            one.amount,
+            one.currency,
+            one.values,
+        )
+        if one.journey in journeys
+        else _Sent(one.key, one.journey, one.sent)
+        for one in operations
     )
     with target.open("wb") as file:
         while some := list(islice(rows, _AT_ONCE)):

@@ -8,7 +8,7 @@ import pytest
 
 from chaoskit.metrics.arrivals import Series, arrival, arrivals_of
 from chaoskit.metrics.availability import availability_of
-from chaoskit.metrics.latency import latency_ms
+from chaoskit.metrics.latency import percentiles_ms
 from chaoskit.model.history import Operation
 
 MS = 10**6
@@ -32,7 +32,11 @@ def test_latency_runs_from_the_intended_time() -> None:
     late = operation(woke=10 * S, sent=10 * S + 900 * MS, done=10 * S + 1_100 * MS)
     assert not arrival(late, S).good
     assert arrival(late, S).ok
-    assert latency_ms([late]) == {"p50": 1100.0, "p95": 1100.0, "p99": 1100.0}
+    assert availability_of([late], "transfer", S, 0).latency_ms == {
+        "p50": 1100.0,
+        "p95": 1100.0,
+        "p99": 1100.0,
+    }
     assert arrival(operation(done=11 * S), S).good
     assert not arrival(operation(done=11 * S + 1), S).good
 
@@ -126,10 +130,27 @@ def test_availability_counts_what_was_scheduled() -> None:
 
 
 def test_percentiles_by_nearest_rank() -> None:
-    spans = [operation(done=10 * S + n * MS) for n in range(1, 101)]
-    assert latency_ms(spans) == {"p50": 50.0, "p95": 95.0, "p99": 99.0}
-    assert latency_ms([operation(outcome="fail")]) == {}
-    assert latency_ms([operation(done=10 * S + 1)])["p50"] == 0.1
+    assert percentiles_ms([n * MS for n in range(100, 0, -1)]) == {"p50": 50.0, "p95": 95.0, "p99": 99.0}
+    assert percentiles_ms([]) == {}
+    assert percentiles_ms([1])["p50"] == 0.1
+
+
+def test_latency_is_that_of_acknowledged_operations() -> None:
+    """Also of those that came too late; of one that was refused, or never answered, there is none."""
+    operations = [
+        operation(),
+        operation(done=12 * S),
+        operation(outcome="fail"),
+        operation(outcome="accepted"),
+        operation(outcome="unknown", done=None),
+        operation(attempt=2, done=15 * S),
+    ]
+    assert availability_of(operations, "transfer", S, 0).latency_ms == {
+        "p50": 5.0,
+        "p95": 2000.0,
+        "p99": 2000.0,
+    }
+    assert availability_of([operation(outcome="fail")], "transfer", S, 0).latency_ms == {}
 
 
 def test_series_counts_half_open_windows() -> None:
