@@ -50,6 +50,12 @@ def test_members_say_what_they_are(primary: Member, standby: Member) -> None:
     run(ask())
 
 
+def test_a_server_tells_the_time_that_it_believes_it_is(primary: Member) -> None:
+    asked = time.time_ns()
+    told = run(engine(primary).wall_clock_ns())
+    assert asked - 1000 <= told <= time.time_ns() + 1000  # PostgreSQL keeps whole microseconds
+
+
 def test_a_committed_write_is_in_the_log_and_leaves_the_books_alone(whole_primary: Member) -> None:
     async def ask() -> None:
         one = engine(whole_primary)

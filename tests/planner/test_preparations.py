@@ -56,7 +56,7 @@ def test_the_plan_names_what_is_made_before_the_start() -> None:
     disk = DiskPreparation(service="ledger-db", path="/var/lib/postgresql/data", size=512_000_000)
     assert plan(drill("ledger-disk-full"), "docker").preparations == (disk,)
     made = plan(drill("ledger-clock-skew"), "docker")
-    assert made.preparations == (ClockPreparation(service="ledger-db"),)
+    assert made.preparations == (ClockPreparation(service="ledger"),)
     assert Plan.model_validate_json(made.model_dump_json()).preparations == made.preparations
     assert plan(drill("ledger-cpu"), "docker").preparations == ()
 
