@@ -22,7 +22,7 @@ class NothingDoubled:
     the customer pays again, under another key.
 
     fail: every such key is listed. unknown: there is no surviving ledger, or it was still changing. Not
-    exercised: not one key was sent a second time, so that nothing could have been doubled.
+    exercised: not one key was sent a second time, to somebody who was there, so that nothing could have been doubled.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -38,7 +38,7 @@ class NothingDoubled:
             return Verdict(name=name, outcome="fail", reason=reason, events=events, details=cases)
         resent = sum(b.counts.get("resent", 0) for b in books)
         if not resent:
-            why = "not exercised: no key was sent a second time, neither a retry nor a double tap"
+            why = "not exercised: no key was sent a second time to anybody who was there, by a retry or a double tap"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
         reason = f"none of {resent} keys that were sent more than once has two transactions"
         return Verdict(name=name, outcome="pass", reason=reason, events=events)

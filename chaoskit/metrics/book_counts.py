@@ -16,6 +16,10 @@ _CYCLES = """SELECT count(*) FROM (SELECT 1 FROM cycles GROUP BY cycle, currency
 _SOURCELESS = "SELECT count(*) FROM transactions WHERE source IS NULL AND key IN (SELECT key FROM paper)"
 
 
+_REACHED = "sent IS NOT NULL AND NOT starts_with(coalesce(error, ''), 'connect:')"
+"""A sending that may have left us: what found no connection was taken, or refused, by nobody."""
+_RESENT = f"""SELECT count(*) FROM (SELECT key FROM resent WHERE {_REACHED} AND NOT coalesce(other, false)
+                                     GROUP BY key HAVING count(*) > 1)"""
 _UNSAID = """WITH silent AS MATERIALIZED (
     SELECT key FROM odd_postings WHERE source IS NULL AND coalesce(key, '') <> ''
 )
@@ -24,11 +28,11 @@ SELECT count(*) FROM silent
 
 
 def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Rows that were judged. resent: keys of which a retry or a double tap was sent; unknown: keys in doubt; misused:
-    used keys that were sent with another payload, and answered. Of what a snapshot need not have there is a count
-    only if there is something: paper slips, cycles that two systems or more tell of, entries from before the fault, and
-    transactions of slips that do not say whether they were keyed in; unsaid: transactions whose key nobody sent, and
-    which do not say where they came from."""
+    """Rows that were judged. resent: keys of which a retry or a double tap was sent, and reached somebody; unknown: keys
+    in doubt; misused: used keys that were sent with another payload, and answered. Of what a snapshot need not have
+    there is a count only if there is something: paper slips, cycles that two systems or more tell of, entries from
+    before the fault, and transactions of slips that do not say whether they were keyed in; unsaid: transactions whose
+    key nobody sent, and which do not say where they came from."""
     tables = {name: scalar(base, f"SELECT count(*) FROM {name}") for name in COLUMNS}
     marks = {
         "keys": "true",
@@ -36,15 +40,13 @@ def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
         "accepted": "outcome = 'accepted'",
         "unknown": "outcome = 'unknown'",
         "refused": "outcome = 'fail'",
-        "resent": "sendings > 1",
     }
     asked = ", ".join(f"count(*) FILTER (WHERE {mark})" for mark in marks.values())
     row: Any = base.execute(f"SELECT {asked} FROM keys").fetchone()
     # What was never sent was not refused by anybody.
     misused = scalar(
         base,
-        "SELECT count(*) FROM operations WHERE other AND sent IS NOT NULL AND outcome IN ('ok', 'accepted', 'fail') "
-        "AND NOT starts_with(coalesce(error, ''), 'connect:')",
+        f"SELECT count(*) FROM operations WHERE other AND outcome IN ('ok', 'accepted', 'fail') AND {_REACHED}",
     )
     added = {
         "paper": scalar(base, "SELECT count(*) FROM paper"),
@@ -54,4 +56,5 @@ def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
         "unsaid": scalar(base, _UNSAID),
     }
     tables |= {name: count for name, count in added.items() if count}
-    return tables | dict(zip(marks, map(int, row), strict=True)) | {"misused": misused}
+    asked_again = {"resent": scalar(base, _RESENT), "misused": misused}
+    return tables | dict(zip(marks, map(int, row), strict=True)) | asked_again

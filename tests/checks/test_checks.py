@@ -439,6 +439,16 @@ def nothing_sent_again(builder: RunBuilder) -> None:
         builder.records[source] = [r for r in records if r["id"] not in again]
 
 
+def nothing_reached_again(builder: RunBuilder) -> None:
+    """Whatever was sent again found nobody who would have taken it: until the last retry the ledger was away."""
+    again = {
+        r["id"] for rs in builder.records.values() for r in rs if r["r"] == "intent" and r["attempt"] > 1
+    }
+    assert again
+    for record in (r for rs in builder.records.values() for r in rs if r["id"] in again and r["r"] == "done"):
+        record |= {"outcome": "fail", "status": None, "error": "connect: ConnectionRefusedError: refused"}
+
+
 def nothing_unknown(builder: RunBuilder) -> None:
     unknown = {r["id"] for rs in builder.records.values() for r in rs if r.get("outcome") == "unknown"}
     for source, records in builder.records.items():
@@ -451,6 +461,7 @@ def nothing_unknown(builder: RunBuilder) -> None:
         ("books-balance", only_reads, "the ledger holds no entry"),
         ("nothing-lost", only_reads, "no operation that belongs in books was acknowledged"),
         ("nothing-doubled", nothing_sent_again, "no key was sent a second time"),
+        ("nothing-doubled", nothing_reached_again, "no key was sent a second time"),
         ("nothing-in-doubt", nothing_unknown, "no operation was of unknown outcome"),
     ],
 )
