@@ -22,7 +22,8 @@ class NothingDoubled:
     the customer pays again, under another key.
 
     fail: every such key is listed. unknown: there is no surviving ledger, or it was still changing. Not
-    exercised: not one key was sent a second time, to somebody who was there, so that nothing could have been doubled.
+    exercised: not one key was sent a second time to somebody who was there, so that nothing could have been
+    doubled.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:

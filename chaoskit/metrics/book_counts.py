@@ -28,7 +28,7 @@ SELECT count(*) FROM silent
 
 
 def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Rows that were judged. resent: keys of which a retry or a double tap was sent, and reached somebody; unknown: keys
+    """Rows that were judged. resent: keys of which a retry or a double tap was sent and reached somebody; unknown: keys
     in doubt; misused: used keys that were sent with another payload, and answered. Of what a snapshot need not have
     there is a count only if there is something: paper slips, cycles that two systems or more tell of, entries from
     before the fault, and transactions of slips that do not say whether they were keyed in; unsaid: transactions whose
