@@ -36,8 +36,11 @@ _MARKS_OF_PYTEST = frozenset(
         "timeout",
         "flaky",
         "repeat",
+        "asyncio",
+        "anyio",
         "drill",
         "chaos",
+        "estate",
     }
 )
 """A drill tagged `skip` is a drill about skipping, not one to be skipped; our own marks stand for every drill."""
@@ -100,7 +103,7 @@ class DrillFile(pytest.File):
 
         marks = [pytest.mark.chaos, pytest.mark.drill(loaded.drill.drill)]
         for tag in loaded.drill.tags:
-            name = _NO_WORD.sub("_", tag)
+            name = _NO_WORD.sub("_", tag).strip("_")  # pytest has no marks that begin with one
             if name.isidentifier() and name not in _MARKS_OF_PYTEST:
                 # Known before it is used: `--strict-markers` must not refuse a tag.
                 self.config.addinivalue_line("markers", f"{name}: a tag of a drill")

@@ -53,6 +53,15 @@ def test_an_item_for_each_cell_of_the_matrix(staged: pytest.Pytester) -> None:
     pytest_in(staged, "many.yaml::many[seed=2]").assert_outcomes(passed=1)
 
 
+def test_a_tag_that_begins_with_no_letter_is_a_mark_without_it(staged: pytest.Pytester) -> None:
+    """pytest has no marks that begin with an underscore; a drill that could not be collected would not be run."""
+    write(staged.path, a=drill("a", tags="'#S12', _own, '--', '(x) y'"), b=drill("b"))
+    strict = ("--strict-markers",)
+    for mark in ("S12", "own", "x_y"):
+        pytest_in(staged, *strict, "-m", mark).assert_outcomes(passed=1, deselected=1)
+    pytest_in(staged).assert_outcomes(passed=2)
+
+
 def test_selected_by_name_and_by_tag_also_with_strict_markers(staged: pytest.Pytester) -> None:
     write(staged.path, a=drill("a", tags="server, S1"), b=drill("b", tags="attack, fast-one"))
     strict = ("--strict-markers",)
