@@ -25,10 +25,13 @@ class AttackRepelled:
     transaction that no customer of the run asked for. The attacker's own word counts nowhere. Customers who were turned
     away as attackers would be are measured; what that costs is judged by the objective `success` of their journey.
 
-    fail: one of these is broken; each is listed. unknown: an instant lies across its limit, the feed tells of a block
-    and of nothing that was turned away, it was not read until the attack had ended, its service ended meanwhile and may
-    have forgotten its counts, or the books could not be read or do not say where a transaction that nobody asked for
-    came from.
+    Attacks come from the same addresses: of two on one service nobody knows of which of them an alert speaks that came
+    when both had begun, nor whether the later one needed any.
+
+    fail: one of these is broken; each is listed. unknown: an instant lies across its limit, an alert may be about
+    another attack, the feed tells of a block and of nothing that was turned away, it was not read until the attack had
+    ended, its service ended meanwhile and may have forgotten its counts, or the books could not be read or do not say
+    where a transaction that nobody asked for came from.
     Not exercised: there was no such attack, or it was not seen to take effect.
     """
 
@@ -50,15 +53,17 @@ class AttackRepelled:
         doubt = [said for one in attacks for said in self._doubt(one)]
         if doubt:
             return Verdict(name=name, outcome="unknown", reason=doubt[0], events=events, details=tuple(doubt))
-        refused = sum(one.refused + one.failed for one in attacks)
-        asked = sum(one.asked for one in attacks)
+        # A service counts by address, and all attacks on it have the same: each is told all of it.
+        counted = {one.target: one for one in sorted(attacks, key=lambda one: one.asked)}.values()
+        refused = sum(one.refused + one.failed for one in counted)
+        asked = sum(one.asked for one in counted)
         reason = (
             f"{refused} of {asked} requests of the attack were turned away, none let it in, no money moved"
         )
         return Verdict(name=name, outcome="pass", reason=reason, events=events)
 
     def _wrong(self, one: AttackMeasure) -> Iterator[str]:
-        if one.read:
+        if one.read and not one.later:  # what an earlier one had brought about may hold for this one
             yield from _late(one.step, "alert", one.alerted)
             yield from _late(one.step, "block", one.blocked)
         if one.let_in:
@@ -67,6 +72,9 @@ class AttackRepelled:
     def _doubt(self, one: AttackMeasure) -> Iterator[str]:
         if not one.read:
             yield f"{one.step}: the feed of {one.target} was not read until the attack had ended"
+        if one.mixed:
+            why = f"{' and '.join(one.mixed)} had begun as well"
+            yield f"{one.step}: of which attack the feed of {one.target} speaks is not known: {why}"
         if not one.books:
             yield f"{one.step}: whether money moved is not known: no books could be read"
         if one.unsaid:

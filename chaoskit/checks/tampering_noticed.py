@@ -25,11 +25,13 @@ class TamperingNoticed:
 
     Of every `attack.rogue-admin` and `mistake.wrong-command`: by a feed of the system's own (`respond: read-alerts`),
     the first alert since that is about no address of an attack and no customer. The books of this drill count nowhere:
-    what is asked is whether the bank would have known.
+    what is asked is whether the bank would have known. An alert that came after several of them speaks of one, and
+    nobody knows of which: it is good for none, and only its coming late counts.
 
     fail: no alert, though the feed was read for 5 s and longer, or a later one. unknown: the change was not witnessed;
-    nobody read a feed for so long; the alert lies across the limit; or there was, or may have been, an alert before
-    anything was changed, so that the next says nothing. Not exercised: nothing was changed behind its back.
+    nobody read a feed for so long; the alert lies across the limit; another change had been made before the alert; or
+    there was, or may have been, an alert before anything was changed, so that the next says nothing. Not exercised:
+    nothing was changed behind its back.
     """
 
     answers: ClassVar[bool] = True  # for a proof: it passes only where the system has noticed by itself
@@ -45,12 +47,14 @@ class TamperingNoticed:
             (e for e in facts if e.data.get("fact") == "attack-alert" and _about_records(e)), key=_at
         )
         read = max((event.t for event in facts if event.data.get("fact") == "attack-counts"), default=0)
-        found = [_judge(one, alerts, read) for one in changes]
+        found = [_judge(one, changes, alerts, read) for one in changes]
         gravest = ("fail", "unknown", "pass")
         return min(found, key=lambda verdict: gravest.index(verdict.outcome))
 
 
-def _judge(change: FaultMeasure, alerts: Sequence[Event], read: int) -> Verdict:
+def _judge(
+    change: FaultMeasure, changes: Sequence[FaultMeasure], alerts: Sequence[Event], read: int
+) -> Verdict:
     """`alerts` in the order of their instants; `read`: when the feed was last read, ns."""
 
     def verdict(outcome: str, reason: str, *events: int) -> Verdict:
@@ -72,6 +76,9 @@ def _judge(change: FaultMeasure, alerts: Sequence[Event], read: int) -> Verdict:
         why = f"whether the alert was there before anything was changed is not known: {first.data['what']}"
         return verdict("unknown", why, first.n)
     lo, hi = max(0, earliest - change.hi) / 1e9, (latest - change.lo) / 1e9
+    if lo <= _LIMIT.s and (others := [one.step for one in changes if one is not change and one.lo <= latest]):
+        why = f"{first.data['service']} raised an alert, with no word of which change it is about: {{}} came before it"
+        return verdict("unknown", why.format(" and ".join(others)), first.n)
     outcome = "pass" if hi <= _LIMIT.s else "fail" if lo > _LIMIT.s else "unknown"
     said = f"{first.data['service']} raised an alert {lo:.2f} – {hi:.2f} s after it: {first.data['what']}"
     return verdict(outcome, said, first.n)

@@ -50,6 +50,8 @@ def _moved(attack: AttackMeasure) -> str:
         return "unknown: the books could not be read"
     if attack.moved:
         return f"{len(attack.moved)} transactions that no customer asked for"
+    if attack.unsaid:
+        return f"unknown: {attack.unsaid} transactions that no customer asked for do not say where they came from"
     return "nothing that no customer asked for"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chaoskit.metrics.timeline import FaultSpan, Timeline
@@ -31,13 +31,16 @@ def measure_attacks(
         "unsaid": sum(one.counts.get("unsaid", 0) for one in books.values()),
         "books": bool(books) and not any(one.problems for one in books.values()),
     }
-    return tuple(
-        _measure(fault, history, timeline, about) for fault in timeline.faults if fault.step in outside
-    )
+    attacks = [fault for fault in timeline.faults if fault.step in outside]
+    return tuple(_measure(fault, attacks, history, timeline, about) for fault in attacks)
 
 
 def _measure(
-    fault: FaultSpan, history: History, timeline: Timeline, about_books: Mapping[str, Any]
+    fault: FaultSpan,
+    attacks: Sequence[FaultSpan],
+    history: History,
+    timeline: Timeline,
+    about_books: Mapping[str, Any],
 ) -> AttackMeasure:
     feed = [event for event in history.events if event.data.get("service") == fault.target]
     told = [(event, event.data) for event in _facts(feed, "attack-alert") if _after(fault, event)]
@@ -49,6 +52,8 @@ def _measure(
     # It counts from its start on: of several readings the most, should it have begun anew in between.
     most: Any = {name: max((int(e.data.get(name) or 0) for e in counts), default=0) for name in _COUNTS}
     turned = [one for one in history.operations if _blocked(one) and one.intended >= fault.lo]
+    others = [one for one in attacks if one.target == fault.target and one is not fault]
+    until = max((_at(one) for one in (first, block) if one is not None), default=fault.lo)
     return AttackMeasure(
         step=fault.step,
         target=fault.target,
@@ -57,6 +62,8 @@ def _measure(
         blocked=_since(fault, block),
         block=str(block[1].get("what")) if block else "",
         **most,
+        mixed=tuple(one.step for one in others if one.lo <= until),
+        later=any((one.lo, attacks.index(one)) < (fault.lo, attacks.index(fault)) for one in others),
         forgot=bool(counts) and _ended(fault, history, timeline, counts[-1].t),
         read=bool(counts) and last.get("busy") is False,
         wrongly_blocked=tuple(sorted({_customer(one) for one in turned})),

@@ -137,6 +137,14 @@ class AttackMeasure(Frozen):
     forgot: Annotated[
         bool, Field(description="the service ended meanwhile: what it had counted by then may be gone")
     ] = False
+    mixed: Annotated[
+        tuple[str, ...],
+        Field(
+            description="other attacks on that service, from the same addresses, that had begun when its first "
+            "alert or block came: of which of them the feed speaks nobody knows"
+        ),
+    ] = ()
+    later: Annotated[bool, Field(description="one of them began before this one")] = False
     wrongly_blocked: Annotated[
         tuple[str, ...], Field(description="customers who were turned away as attackers would be")
     ] = ()

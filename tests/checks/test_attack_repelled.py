@@ -146,8 +146,10 @@ def test_money_of_which_nobody_says_where_it_came_from_may_be_the_attackers(tmp_
         one.source = None  # a customer asked for it: whose it is needs no telling
     assert judged(tmp_path / "asked", run)[0].outcome == "pass"
     run.postings.append(Posting(900_001, "the-attackers-own", "A1", "B1", 10_000, source=None))
-    verdict, attack, _ = judged(tmp_path / "unasked", run)
+    verdict, attack, result = judged(tmp_path / "unasked", run)
     assert (verdict.outcome, attack.unsaid, attack.moved) == ("unknown", 1, ())
+    (moved,) = (row["what"] for row in result.clocks if row["clock"] == "money moved")
+    assert moved == "unknown: 1 transactions that no customer asked for do not say where they came from"
     assert "do not say where they came from" in verdict.reason
 
 
@@ -243,3 +245,32 @@ def test_without_an_attack_there_is_nothing_to_judge(tmp_path: Path) -> None:
     assert measurements.attacks == ()
     verdict = registry.member("checks", "attack-repelled")().judge(history, measurements)
     assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome", "words"),
+    [
+        # After both began, from addresses that both have: nobody knows which of them was noticed.
+        ((LATER + S,), "unknown", "of which attack"),
+        # The first was turned away, and a service may not say so again of the same address.
+        ((SOON,), "unknown", "of which attack"),
+        ((SOON, LATER + S), "unknown", "of which attack"),
+        ((), "fail", "crash: no alert"),
+        # Whichever it is about, it is too late for the first.
+        ((KILL_HI + 6 * S,), "fail", "crash: the first alert came later"),
+    ],
+)
+def test_a_word_about_one_of_two_attacks_on_a_service_is_no_word_about_the_other(
+    told: tuple[int, ...], outcome: str, words: str, tmp_path: Path
+) -> None:
+    run = attacked(*({**BLOCK, "at": at} for at in told))
+    crash, *others = run.plan.steps
+    second = crash.model_copy(update={"id": "second"})
+    run.plan = run.plan.model_copy(update={"steps": (crash, second, *others)})
+    about = {"step": "second", "name": "attack.injection", "target": "db"}
+    run.event(LATER, "fault.begin", **about, lo=LATER)
+    run.event(LATER + MS, "fault.witnessed", **about, hi=LATER + MS, how="seen")
+    history = evidence.load_history(run.write(tmp_path / "run"))
+    verdict = registry.member("checks", "attack-repelled")().judge(history, measure(history))
+    assert verdict.outcome == outcome, verdict
+    assert any(words in one for one in (verdict.reason, *verdict.details)), verdict

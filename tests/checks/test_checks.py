@@ -140,6 +140,11 @@ def hold_posted_without_transaction(builder: RunBuilder) -> None:
     builder.holds = [{"hold_id": 1, "key": key, "state": "posted", "amount": 100, "currency": "CNY"}]
 
 
+def hold_posted_for_nobody(builder: RunBuilder) -> None:
+    builder.operation("load", "transfer", ZERO + S, outcome="unknown", took=1_200 * MS, posted=False)
+    builder.holds = [{"hold_id": 1, "key": None, "state": "posted", "amount": 100, "currency": "CNY"}]
+
+
 def hold_expired_and_posted(builder: RunBuilder) -> None:
     key = early(builder).key
     builder.holds = [{"hold_id": 1, "key": key, "state": "expired", "amount": 100, "currency": "CNY"}]
@@ -190,6 +195,7 @@ REJECTED: list[tuple[str, Callable[[RunBuilder], None], str]] = [
     ("nothing-in-doubt", doubt_posted_twice, "1 keys doubled"),
     ("nothing-in-doubt", hold_dangling, "1 × dangling-hold"),
     ("nothing-in-doubt", hold_posted_without_transaction, "1 × hold-and-posting"),
+    ("nothing-in-doubt", hold_posted_for_nobody, "1 × hold-and-posting"),
     ("nothing-in-doubt", hold_expired_and_posted, "1 × hold-and-posting"),
     (
         "keys-are-bound",

@@ -114,3 +114,30 @@ def test_an_alert_that_may_have_been_there_before_is_no_word_about_the_change(
 def test_without_such_a_fault_there_is_nothing_to_judge(tmp_path: Path) -> None:
     verdict = verdict_of(tampered(fault="process.kill"), tmp_path)
     assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+
+
+@pytest.mark.parametrize(
+    ("alerts", "outcome", "words"),
+    [
+        # Of which of the two it speaks nobody knows.
+        ([KILL_HI + 2 * S], "unknown", "no word of which"),
+        ([KILL_HI + 2 * S, KILL_HI + 3 * S], "unknown", "no word of which"),
+        # It came before the second change, so that the next may say the same thing again.
+        ([KILL_HI + 200 * MS, KILL_HI + 2 * S], "unknown", "second: there was an alert before"),
+        # Whichever it is about: it comes too late for the first.
+        ([KILL_HI + 6 * S], "fail", "crash: auditor raised an alert 6.00"),
+        ([], "fail", "no alert"),
+    ],
+)
+def test_one_alert_after_two_changes_is_not_a_word_about_each(
+    alerts: list[int], outcome: str, words: str, tmp_path: Path
+) -> None:
+    builder = tampered(*((at, "alert") for at in alerts))
+    crash, *others = builder.plan.steps
+    second = crash.model_copy(update={"id": "second", "name": "attack.rogue-admin"})
+    builder.plan = builder.plan.model_copy(update={"steps": (crash, second, *others)})
+    about = {"step": "second", "name": "attack.rogue-admin", "target": "db"}
+    builder.event(KILL_LO + S, "fault.begin", **about, lo=KILL_LO + S)
+    builder.event(KILL_HI + S, "fault.witnessed", **about, hi=KILL_HI + S, how="seen")
+    verdict = verdict_of(builder, tmp_path)
+    assert (verdict.outcome, words in verdict.reason) == (outcome, True), verdict.reason

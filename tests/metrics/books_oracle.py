@@ -175,6 +175,8 @@ def _of_holds(holds: Sequence[Row], posted: Mapping[str, Sequence[Row]]) -> dict
         paid = sum(h["state"] == "posted" for h in rows)
         if key is not None and (paid > 1 or (paid == 1) != (key in posted)):
             wrong.add(key)
+        if key is None and paid:
+            wrong.add("-")
     dangling = {str(h["hold_id"]) for h in holds if h["state"] not in DONE}
     return {"hold-and-posting": wrong, "dangling-hold": dangling}
 
