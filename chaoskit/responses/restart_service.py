@@ -13,9 +13,12 @@ from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
 from chaoskit.engines.toxic_plan import give_network_back
 from chaoskit.errors import EnvironmentBroken, ServiceDown
+from chaoskit.model.followers import followers
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.system import DatabaseRole, System
 from chaoskit.registry import register
+
+_AS_STANDBY = ("in archive recovery", "shut down in recovery")
 
 
 @register("responses", "restart-service")
@@ -25,8 +28,9 @@ class RestartService:
 
     Links that were taken down because the service was dead come back when it listens; after `host.loss` those that
     lead from it come back before the start, as on another host. A member of a database role is started only when its
-    partner is no writer: an old primary beside a promoted standby would be a second one, so that is refused, and so
-    is a start where the partner lives and does not say what it is. After the start both are asked; should both
+    partner is no writer: an old primary beside a promoted standby would be a second one, so that is refused, unless it
+    has rejoined and its own control file says that it follows; and so is a start where the partner lives and does not
+    say what it is. After the start both are asked; should both
     accept writes all the same, the one just started is stopped again.
 
     Fidelity on `local`: the same command line in the same data directory; recovery from a crash is real.
@@ -81,12 +85,23 @@ async def _refuse_second_writer(service: str, role: DatabaseRole, context: Respo
     if service != role.primary or role.standby is None:
         return
     state = await _in_recovery(role.standby, role, context)
-    if state is False:
+    if state is False and not await _follows(service, context):
         raise ResponseFailed(
             f"{role.standby} is the writer now: {service} would be a second one, so it stays down"
         )
     if state is None and await prove_dead(role.standby, context.estate) is None:
         raise ResponseFailed(f"{role.standby} lives and does not say whether it writes: {service} stays down")
+
+
+async def _follows(service: str, context: ResponseContext) -> bool:
+    """Whether the stopped member was a standby to the end, by its control file. A false word does no harm: what it is
+    is asked again after its start."""
+    if "followers" not in context.estate.capabilities:
+        return False
+    try:
+        return (await followers(context.estate).control(service)).state in _AS_STANDBY
+    except EnvironmentBroken:
+        return False
 
 
 async def _stop_second_writer(service: str, role: DatabaseRole, context: ResponseContext) -> None:

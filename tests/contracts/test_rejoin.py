@@ -125,6 +125,26 @@ def test_the_old_primary_is_rewound_and_the_roles_are_changed_back(
     run(main())
 
 
+def test_an_old_primary_that_follows_by_now_is_started_again_beside_the_new_one(
+    tmp_path: Path, provision: Provision
+) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
+            keep_log(estate)
+            await failed_over(estate)
+            with pytest.raises(ResponseFailed, match="would be a second one"):
+                await respond(estate, "restart-service", "db")
+            await respond(estate, "rejoin", "db")
+            await estate.processes.kill("db", revive=False)
+            context = await respond(estate, "restart-service", "db")
+            assert [kind for kind, _ in context.facts] == ["started"]
+            found = await redundancy.until_follows(estate.plan.system.roles["database"], estate, 0, 10)
+            assert found is not None
+            assert found.writer == "db-standby"
+
+    run(main())
+
+
 def test_where_it_cannot_be_rewound_a_base_backup_is_made_and_the_reason_told(
     tmp_path: Path, provision: Provision
 ) -> None:
