@@ -148,20 +148,24 @@ def _lost(history: History, measurements: Measurements) -> list[str]:
         return ["nothing was sent again: what was accepted after the restore point is lost"]
     again = [key for event in sent for key in event.data["resubmitted"]]
     refused = [key for event in sent for key in event.data["refused"]]
+    settled = {*again, *refused, *(key for event in sent for key in event.data.get("replayed") or ())}
+    doubt = dict.fromkeys(key for event in sent for key in event.data.get("unknown") or ())
+    open_ = [key for key in doubt if key not in settled]
     amounts = {o.key: (o.amount, o.currency) for o in history.operations if o.amount is not None}
     sums: dict[str, int] = {}
     for amount, currency in (amounts[key] for key in again if key in amounts):
         sums[currency or ""] = sums.get(currency or "", 0) + (amount or 0)
     worth = " and ".join(f"{_decimal(minor)} {currency}".rstrip() for currency, minor in sorted(sums.items()))
     after = sum(len(loss.lost) for loss in measurements.losses.values())
-    told = f"lost by the restore: {len(again) + len(refused)} accepted operations"
+    told = f"lost by the restore: {len(again) + len(refused) + len(open_)} accepted operations"
     told += f", {worth or len(again)} of them sent again by key" if again else ""
     lines = [told, f"lost after they were sent again: {after}"]
     lines += [
         f"sent again: {key} {_decimal(amounts[key][0] or 0) if key in amounts else ''}".rstrip()
         for key in again
     ]
-    return lines + [f"refused when it was sent again: {key}" for key in refused]
+    lines += [f"refused when it was sent again: {key}" for key in refused]
+    return lines + [f"in doubt when it was sent again: {key}" for key in open_]
 
 
 def _parts(history: History, tried: set[str]) -> list[str]:

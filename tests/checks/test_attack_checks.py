@@ -296,6 +296,15 @@ def test_loss_is_told_before_and_after_it_was_sent_again(tmp_path: Path) -> None
     assert "refused when it was sent again: gone" in verdict.details
 
 
+def test_what_is_in_doubt_again_was_lost_by_the_restore_too(tmp_path: Path) -> None:
+    builder = restoring(attacked(restored=RESTORED))
+    lists = {"resubmitted": [], "replayed": [], "refused": [], "unknown": ["perhaps"]}
+    builder.event(ZERO + S, "response.fact", step="promote", fact="resubmitted", **lists)
+    verdict = verdict_of("restored-from-backup", builder, tmp_path)
+    assert "lost by the restore: 1 accepted operations" in verdict.details
+    assert "in doubt when it was sent again: perhaps" in verdict.details
+
+
 def failed_restore(checks: list[str], folder: Path) -> Result:
     """The restore failed, and the step that follows it never began."""
     builder = restoring(attacked(isolated=ISOLATED)).without("response.done")
