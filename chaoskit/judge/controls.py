@@ -93,6 +93,7 @@ def judge_disarmed(
     """Without its fault a run must be unknown, whatever else it shows, and for that reason: see `why_no_control`.
 
     With both measurements, for a run that had no fault left: customers must have been better off in it than as written.
+    One bad probe without the fault may be chance, and refutes nothing.
     """
     if no_control is not None and result.outcome == "unknown":
         return ControlVerdict(name, False, result.outcome, no_control, answered=False)
@@ -102,6 +103,9 @@ def judge_disarmed(
     hurt = {name: journey for name, journey in written.journeys.items() if not journey.never_bad}
     pairs = {name: (bad_ns(journey), bad_ns(disarmed.journeys[name])) for name, journey in hurt.items()}
     if pairs and all(2 * without > with_it for with_it, without in pairs.values()):
+        if all(without <= disarmed.journeys[name].probe_period for name, (_, without) in pairs.items()):
+            why = f"one bad probe without the fault may be chance, and with it there was hardly more ({_listed(pairs)})"
+            return ControlVerdict(name, False, result.outcome, why, answered=False)
         told = _listed(f"{name}: {span(without)}" for name, (_, without) in pairs.items())
         why = f"customers were badly off without the fault as well ({told}): what they felt was not its doing"
         return ControlVerdict(name, False, result.outcome, why)

@@ -143,6 +143,16 @@ def test_customers_who_are_as_badly_off_without_the_fault_prove_nothing() -> Non
     assert judge_disarmed("kill not armed", void, measured(), measured()).proven
 
 
+def test_one_bad_probe_without_the_fault_may_be_chance() -> None:
+    """A fault that was felt for one probe, and a run without it in which one was bad: neither shown nor refuted."""
+    found = judge_disarmed("kill not armed", result("unknown"), measured(bad_s=0.01), measured(bad_s=0.01))
+    assert (found.proven, found.answered) == (False, False)
+    assert "one bad probe" in found.reason
+    # Two periods of it are no chance.
+    found = judge_disarmed("kill not armed", result("unknown"), measured(bad_s=0.2), measured(bad_s=0.2))
+    assert (found.proven, found.answered) == (False, True)
+
+
 def history(*events: tuple[str, dict[str, object]]) -> Any:
     return SimpleNamespace(
         events=tuple(
