@@ -12,6 +12,10 @@ from chaoskit.registry import register
 RULES = ("one-legged", "unbalanced", "entries-differ", "stored-balance", "total", "unasked")
 _NOTHING = ("", "None")
 ATTACKS = ("attack.", "mistake.")
+_NO_DAMAGE = ("attack.flood", "attack.credential-stuffing")
+"""Those that keep a service busy, or log in as anybody may: no row was made wrong that a restore could take back."""
+_OF_ONE = ("attack.rogue-admin", "mistake.wrong-command")
+"""Those that change rows of their target alone."""
 ROLL_OUT = "upgrade.roll-out"
 
 
@@ -21,11 +25,11 @@ class RestoredFromBackup:
     """Was the database restored from its backup, to a state that is proven to be what was there before the damage?
 
     Judges the restore that a response carried out: the digest of what the system had seen settled must be found again
-    in the restored database, the restore point must lie before the damage was witnessed, and the books that survive
-    must balance. How far the point lies before the first damage is told against the truth, which the system did not
-    know. A restore to before a release is held to that release's roll-out in the same way: its point must lie before
-    the first change was witnessed. Where operations were sent again, those that the restore had lost are told, and
-    what is still missing.
+    in the restored database, the restore point must lie before the damage to that database was witnessed (a flood or
+    tried log-ins do none), and the books that survive must balance. How far the point lies before the first damage is
+    told against the truth, which the system did not know. A restore to before a release is held to that release's
+    roll-out in the same way: its point must lie before the first change was witnessed. Where operations were sent
+    again, those that the restore had lost are told, and what is still missing.
 
     fail: the restore did not come about, its proof differs, its point lies after the damage, or the books do not
     balance. unknown: there is no surviving ledger to judge, or it holds nothing; the proof covers nothing; or damage
@@ -74,7 +78,7 @@ def _wrong(last: Event, measurements: Measurements) -> Verdict | None:
     if proof in _NOTHING or proof.startswith("0:"):
         reason = f"the proof covers nothing ({last.data['proof']!r}): an empty database would have passed it"
         return Verdict(name="", outcome="unknown", reason=reason)
-    damage = _damage(measurements, last.data.get("before"))
+    damage = _damage(measurements, last)
     if late := [one for one in damage if one.hi is not None and at > one.hi]:
         reason = f"the restore point lies after the damage by {late[0].step} was seen"
         return Verdict(name="", outcome="fail", reason=reason)
@@ -85,7 +89,7 @@ def _wrong(last: Event, measurements: Measurements) -> Verdict | None:
 
 
 def _in_words(last: Event, measurements: Measurements) -> str:
-    damage, took = _damage(measurements, last.data.get("before")), last.data["after_ms"] / 1000
+    damage, took = _damage(measurements, last), last.data["after_ms"] / 1000
     return f"{_count(last)} in {took:.1f} s to {last.data['lsn']}{_error(last, damage)}"
 
 
@@ -110,10 +114,17 @@ def _facts(history: History, *names: str) -> list[Event]:
     return [e for e in history.events if e.kind == "response.fact" and e.data.get("fact") in names]
 
 
-def _damage(measurements: Measurements, release: str | None) -> list[FaultMeasure]:
-    """What the point must lie before: the attacks, or where a release was undone, its latest roll-out."""
+def _damage(measurements: Measurements, last: Event) -> list[FaultMeasure]:
+    """What the point must lie before: damage to that database, or where a release was undone, its latest roll-out."""
+    release, service = last.data.get("before"), last.data.get("service")
     if release is None:
-        return [one for one in measurements.faults if one.name.startswith(ATTACKS)]
+        return [
+            one
+            for one in measurements.faults
+            if one.name.startswith(ATTACKS)
+            and one.name not in _NO_DAMAGE
+            and not (one.name in _OF_ONE and service is not None and one.target != service)
+        ]
     return [one for one in measurements.faults if (one.name, one.target) == (ROLL_OUT, release)][-1:]
 
 

@@ -305,6 +305,30 @@ def test_what_is_in_doubt_again_was_lost_by_the_restore_too(tmp_path: Path) -> N
     assert "in doubt when it was sent again: perhaps" in verdict.details
 
 
+@pytest.mark.parametrize(
+    ("name", "target", "outcome"),
+    [
+        ("attack.flood", "web", "pass"),  # it damages no row: a restore has nothing to take back
+        ("attack.credential-stuffing", "web", "pass"),
+        ("attack.injection", "web", "fail"),  # whatever it has written may lie in any database
+        ("mistake.wrong-command", "elsewhere", "pass"),  # in another database than the one that was restored
+        ("attack.rogue-admin", "elsewhere", "pass"),
+        ("mistake.wrong-command", "db", "fail"),
+        ("attack.ransomware", "web", "fail"),
+    ],
+)
+def test_the_restore_point_must_lie_before_damage_to_that_database(
+    name: str, target: str, outcome: str, tmp_path: Path
+) -> None:
+    builder = restoring(attacked(restored={**RESTORED, "service": "db"}))
+    about, at = {"step": "early", "name": name, "target": target}, KILL_LO - S
+    builder.event(at, "fault.begin", **about, lo=at)
+    builder.event(at + MS, "fault.witnessed", **about, hi=at + MS, how="seen")
+    verdict = verdict_of("restored-from-backup", builder, tmp_path)
+    assert verdict.outcome == outcome, verdict
+    assert ("by early was seen" in verdict.reason) is (outcome == "fail")
+
+
 def failed_restore(checks: list[str], folder: Path) -> Result:
     """The restore failed, and the step that follows it never began."""
     builder = restoring(attacked(isolated=ISOLATED)).without("response.done")
