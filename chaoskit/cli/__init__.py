@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Entry point of the `chaoskit` command; ends the process with one of the documented exit codes."""
-    from chaoskit.cli import streams
+    from chaoskit.cli import ending, streams
 
     outputs = streams.prepare()
     try:
@@ -16,4 +16,4 @@ def main() -> None:
         code = run_app(sys.argv[1:])
     except KeyboardInterrupt:  # so early that nothing was begun
         code = 130
-    sys.exit(streams.finish(outputs, code))
+    ending.end(streams.finish(outputs, code))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chaoskit import judging
+from chaoskit.cli import ending
 from chaoskit.errors import EnvironmentBroken, InputError
 from chaoskit.evidence.manifest import parse_head, vouched_head
 from chaoskit.judge import EXIT_CODES
@@ -24,6 +25,7 @@ def judge_run(folder: Path, drill: Path | None) -> int:
         run = judging.judge_folder(folder, other)
     except OSError as error:  # a folder that may not be read, or not be written to
         raise InputError(f"{error.filename or folder}: {error.strerror or error}") from error
+    ending.keep(run)
     show(run.result, folder, run.head)
     if run.written is not None:
         print(one_line(f"written: {as_typed(run.written)}"))
@@ -113,6 +115,7 @@ def load_result(folder: Path) -> Result:
 def verify_run(folder: Path, head: str | None) -> int:
     """Print what a check of a run folder found; 0 only if it is the one that the head was kept of."""
     found = judging.verify_folder(folder, parse_head(head) if head is not None else None)
+    ending.keep(found)  # its history is freed by now; what is left takes long enough
     name = as_typed(folder)
     for problem in found.problems:
         print(one_line(f"  · {problem}"))

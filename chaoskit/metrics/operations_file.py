@@ -39,7 +39,7 @@ _AT_ONCE = 1_000
 
 def write_lines(operations: Iterable[Operation], target: Path, journeys: Container[str]) -> None:
     """Write one JSON object a line to `target`; of other journeys than these, which are in no books, `SENT` alone."""
-    # Field by field and by position, which takes half as long as `attrgetter`; the order is COLUMNS' and SENT's.
+    # Field by field and by position, which takes 0.6 of the time of `attrgetter`; the order is COLUMNS' and SENT's.
     rows = (
         _Row(
             one.key,
