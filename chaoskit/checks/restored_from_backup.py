@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from chaoskit.model.history import Event, History
@@ -10,7 +11,11 @@ from chaoskit.model.verdict import Verdict
 from chaoskit.registry import register
 
 RULES = ("one-legged", "unbalanced", "entries-differ", "stored-balance", "total", "unasked")
-_NOTHING = ("", "None")
+_EMPTY = tuple(
+    hashlib.new(name, b"", usedforsecurity=False).hexdigest() for name in ("md5", "sha256", "sha512")
+)
+_NOTHING = ("", "None", "0", *_EMPTY)
+"""What a count or a digest says of no row at all."""
 ATTACKS = ("attack.", "mistake.")
 _NO_DAMAGE = ("attack.flood", "attack.credential-stuffing")
 """Those that keep a service busy, or log in as anybody may: no row was made wrong that a restore could take back."""
@@ -32,8 +37,8 @@ class RestoredFromBackup:
     again, those that the restore had lost are told, and what is still missing.
 
     fail: the restore did not come about, its proof differs, its point lies after the damage, or the books do not
-    balance. unknown: there is no surviving ledger to judge, or it holds nothing; the proof covers nothing; or damage
-    that nobody witnessed may lie before the point. Not exercised: nobody tried to restore.
+    balance. unknown: there is no surviving ledger to judge, or it holds nothing; the proof is the count or digest of
+    nothing; or damage that nobody witnessed may lie before the point. Not exercised: nobody tried to restore.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -75,7 +80,7 @@ def _wrong(last: Event, measurements: Measurements) -> Verdict | None:
     if last.data["proof"] != last.data["expected"]:
         reason = f"the restored database says {last.data['proof']}, not {last.data['expected']}"
         return Verdict(name="", outcome="fail", reason=reason)
-    if proof in _NOTHING or proof.startswith("0:"):
+    if proof.removeprefix("\\x") in _NOTHING or proof.startswith("0:"):
         reason = f"the proof covers nothing ({last.data['proof']!r}): an empty database would have passed it"
         return Verdict(name="", outcome="unknown", reason=reason)
     damage = _damage(measurements, last)

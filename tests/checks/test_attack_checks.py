@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,15 @@ def test_without_an_attack_or_a_restore_there_is_nothing_to_judge(tmp_path: Path
         ({"at_ns": KILL_LO + 1}, "pass", "not known to be before the first damage"),
         ({"proof": "None", "expected": "None"}, "unknown", "the proof covers nothing"),
         ({"proof": "0:d41d8", "expected": "0:d41d8"}, "unknown", "the proof covers nothing"),
+        ({"proof": "0", "expected": "0"}, "unknown", "the proof covers nothing"),  # a count
+        ({"proof": md5(b"").hexdigest(), "expected": md5(b"").hexdigest()}, "unknown", "covers nothing"),
+        ({"proof": sha256().hexdigest(), "expected": sha256().hexdigest()}, "unknown", "covers nothing"),
+        (
+            {"proof": "\\x" + sha256().hexdigest(), "expected": "\\x" + sha256().hexdigest()},
+            "unknown",
+            "nothing",
+        ),
+        ({"proof": "10", "expected": "10"}, "pass", "restored as it was before"),
     ],
 )
 def test_what_was_restored(tmp_path: Path, change: dict[str, Any], outcome: str, words: str) -> None:
