@@ -102,7 +102,7 @@ def _answering(plan: Plan) -> frozenset[str]:
 
 def unshown(controls: tuple[Control, ...], written: Run) -> tuple[str, ...]:
     """Faults that started no customer's clock and whose end is no control: the proof does not show that they matter."""
-    ended = {control.step for control in controls if control.kind == "leave-out"}
+    ended = {step for control in controls if control.kind == "leave-out" for step in control.steps}
     unfelt = [fault for fault in unfelt_faults(written.measurements) if fault.step not in ended]
     return tuple(f"{fault.name} on {fault.target} (step {fault.step})" for fault in unfelt)
 
@@ -125,7 +125,7 @@ def _control(
     uppers = [one.rta.hi for one in measured.journeys.values() if one.rta is not None]
     uppers += [one.restored.hi for one in measured.redundancy if one.restored is not None]
     changed = without_recovery(plan, control, max((hi for hi in uppers if hi is not None), default=0))
-    taken_out = frozenset({control.step})
+    taken_out = control.steps
     without = Controls(dead=taken_out) if control.kind == "kill" else Controls(leave_out=taken_out)
     run = pipeline.run_plan(changed, reports=reports, watch=watch, controls=without)
     # The proven run by the same measure: what it meets, the control must miss.

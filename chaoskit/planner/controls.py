@@ -8,11 +8,13 @@ the drill as written ──► as expected
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from chaoskit.model.drill import Drill, Objective
 from chaoskit.model.plan import Plan, PlannedStep
+from chaoskit.planner.overlap import begins_ns
 from chaoskit.planner.schedule import span_ns
 from chaoskit.quantity import Duration
 
@@ -32,6 +34,13 @@ class Control:
     kind: Literal["disarm", "leave-out", "kill"]
     step: str
     what: str
+    also: tuple[str, ...] = ()
+    """Steps that end with it in one instant, by an undo that may take back all of them: one recovery."""
+
+    @property
+    def steps(self) -> frozenset[str]:
+        """All that is taken out."""
+        return frozenset((self.step, *self.also))
 
     @property
     def name(self) -> str:
@@ -42,9 +51,9 @@ def controls_of(plan: Plan) -> tuple[Control, ...]:
     """Every control of a plan: its faults one by one, then its responses, the undoing of its `for:`, its watchdogs."""
     disarm = [Control("disarm", s.id, f"{s.name} (step {s.id})") for s in plan.steps if s.kind == "fault"]
     leave_out = [
-        Control("leave-out", step.id, _recovery(step))
-        for step in plan.steps
-        if (step.kind == "response" and step.recovers) or step.for_ is not None
+        _left_out(together)
+        for together in _ending_together(plan.steps)
+        if (together[0].kind == "response" and together[0].recovers) or together[0].for_ is not None
     ]
     killed = [Control("kill", service, f"the watchdog {service}") for service in plan.system.watchdogs]
     return (*disarm, *((*leave_out, *killed) if _asks_for_recovery(plan) else ()))
@@ -110,10 +119,41 @@ def _recovery_times(asked: Objective) -> list[str]:
     return [name for name in ("rto", "minimum_service") if getattr(asked, name) is not None]
 
 
-def _recovery(step: PlannedStep) -> str:
+def _ending_together(steps: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
+    """The steps, those together that are one kind of fault on the same targets and end in one instant by the clock."""
+    groups: list[list[PlannedStep]] = []
+    for step in steps:
+        end = _end(step, steps)
+        for group in groups:
+            first = group[0]
+            if (
+                end is not None
+                and end == _end(first, steps)
+                and (step.name, step.on) == (first.name, first.on)
+            ):
+                group.append(step)
+                break
+        else:
+            groups.append([step])
+    return groups
+
+
+def _end(step: PlannedStep, steps: Sequence[PlannedStep]) -> int | None:
+    """When it is undone by the clock alone, ns; None where that waits for something, or for the drill's end."""
+    begin = begins_ns(step, steps)
+    return None if begin is None or step.for_ is None else begin + step.for_.ns
+
+
+def _left_out(together: list[PlannedStep]) -> Control:
+    step, *others = together
     if step.kind == "response":
-        return f"{step.name} (step {step.id})"
-    return f"the end of {step.name} after {step.for_} (step {step.id})"
+        return Control("leave-out", step.id, f"{step.name} (step {step.id})")
+    if not others:
+        return Control("leave-out", step.id, f"the end of {step.name} after {step.for_} (step {step.id})")
+    also = tuple(other.id for other in others)
+    return Control(
+        "leave-out", step.id, f"the end of {step.name} (steps {', '.join((step.id, *also))})", also
+    )
 
 
 def _noted(plan: Plan, control: Control, more: str) -> Plan:

@@ -130,3 +130,15 @@ def test_a_response_that_brings_nothing_back_is_not_left_out() -> None:
         c.step for c in controls_of(plan.model_copy(update={"steps": steps})) if c.kind == "leave-out"
     ]
     assert left_out == ["promote"]
+
+
+def test_faults_of_one_kind_that_end_in_one_instant_have_one_recovery() -> None:
+    """Where the undo of either takes back both, leaving out one end alone would miss nothing."""
+    first = {"at": "0s", "id": "a-dump", "fault": "link.cut", "on": ["ledger -> db"], "for": "12s"}
+    second = {"at": "5s", "id": "the-rest", "fault": "link.cut", "on": ["ledger -> db"], "for": "7s"}
+    left_out = [c for c in controls_of(plan_with(first, second)) if c.kind == "leave-out"]
+    assert [c.steps for c in left_out] == [{"a-dump", "the-rest"}]
+    assert left_out[0].name == "the end of link.cut (steps a-dump, the-rest) left out"
+    for other in ({"for": "8s"}, {"on": ["customers -> ledger"]}, {"fault": "link.timeout"}):
+        apart = [c for c in controls_of(plan_with(first, second | other)) if c.kind == "leave-out"]
+        assert [c.steps for c in apart] == [{"a-dump"}, {"the-rest"}]
