@@ -44,7 +44,7 @@ class Proven:
 def plan_of_proof(loaded: Loaded, runtime: str) -> tuple[Plan, tuple[Control, ...], str | None]:
     """The plan, its controls, and why its recovery cannot be left out (None if it can). Nothing is started."""
     plan = pipeline.make_plan(loaded, runtime)
-    return plan, controls_of(plan), nothing_to_leave_out(plan)
+    return plan, controls_of(plan, registry), nothing_to_leave_out(plan, registry)
 
 
 def prove(

@@ -14,9 +14,10 @@ from typing import Literal
 
 from chaoskit.model.drill import Drill, Objective
 from chaoskit.model.plan import Plan, PlannedStep
-from chaoskit.planner.overlap import begins_ns
+from chaoskit.planner.overlap import begins_ns, takes_back_both
 from chaoskit.planner.schedule import span_ns
 from chaoskit.quantity import Duration
+from chaoskit.spec import Registry
 
 LIMIT_FACTOR, LIMIT_MIN_NS = 3, 10_000_000_000
 """Against a long RTO a system left dead would only be censored; it is judged against this many times the proven run's
@@ -47,25 +48,25 @@ class Control:
         return f"{self.what} {'not armed' if self.kind == 'disarm' else 'left out'}"
 
 
-def controls_of(plan: Plan) -> tuple[Control, ...]:
+def controls_of(plan: Plan, registry: Registry) -> tuple[Control, ...]:
     """Every control of a plan: its faults one by one, then its responses, the undoing of its `for:`, its watchdogs."""
     disarm = [Control("disarm", s.id, f"{s.name} (step {s.id})") for s in plan.steps if s.kind == "fault"]
     leave_out = [
         _left_out(together)
-        for together in _ending_together(plan.steps)
+        for together in _ending_together(plan.steps, registry)
         if (together[0].kind == "response" and together[0].recovers) or together[0].for_ is not None
     ]
     killed = [Control("kill", service, f"the watchdog {service}") for service in plan.system.watchdogs]
     return (*disarm, *((*leave_out, *killed) if _asks_for_recovery(plan) else ()))
 
 
-def nothing_to_leave_out(plan: Plan) -> str | None:
+def nothing_to_leave_out(plan: Plan, registry: Registry) -> str | None:
     """Why the recovery of this drill cannot be left out; None if it can."""
     if not _asks_for_recovery(plan):
         return (
             "the drill asks for no rto and no minimum-service, so leaving it out would miss no recovery time"
         )
-    if any(control.kind != "disarm" for control in controls_of(plan)):
+    if any(control.kind != "disarm" for control in controls_of(plan, registry)):
         return None
     return (
         "the drill has no response and undoes no fault before its end, and the system names no watchdog: it recovers "
@@ -119,8 +120,9 @@ def _recovery_times(asked: Objective) -> list[str]:
     return [name for name in ("rto", "minimum_service") if getattr(asked, name) is not None]
 
 
-def _ending_together(steps: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
-    """The steps, those together that are one kind of fault on the same targets and end in one instant by the clock."""
+def _ending_together(steps: Sequence[PlannedStep], registry: Registry) -> list[list[PlannedStep]]:
+    """The steps, those together that end in one instant by the clock, on the same targets, and of which the undo of
+    one takes back the other: with one end left out the other would do for both, and nothing would be missed."""
     groups: list[list[PlannedStep]] = []
     for step in steps:
         end = _end(step, steps)
@@ -129,7 +131,7 @@ def _ending_together(steps: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
             if (
                 end is not None
                 and end == _end(first, steps)
-                and (step.name, step.on) == (first.name, first.on)
+                and takes_back_both(first, step, registry) == frozenset(first.on) == frozenset(step.on)
             ):
                 group.append(step)
                 break

@@ -32,13 +32,18 @@ def refuse_overlaps(steps: Sequence[PlannedStep], loaded: Loaded, registry: Regi
                 _over_before(step, other, steps, member) or _over_before(other, step, steps, member)
             ):
                 yield _both(later, step.id, other, taken, loaded)
-        elif (reach := getattr(member, "undo_reach", None)) is not None:
-            same = set(step.on) & set(other.on)
-            if same and (reach == "kind" or step.params == other.params) and _cut_short(step, other, steps):
-                where = ", ".join(sorted(same))
-                message = f"`{other.id}` overlaps `{step.id}` on {where}: the undo of one takes back both"
-                hint = "let one end before the other begins, or write one step"
-                yield loaded.places.problem(("timeline", later, "fault"), message, hint)
+        elif (same := takes_back_both(step, other, registry)) and _cut_short(step, other, steps):
+            where = ", ".join(sorted(same))
+            message = f"`{other.id}` overlaps `{step.id}` on {where}: the undo of one takes back both"
+            hint = "let one end before the other begins, or write one step"
+            yield loaded.places.problem(("timeline", later, "fault"), message, hint)
+
+
+def takes_back_both(step: PlannedStep, other: PlannedStep, registry: Registry) -> frozenset[str]:
+    """The targets on which the undo of one of two faults ends the other as well."""
+    reach = getattr(registry.members("faults").get(step.name), "undo_reach", None)
+    alike = reach == "kind" or (reach == "alike" and step.params == other.params)
+    return frozenset(step.on) & frozenset(other.on) if alike and step.name == other.name else frozenset()
 
 
 def _within_one_step(number: int, step: PlannedStep, loaded: Loaded, registry: Registry) -> Iterator[Problem]:
