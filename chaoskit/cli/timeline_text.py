@@ -125,7 +125,7 @@ def _said_of_the_run(kind: str, data: Mapping[str, Any]) -> str:
             others = f", and {data['before']} before this one" if data["before"] else ""
             return f"waiting for {data['whom']} to finish measuring{others}"
         case "steady.ok":
-            return f"the steady state holds {data['at']} the faults"
+            return f"the steady state holds {data['at']} the faults{_later(data)}"
         case "steady.failed":
             return f"NO STEADY STATE {data['at']} the faults: {data['reason']}"
         case "timeline.zero":
@@ -143,6 +143,11 @@ def _said_of_the_run(kind: str, data: Mapping[str, Any]) -> str:
         case "run.end":
             return f"the run has ended, {data['ended']}" + (f": {data['reason']}" if data["reason"] else "")
     return ""
+
+
+def _later(data: Mapping[str, Any]) -> str:
+    waited = data.get("waited_ns", 0)
+    return f", {waited / 1e9:.1f} s after every journey had held" if waited else ""
 
 
 def _said_of_a_step(kind: str, data: Mapping[str, Any]) -> str:

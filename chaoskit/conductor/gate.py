@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from chaoskit.conductor import steady
 from chaoskit.conductor.observation import limits_ns
@@ -42,22 +43,57 @@ async def reach_steady(stage: Stage, begun_ns: int, before: Mapping[str, LinkByt
 
 
 def check_after(stage: Stage, now_ns: int) -> None:
-    """The steady state once more, over the second half of the hold: recorded, and judged later.
+    """The steady state once more, over the second half of the hold: recorded, and judged later."""
+    _record_after(stage, *_after(stage, now_ns, _hold_ns(stage) // 2))
 
-    It costs no time of its own. The first half belongs to the recovery: an arrival that waited through the end of the
-    outage, and was answered within its limit, is good, but slower than any steady state allows.
+
+async def steady_again(stage: Stage, until_ns: int) -> None:
+    """Return once the steady state holds again, or at the end of `steady.within`, `until_ns` at the latest: recorded,
+    and judged later.
+
+    The first look costs no time of its own: it is over the second half of the hold. (The first half belongs to the
+    recovery: an arrival that waited through the end of the outage, and was answered within its limit, is good, but
+    slower than any steady state allows.) That is a hundred arrivals in many a drill, of which two that are late break a
+    99th percentile: whoever fails it has, as before the faults, some time to be well for the whole of `steady.for`.
     """
     drill = stage.plan.drill.steady
+    held_ns = now = stage.clock()
+    found, reasons = _after(stage, now, _hold_ns(stage) // 2)
+    until_ns = min(until_ns, now + drill.within.ns)
+    while reasons and now < until_ns:
+        await stage.observation.next_look()
+        now = stage.clock()
+        found, reasons = _after(stage, now, max(drill.for_.ns, _hold_ns(stage) // 2), whole=True)
+    _record_after(stage, found, reasons, now - held_ns)
+
+
+def _hold_ns(stage: Stage) -> int:
+    return max(
+        (criterion.hold_ns for criterion in stage.plan.criteria.values()),
+        default=stage.plan.drill.steady.for_.ns,
+    )
+
+
+def _after(
+    stage: Stage, now_ns: int, length_ns: int, *, whole: bool = False
+) -> tuple[dict[str, steady.JourneyState], list[str]]:
+    """Over the arrivals of the last `length_ns` that are decided; if `whole`, as far back as makes it that long."""
     limits = limits_ns(stage.plan)
-    hold = max((criterion.hold_ns for criterion in stage.plan.criteria.values()), default=drill.for_.ns)
-    operations = stage.observation.operations(now_ns - hold)
+    # Nothing older than the longest limit can still be waiting, so this holds the window and its open end.
+    operations = stage.observation.operations(now_ns - length_ns - max(limits.values(), default=0))
     end = steady.window_end(operations, limits, now_ns)
-    found = steady.states(operations, limits, now_ns - hold // 2, end)
-    if reasons := steady.shortfalls(found, drill):
-        reason = "; ".join(reasons)
-        stage.recorder.record("steady.failed", at="after", journeys=as_data(found), reason=reason)
+    found = steady.states(operations, limits, (end if whole else now_ns) - length_ns, end)
+    return found, steady.shortfalls(found, stage.plan.drill.steady)
+
+
+def _record_after(
+    stage: Stage, found: Mapping[str, steady.JourneyState], reasons: list[str], waited_ns: int = 0
+) -> None:
+    told: dict[str, Any] = {"at": "after", "journeys": as_data(found), "waited_ns": waited_ns}
+    if reasons:
+        stage.recorder.record("steady.failed", **told, reason="; ".join(reasons))
     else:
-        stage.recorder.record("steady.ok", at="after", journeys=as_data(found))
+        stage.recorder.record("steady.ok", **told)
 
 
 async def check_bypasses(stage: Stage) -> None:

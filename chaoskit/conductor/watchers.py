@@ -113,9 +113,11 @@ async def watch_end(
     """End the run when every step is through, every journey has held W and every standby that the drill asks for is
     back, or at the deadline."""
 
+    def deadline_ns() -> int:
+        return (stage.first_fault_ns or stage.zero_ns) + stage.plan.deadline.ns
+
     def late() -> bool:
-        started = stage.first_fault_ns or stage.zero_ns
-        return stage.clock() >= started + stage.plan.deadline.ns
+        return stage.clock() >= deadline_ns()
 
     with stage.recorder.phase("timeline"):
         while not timeline.settled and not late():
@@ -129,5 +131,5 @@ async def watch_end(
                 stage.ending.set("complete", f"deadline of {stage.plan.deadline}: not recovered: {missing}")
                 return
             await stage.observation.next_look()
-        gate.check_after(stage, stage.clock())
+        await gate.steady_again(stage, deadline_ns())
         stage.ending.set("complete", "every journey has held its recovery")

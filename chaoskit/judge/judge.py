@@ -208,11 +208,21 @@ def _notes(history: History, measurements: Measurements, drill: Drill | None) ->
         )
     if any(c.shortened for c in history.plan.criteria.values()) and not any("shortened" in n for n in notes):
         notes.append("recovery had to hold for less than max(30 s, RTO/10): shortened by the drill")
+    waited = _last_of(history, "steady.ok", "after", "waited_ns")
+    if waited:
+        notes.append(
+            f"the steady state held again only {waited / 1e9:.1f} s after every journey had held its recovery"
+        )
     if drill is not None:
         notes.append(
             f"judged by the objectives of {drill.drill}; the criterion of recovery is the run's own, from plan.json"
         )
     return tuple(dict.fromkeys(notes))
+
+
+def _last_of(history: History, kind: str, at: str, name: str) -> int:
+    found = [e.data.get(name) for e in history.events if e.kind == kind and e.data.get("at") == at]
+    return found[-1] if found and isinstance(found[-1], int) else 0
 
 
 def _wall_s(events: Sequence[Event]) -> dict[str, float]:

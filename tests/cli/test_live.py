@@ -69,6 +69,7 @@ def test_a_run_read_aloud(plan: Plan) -> None:
         event(7.2, "response.begin", step="restart-service", name="restart-service", on=["web"]),
         event(7.5, "response.done", step="restart-service"),
         event(9.5, "journey.recovered", journey="visit"),
+        event(9.6, "steady.ok", at="after", waited_ns=100_000_000),
         event(9.6, "phase", name="quiesce", state="begin"),
         event(10, "run.end", ended="complete", reason=""),
     )
@@ -88,6 +89,7 @@ def test_a_run_read_aloud(plan: Plan) -> None:
         "  +0.20 s  RESPONSE restart-service on web",
         "  +0.50 s  done: restart-service",
         "  +2.50 s  visit is well, and has held (for now; judged at the end)",
+        "  +2.60 s  the steady state holds after the faults, 0.1 s after every journey had held",
         "  +2.60 s  the load stops, faults are undone",
         "  +3.00 s  the run has ended, complete",
     ]

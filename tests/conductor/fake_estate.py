@@ -37,9 +37,15 @@ class World:
     close_error: str = ""
     measurer_dies_at: dict[str, float] = field(default_factory=dict)
     load_stops: tuple[float, float] = (0.0, 0.0)
+    slow_after_s: float = 0.0
 
     def note(self, what: str) -> None:
         self.done.append(what)
+
+    def come_back(self) -> None:
+        """Customers are served again, for the first `slow_after_s` seconds slower than any steady state allows."""
+        self.up, self.latency_s = True, 0.4 if self.slow_after_s else LATENCY_S
+        self.loop.call_later(self.slow_after_s, setattr, self, "latency_s", LATENCY_S)
 
 
 class FakeHelper:

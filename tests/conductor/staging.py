@@ -148,7 +148,7 @@ class FakeLatency:
 
 @dataclass(frozen=True)
 class FakePromote:
-    """Fences the old primary, and the bank is up again a second later."""
+    """Fences the old primary, and the bank is up again a second later; slow at first, if the world says so."""
 
     fails: bool = False
 
@@ -158,7 +158,7 @@ class FakePromote:
         await context.supersede("db")
         context.record("fenced", service="db")
         await asyncio.sleep(1)
-        context.estate.world.up = True  # type: ignore[attr-defined]
+        context.estate.world.come_back()  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

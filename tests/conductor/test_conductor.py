@@ -122,6 +122,38 @@ def test_a_slow_system_is_not_steady(tmp_path: Path) -> None:
     assert "p99 400.0 ms, at most 250ms wanted" in played.one("run.end")["reason"]
 
 
+def _slow_from_recovery(until_s: float) -> Any:
+    async def slow(world: World, stop: asyncio.Event) -> None:
+        world.slow_after_s = until_s
+
+    return slow
+
+
+def test_a_steady_state_that_comes_back_late_is_waited_for_and_told(tmp_path: Path) -> None:
+    played = play(tmp_path, plan_of(fault(), response(when=down())), _slow_from_recovery(4.0))
+    before, after = played.of("steady.ok")
+    assert (before["at"], after["at"]) == ("before", "after")
+    # W is 2 s and steady.for 2 s: slow for 4 s, then well for the whole of `for`, 4 s after W.
+    assert after["waited_ns"] / 1e9 == pytest.approx(4.0, abs=0.4)
+    assert after["journeys"]["pay"]["scheduled"] >= 40, "steady.for, not half the hold"
+    assert not played.of("steady.failed")
+
+
+def test_a_steady_state_that_does_not_come_back_ends_the_run_after_within(tmp_path: Path) -> None:
+    played = play(tmp_path, plan_of(fault(), response(when=down())), _slow_from_recovery(100.0))
+    failed = played.one("steady.failed")
+    assert failed["at"] == "after"
+    assert "p99 400.0 ms, at most 250ms wanted" in failed["reason"]
+    assert failed["waited_ns"] / 1e9 == pytest.approx(6.0, abs=0.3)
+    assert played.one("run.end")["ended"] == "complete"
+
+
+def test_a_steady_state_is_waited_for_to_the_deadline_at_most(tmp_path: Path) -> None:
+    plan = plan_of(fault(), response(when=down()), deadline=seconds(4))
+    failed = play(tmp_path, plan, _slow_from_recovery(100.0)).one("steady.failed")
+    assert 0 < failed["waited_ns"] / 1e9 < 2.5
+
+
 def test_a_late_start_slides_the_window(tmp_path: Path) -> None:
     async def warm_up(world: World, stop: asyncio.Event) -> None:
         world.up = False

@@ -567,6 +567,16 @@ class TestEnding:
         assert reason_of(result, "steady-state").endswith("did not hold at the end: transfer: p99 400 ms")
         assert result.outcome == "unknown"
 
+    @pytest.mark.parametrize(("waited", "told"), [(0, False), (3_200_000_000, True), ("rubbish", False)])
+    def test_steady_late_at_the_end_passes_and_is_told(
+        self, waited: object, told: bool, tmp_path: Path
+    ) -> None:
+        builder = built()
+        builder.event(END - 10 * MS, "steady.ok", at="after", journeys={}, waited_ns=waited)
+        result = result_of(builder, tmp_path)
+        said = "the steady state held again only 3.2 s after every journey had held its recovery"
+        assert (result.outcome, said in result.notes) == ("pass", told)
+
     @pytest.mark.parametrize(
         "asked", [{"*": {"lost": 0}}, {"transfer": {"lost": 0}, "balance": {"rto": "30s"}}]
     )
