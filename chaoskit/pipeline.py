@@ -136,6 +136,7 @@ async def _conduct(
 ) -> None:
     """PROVISION, CONDUCT, COLLECT: everything that needs the estate, ending in a sealed history."""
     from chaoskit.conductor.conductor import Conductor
+    from chaoskit.machine import this_machine
     from chaoskit.runtimes.slot import Slot
 
     stop, chosen = asyncio.Event(), runtime(plan.runtime)
@@ -153,6 +154,7 @@ async def _conduct(
         suspended=suspended,
         controls=controls,
         meanwhile=_load_judge,
+        machine=this_machine(),
     )
     try:
         with _signals(asyncio.get_running_loop(), stop):

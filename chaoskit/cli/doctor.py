@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from chaoskit.errors import EnvironmentBroken, InputError
+from chaoskit.machine import cpu_quota
 from chaoskit.processor import MEASURER, borrowed_processor, scheduling
 from chaoskit.run_folder import state_directory
 from chaoskit.runtimes.finding import Finding
@@ -92,10 +93,13 @@ def _system() -> Iterator[Finding]:
         )
         return
     cpus = len(os.sched_getaffinity(0))
-    yield Finding("ok", f"system: Linux {platform.release()}, {cpus} CPU{'s' if cpus > 1 else ''}")
-    if cpus < 2:
+    quota = cpu_quota()
+    told = "" if quota is None else f", {quota:g} of their time by its control group"
+    yield Finding("ok", f"system: Linux {platform.release()}, {cpus} CPU{'s' if cpus > 1 else ''}{told}")
+    if min(cpus, quota or cpus) < 2:
+        less = "one CPU" if quota is None else f"the time of {min(cpus, quota):g} CPUs"
         yield Finding(
-            "note", "one CPU: load and services share it, so the load may be sent late", "give it two"
+            "note", f"{less}: load and services share it, so the load may be sent late", "give it two"
         )
 
 

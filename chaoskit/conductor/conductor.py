@@ -10,9 +10,7 @@ Whatever ends the run, everything from `quiesce` on is done, and done once: it c
 from __future__ import annotations
 
 import asyncio
-import os
-import platform
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -48,7 +46,8 @@ CANCEL_WITHIN_S = 15.0
 class Conductor:
     """One run. `provision` brings up the estate; `slot` is the machine-wide right to measure; `state` the run's folder
     in the state directory, where leases go; `listener` hears events, `onlooker` sees operations, `asker` asks people;
-    `meanwhile` is done in a thread while the books are read twice, when nobody is measured any more.
+    `meanwhile` is done in a thread while the books are read twice, when nobody is measured any more; `machine` is what
+    the run says of its machine.
     """
 
     plan: Plan
@@ -65,6 +64,7 @@ class Conductor:
     suspended: Clock = suspended_ns
     controls: Controls = field(default_factory=Controls)
     meanwhile: Callable[[], None] | None = None
+    machine: Mapping[str, Any] = field(default_factory=dict)
 
     async def conduct(self, stop: asyncio.Event) -> None:
         """Run until the history is sealed. Setting `stop`, or cancelling, interrupts: heals, keeps what there is.
@@ -129,12 +129,7 @@ class _Run:
             wall=datetime.now(UTC).isoformat(timespec="milliseconds"),
             boot_id=boot_id(),
             suspended_ns=own.suspended(),
-            machine={
-                "system": f"{platform.system()} {platform.release()}",
-                "processor": platform.machine(),
-                "cpus": len(os.sched_getaffinity(0)),
-                "python": platform.python_version(),
-            },
+            machine=dict(own.machine),
             version=_version(),
             controls={name: sorted(steps) for name, steps in asdict(own.controls).items()},
         )

@@ -34,14 +34,17 @@ class StoredRun:
 
     @property
     def machine_class(self) -> str | None:
-        """What must be alike for recovery times to be compared: processors and architecture, not the kernel's build.
+        """What must be alike for recovery times to be compared: how many processors, how much of them a control group
+        leaves, and which; not the kernel's build.
 
-        None if the run does not say both: it is then like no other, not even like one that is as silent.
+        None if the run does not say how many and which: it is then like no other, not even like one that is as silent.
         """
         cpus, processor = self.machine.get("cpus"), self.machine.get("processor")
         if not isinstance(cpus, int) or not isinstance(processor, str) or not processor:
             return None
-        return f"{cpus} × {processor}"
+        quota, model = self.machine.get("cpu_quota"), self.machine.get("model")
+        share = f"{quota:g} of " if isinstance(quota, int | float) and quota < cpus else ""
+        return f"{share}{cpus} × {processor}" + (f" ({model})" if model and isinstance(model, str) else "")
 
     @property
     def fidelity(self) -> tuple[tuple[str, str, str], ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chaoskit.machine import this_machine
 from tests.end_to_end.conftest import Workplace
 from tests.end_to_end.test_exit_codes import left_running, wait_for_event
 
@@ -40,6 +41,7 @@ def test_sigkill_of_the_command(workplace: Workplace, kind: str) -> None:
     (folder,) = workplace.folders()
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines() if line]
     assert events[0]["kind"] == "run.begin"
+    assert events[0]["data"]["machine"] == this_machine()
     judged = workplace.chaoskit("judge", folder)
     assert judged.code in (3, 4), judged.both
     assert "Traceback" not in judged.both

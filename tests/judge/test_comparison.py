@@ -212,6 +212,29 @@ def test_machines_that_nobody_knows_are_not_alike(judged: Path, machine: dict[st
     assert mixed.reasons == ("machine class unknown: odd-0; its first event does not say",)
 
 
+@pytest.mark.parametrize(
+    ("more", "alike"),
+    [
+        ({"cpu_quota": None, "model": ""}, True),
+        ({"cpu_quota": 2.0, "model": ""}, True),
+        ({"cpu_quota": 0.5, "model": ""}, False),
+        ({"cpu_quota": None, "model": "another processor"}, False),
+    ],
+)
+def test_a_processor_of_which_less_may_be_used_is_another_machine(
+    judged: Path, more: dict[str, object], alike: bool
+) -> None:
+    """Half the time of the same two processors, or two of another make, fail over more slowly all by themselves."""
+    run = load_stored_run(judged)
+    known: dict[str, object] = {"cpus": 2, "processor": "x86_64"}
+    old = replace(run, machine={**known, "cpu_quota": None, "model": ""})
+    new = replace(run, machine={**known, **more})
+    found = compare(copies(old, USUAL, "old"), copies(new, USUAL, "new"))
+    assert (found.outcome == "not comparable") != alike
+    if not alike:
+        assert any("machine class" in reason for reason in found.reasons)
+
+
 def test_run_that_was_altered_or_is_a_control_is_not_comparable(judged: Path, tmp_path: Path) -> None:
     run = load_stored_run(judged)
     control = replace(run, plan=run.plan.model_copy(update={"notes": ("CONTROL: kill not armed",)}))

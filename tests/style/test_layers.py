@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "scratch": set(),
     "regular_file": set(),
     "processor": set(),
+    "machine": {"runtimes"},
     "model": {"model", "quantity", "errors"},
     "registry": {"registry", "errors"},
     "engines": {"engines", "model", "quantity", "errors", "clock", "processor"},
