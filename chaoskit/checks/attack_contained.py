@@ -12,6 +12,8 @@ from chaoskit.model.verdict import Verdict
 from chaoskit.registry import register
 
 FAMILY = "attack."
+_OUTSIDE = ("attack.flood", "attack.credential-stuffing")
+"""Whoever does these sits in no service from which he could be cut off: `attack-repelled` judges them."""
 MARKED = (
     "attack.ransomware"  # its damage bears a mark, so that it can be counted from outside whether it goes on
 )
@@ -23,20 +25,23 @@ class AttackContained:
     """Was the attacker cut off, and did he stay outside when the system was opened again?
 
     Judges what was read from the databases themselves: by `isolate`, when damage had stopped growing, and by `reopen`,
-    which looks for it again while the attacker, who is still there, tries.
+    which looks for it again while the attacker, who is still there, tries. Floods and tried log-ins come from outside,
+    where nobody can be cut off: `attack-repelled` judges them, and here they count for nothing.
 
     fail: nobody cut off the service that he sits in, after he had begun; damage went on growing, or it came back after
     the opening. unknown: the attack was never witnessed; its damage bears no mark that could be counted; or the
     system was opened again and nobody watched, or he did not even try, so that the new secrets were not tested.
-    Not exercised: the drill has no attack.
+    Not exercised: the drill has no attack, or floods and tried log-ins alone.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
         """One verdict over all attacks."""
         name = "attack-contained"
-        attacks = [one for one in measurements.faults if one.name.startswith(FAMILY)]
+        all_ = [one for one in measurements.faults if one.name.startswith(FAMILY)]
+        attacks = [one for one in all_ if one.name not in _OUTSIDE]
         if not attacks:
-            why = "not exercised: nobody attacked"
+            why = "nobody sat in a service; `attack-repelled` judges attacks from outside"
+            why = f"not exercised: {why if all_ else 'nobody attacked'}"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
         if unseen := [one for one in attacks if one.witness is None]:
             why = f"no damage by {unseen[0].step} was witnessed"

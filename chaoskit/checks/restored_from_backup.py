@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chaoskit.model.history import Event, History
@@ -36,6 +37,8 @@ class RestoredFromBackup:
     roll-out in the same way: its point must lie before the first change was witnessed. Where operations were sent
     again, those that the restore had lost are told, and what is still missing.
 
+    Of several tries to restore one backup the last one counts; those before it that failed are told.
+
     fail: the restore did not come about, its proof differs, its point lies after the damage, or the books do not
     balance. unknown: there is no surviving ledger to judge, or it holds nothing; the proof is the count or digest of
     nothing; or damage that nobody witnessed may lie before the point. Not exercised: nobody tried to restore.
@@ -44,19 +47,14 @@ class RestoredFromBackup:
     def judge(self, history: History, measurements: Measurements) -> Verdict:
         """One verdict over the last restore of each backup."""
         name = "restored-from-backup"
-        tried = {
-            e.data["step"]
-            for e in history.events
-            if e.kind == "response.begin" and e.data.get("name") == "restore-backup"
-        }
+        tried = _tried(history)
         if not tried:
             why = "not exercised: nothing was restored"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
         failed = [e for e in history.events if e.kind == "response.failed" and e.data["step"] in tried]
         done = [e for e in _facts(history, "restored") if e.data["step"] in tried]
         events = tuple(e.n for e in (*failed, *done))
-        if failed or not done:
-            reason = str(failed[-1].data["error"]) if failed else "the restore was not finished"
+        if (reason := _not_restored(history, tried, failed, done)) is not None:
             return Verdict(name=name, outcome="fail", reason=reason, events=events)
         # Of each backup the last restore: another database that came back right makes none of this one's right.
         lasts = list({e.data.get("backup"): e for e in done}.values())
@@ -70,8 +68,38 @@ class RestoredFromBackup:
             outcome="pass",
             reason="; ".join(_in_words(one, measurements) for one in lasts),
             events=events,
-            details=(*_parts(history, tried), *_lost(history, measurements)),
+            details=(
+                *(f"tried before, and failed: {e.data['error']}" for e in failed),
+                *_parts(history, set(tried)),
+                *_lost(history, measurements),
+            ),
         )
+
+
+def _tried(history: History) -> dict[str, str | None]:
+    """The steps that began to restore, in their order, and the backup that each means; None: the only one."""
+    named = {step.id: step.params.get("backup") for step in history.plan.steps}
+    alone = next(iter(history.plan.system.backups), None)
+    return {
+        str(e.data["step"]): named.get(str(e.data["step"])) or alone
+        for e in history.events
+        if e.kind == "response.begin" and e.data.get("name") == "restore-backup"
+    }
+
+
+def _not_restored(
+    history: History, tried: Mapping[str, str | None], failed: Sequence[Event], done: Sequence[Event]
+) -> str | None:
+    """Why a backup's last restore did not come about; None: each did.
+
+    A try that failed may be made good by a later one; of one that did not end nobody knows what it still did.
+    """
+    errors = {str(e.data["step"]): str(e.data["error"]) for e in failed}
+    ended = {*errors, *(str(e.data["step"]) for e in done)}
+    lasts = {backup: step for step, backup in tried.items()}
+    if wrong := [errors[step] for step in lasts.values() if step in errors]:
+        return wrong[-1]
+    return None if ended >= set(tried) else "the restore was not finished"
 
 
 def _wrong(last: Event, measurements: Measurements) -> Verdict | None:

@@ -1,7 +1,8 @@
 """What was planned and did not come about: then another drill was run than the plan's, unless a check has judged it.
 
 A restore that fails because its backup is wrecked is an outcome: the check `restored-from-backup` fails and cites the
-failed step. That step, and those that only follow it, are then no reason to know nothing.
+failed step. That step, and those that only follow it, are then no reason to know nothing. Nor is a failed try which
+that check cites though it passes: a later one has made it good.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from chaoskit.model.verdict import Verdict
 
 def unfinished(history: History, checks: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """A response that was planned and never began, never ended, or failed, or a probe that never looked, and that no
-    failing check accounts for."""
+    check accounts for."""
     judged = {number for one in checks if one.outcome == "fail" for number in one.events}
+    made_good = {number for one in checks if one.outcome == "pass" for number in one.events}
     failures = [e for e in history.events if e.kind == "response.failed"]
     steps = history.plan.steps
     excused = undecided(history) | _followers(
@@ -26,7 +28,7 @@ def unfinished(history: History, checks: Sequence[Verdict]) -> tuple[Verdict, ..
     )
     begun = {event.data.get("step") for event in history.events if event.kind == "response.begin"}
     missing = [s.id for s in steps if s.kind == "response" and s.id not in begun and s.id not in excused]
-    failed = [e for e in failures if e.data.get("step") not in missing and e.n not in judged]
+    failed = [e for e in failures if e.data.get("step") not in missing and e.n not in judged | made_good]
     ended = {e.data.get("step") for e in history.events if e.kind in ("response.done", "response.failed")}
     open_ = [e for e in history.events if e.kind == "response.begin" and e.data.get("step") not in ended]
     timed_out = [e for e in history.events if e.kind == "run.end" and e.data.get("ended") == "timeout"]

@@ -111,6 +111,35 @@ def test_damage_without_a_mark_cannot_be_counted(tmp_path: Path) -> None:
     assert (verdict.outcome, "bears no mark" in verdict.reason) == ("unknown", True)
 
 
+@pytest.mark.parametrize(
+    ("name", "witnessed", "outcome"),
+    [
+        # Nobody sits in a service whom one could cut off: `attack-repelled` judges it.
+        ("attack.flood", True, "pass"),
+        ("attack.credential-stuffing", True, "pass"),
+        ("attack.flood", False, "pass"),
+        ("attack.injection", True, "unknown"),  # it may have written rows, without a mark
+        ("attack.rogue-admin", True, "unknown"),
+    ],
+)
+def test_an_attack_from_outside_beside_it_needs_no_cutting_off(
+    name: str, witnessed: bool, outcome: str, tmp_path: Path
+) -> None:
+    builder = attacked(isolated=ISOLATED, watched=OUTSIDE)
+    about, at = {"step": "besides", "name": name, "target": "web"}, KILL_LO - S
+    builder.event(at, "fault.begin", **about, lo=at)
+    if witnessed:
+        builder.event(at + MS, "fault.witnessed", **about, hi=at + MS, how="seen")
+    verdict = verdict_of("attack-contained", builder, tmp_path)
+    assert verdict.outcome == outcome, verdict
+
+
+def test_of_attacks_from_outside_alone_there_is_nobody_to_contain(tmp_path: Path) -> None:
+    verdict = verdict_of("attack-contained", attacked("attack.flood", isolated=ISOLATED), tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+    assert "attack-repelled" in verdict.reason
+
+
 def test_an_opening_that_nobody_watched_is_unknown(tmp_path: Path) -> None:
     verdict = verdict_of("attack-contained", attacked(isolated=ISOLATED, opened=OPENED), tmp_path)
     assert (verdict.outcome, "nobody looked" in verdict.reason) == ("unknown", True)
@@ -200,6 +229,66 @@ def test_what_was_restored(tmp_path: Path, change: dict[str, Any], outcome: str,
         assert "looked at before: sound, its log 0.2 s old" in verdict.details
         assert "the backup: 3 files, 5 MB, every checksum right, log 0.4 s old" in verdict.details
         assert verdict.details[-1].startswith("nothing was sent again")
+
+
+def restored_twice(*outcomes: str, backups: tuple[str, str] = ("books", "books")) -> RunBuilder:
+    """Two steps of the drill restore, one after the other: each fails, comes to its end, or does not end."""
+    builder = attacked().without("response.begin", "response.applied", "response.done")
+    crash, promote = builder.plan.steps[0], builder.plan.steps[-1]
+    steps = []
+    for number, (outcome, backup) in enumerate(zip(outcomes, backups, strict=True)):
+        at, step = ZERO + (1 + 2 * number) * S, f"restore-{number}"
+        steps.append(
+            promote.model_copy(update={"id": step, "name": "restore-backup", "params": {"backup": backup}})
+        )
+        builder.event(at, "response.begin", step=step, name="restore-backup", on=[])
+        if outcome == "done":
+            about = {"step": step, "fact": "restored", **RESTORED, "backup": backup}
+            builder.event(at + S, "response.fact", **about)
+            builder.event(at + S + MS, "response.done", step=step)
+        elif outcome == "failed":
+            builder.event(at + S, "response.failed", step=step, error="no answer from the auditor")
+    builder.plan = builder.plan.model_copy(update={"steps": (crash, *steps)})
+    return builder
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "backups", "outcome"),
+    [
+        (("failed", "done"), ("books", "books"), "pass"),  # it was tried again
+        (("failed", "done"), ("books", "cards"), "fail"),  # another database
+        (("done", "failed"), ("books", "books"), "fail"),  # what is there now is not what the first left
+        (("done", "open"), ("books", "books"), "fail"),
+        (("open", "done"), ("books", "books"), "fail"),  # it may go on over what the second left
+        (("failed", "failed"), ("books", "books"), "fail"),
+    ],
+)
+def test_of_several_tries_to_restore_a_backup_the_last_one_counts(
+    outcomes: tuple[str, str], backups: tuple[str, str], outcome: str, tmp_path: Path
+) -> None:
+    verdict = verdict_of("restored-from-backup", restored_twice(*outcomes, backups=backups), tmp_path)
+    assert verdict.outcome == outcome, verdict
+    if outcome == "pass":
+        assert "tried before, and failed: no answer from the auditor" in verdict.details
+
+
+def test_a_failed_try_that_was_made_good_is_no_reason_to_know_nothing(tmp_path: Path) -> None:
+    def timeline(builder: RunBuilder, folder: Path) -> list[str]:
+        asked = drill(checks=["restored-from-backup"])
+        builder.plan = builder.plan.model_copy(update={"drill": asked})
+        history = load_history(builder.write(folder))
+        result = judge(history, measure(history), registry)
+        return [one.reason for one in result.verdicts if one.name == "timeline"]
+
+    assert timeline(restored_twice("failed", "done"), tmp_path / "again") == []
+    # What waited for the first try's success has never begun all the same.
+    builder = restored_twice("failed", "done")
+    follower = {**builder.plan.steps[-1].model_dump(), "id": "open", "name": "reopen"}
+    follower["when"] = {"done": "restore-0"}
+    steps = (*builder.plan.steps, PlannedStep.model_validate(follower))
+    builder.plan = builder.plan.model_copy(update={"steps": steps})
+    (reason,) = timeline(builder, tmp_path / "follower")
+    assert reason == "planned responses never began: open"
 
 
 def test_another_database_that_came_back_right_makes_none_of_this_one_right(tmp_path: Path) -> None:
