@@ -56,7 +56,10 @@ class Estates:
     def reset(self) -> Iterator[str]:
         """Bring every running estate back; yields what had been left behind. One that does not come back is ended, and
         started anew when it is next used.
+
+        Raises EnvironmentBroken for what an end has left, once all estates have had their turn.
         """
+        left = []
         for estate in self._estates.values():
             if not estate.running:
                 continue
@@ -65,25 +68,35 @@ class Estates:
             except Exception as error:  # noqa: BLE001 - whatever it is, no test may get an estate that is not whole
                 why = str(error) if isinstance(error, ChaoskitError) else f"{type(error).__name__}: {error}"
                 yield f"{estate.system.system} did not come back, so the next test gets a new one: {why}"
-                estate.rebuild()
+                try:
+                    estate.rebuild()
+                except ChaoskitError as still:
+                    left.append(str(still))
             else:
                 if not done.was_clean:
                     yield f"{estate.system.system}: {done}"
+        if left:
+            raise EnvironmentBroken("; ".join(left))
 
     def close(self) -> None:
         """End them all. Raises EnvironmentBroken for what is left, once all have been tried."""
+        told = [
+            f"{estate.system.system}: left on at the end: {one}"
+            for estate in self._estates.values()
+            for one in estate.standing
+        ]
         left = []
-        for estate in self._estates.values():
-            for one in estate.standing:
-                warnings.warn(FaultLeftOn(f"{estate.system.system}: left on at the end: {one}"), stacklevel=1)
         for estate in self._estates.values():
             try:
                 estate.close()
             except ChaoskitError as error:
                 left.append(str(error))
         self._estates.clear()
-        if left:
-            raise EnvironmentBroken("; ".join(left))
+        try:
+            _warn(told)
+        finally:
+            if left:
+                raise EnvironmentBroken("; ".join(left))
 
     def _find(self, system: str | Path) -> Path:
         """Relative to the test's own folder, else to pytest's root folder."""
@@ -142,6 +155,16 @@ def shorten(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
 
 def reset_after(config: pytest.Config) -> None:
     """After a test: undo what it left on, and say so."""
-    if ESTATES in config.stash:
-        for left in config.stash[ESTATES].reset():
-            warnings.warn(FaultLeftOn(left), stacklevel=1)
+    if ESTATES not in config.stash:
+        return
+    told: list[str] = []
+    try:
+        told.extend(config.stash[ESTATES].reset())
+    finally:
+        _warn(told)
+
+
+def _warn(told: Sequence[str]) -> None:
+    """Only when everything is mended: where `-W error` makes an error of it, the first one goes off like any other."""
+    for one in told:
+        warnings.warn(FaultLeftOn(one), stacklevel=2)

@@ -201,8 +201,12 @@ async def start(
         raise
     stage = Stage(plan, estate, registry, recorder, monotonic_ns, LeaseBook(state), ending, Observation(()))
     live = Live(plan, estate, stage, recorder, heard)
-    live.begun_alive = tuple([name for name in plan.system.services if await live.processes(name)])
-    looks = await asyncio.gather(*(live.look(name) for name in live.begun_alive))
+    try:
+        live.begun_alive = tuple([name for name in plan.system.services if await live.processes(name)])
+        looks = await asyncio.gather(*(live.look(name) for name in live.begun_alive))
+    except BaseException:  # a test's own time limit, say: nobody else knows of it yet who could end it
+        await live.close()
+        raise
     live.begun_answering = tuple(
         name for name, why in zip(live.begun_alive, looks, strict=True) if why is None
     )

@@ -108,6 +108,40 @@ def test_last(web):
     assert "asked.py" not in out, "the traceback ends in the test"
 
 
+def test_a_warning_made_an_error_spares_no_estate_its_reset_and_none_its_end(place: Path) -> None:
+    (place / "conftest.py").write_text(
+        "import pathlib\n"
+        "def pytest_unconfigure(config):\n"
+        "    print('STILL THERE:', [one.name for one in pathlib.Path('state/runs').iterdir()])\n"
+    )
+    out = said(
+        place,
+        """
+@pytest.fixture(scope="module")
+def other(chaos_estate_factory):
+    return chaos_estate_factory("system.yaml", seed=4)
+
+def test_leaves_both(web, other):
+    web.fault("process.freeze", on="web").begin()
+    other.fault("process.freeze", on="web").begin()
+
+def test_finds_both_well(web, other):
+    assert (web.standing, other.standing) == ((), ())
+    assert web.journey("visit").attempt().good
+    assert other.journey("visit").attempt().good
+
+def test_last(web, other):
+    web.link("customers -> web").cut().begin()
+""",
+        "-p",
+        "no:randomly",
+        "-W",
+        "error::chaoskit.pytest_plugin.estates.FaultLeftOn",
+    )
+    assert "3 passed, 2 errors" in out
+    assert "STILL THERE: []" in out
+
+
 def test_each_worker_has_its_own_in_any_order(place: Path) -> None:
     out = said(
         place,

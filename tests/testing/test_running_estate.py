@@ -17,6 +17,7 @@ from chaoskit.model.member import Witness
 from chaoskit.runtimes.local.runtime import LocalRuntime
 from chaoskit.spec.alone import load_alone
 from chaoskit.testing import RunningEstate, Unwitnessed, asked
+from chaoskit.testing.live import Live
 from chaoskit.toxiproxy.client import Toxiproxy
 from tests.testing import shop
 
@@ -206,6 +207,22 @@ def test_a_rebuilt_estate_is_a_new_one(shop_estate: RunningEstate) -> None:
     assert '"estate.closed"' in (before / "events.jsonl").read_text()
     assert "serving" in shop_estate.log("web")
     assert [one.service for one in shop_estate.fidelity] == ["web", "tool"]
+
+
+def test_a_start_that_is_broken_off_when_all_is_up_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test's own time limit, say, while the services are looked at for the first time."""
+
+    async def stumble(*_: object) -> None:
+        raise RuntimeError("broken off")
+
+    monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(Live, "look", stumble)
+    estate = RunningEstate(load_alone(shop.write(tmp_path)), LocalRuntime(), tmp_path / "reports")
+    with pytest.raises(RuntimeError, match="broken off"):
+        estate.journey("visit").attempt()
+    assert not list((tmp_path / "state" / "runs").iterdir())
 
 
 MISTAKES = [
