@@ -21,7 +21,8 @@ class AttackRepelled:
     """Did the service raise an alert, turn the attack away, let none of its log-ins in, and move no money for it?
 
     Of every attack from outside: by the attacked service's own feed (`respond: read-alerts`) the first alert about its
-    addresses is at most 5 s after it, and so is the first block; no log-in from them worked; and the books hold no
+    addresses is at most 5 s after it, and so is the first block; after that none of its addresses goes on as before (20
+    requests or more, and none of them turned away); no log-in from them worked; and the books hold no
     transaction that no customer of the run asked for. The attacker's own word counts nowhere. Customers who were turned
     away as attackers would be are measured; what that costs is judged by the objective `success` of their journey.
 
@@ -68,6 +69,9 @@ class AttackRepelled:
             yield from _late(one.step, "block", one.blocked)
         if one.let_in:
             yield f"{one.step}: {one.let_in} log-ins from its addresses worked"
+        if one.refused + one.failed:  # of a service that counts no refusals at all nothing is known
+            for source in one.unturned:
+                yield f"{one.step}: though it had been blocked, {source}, and was never turned away"
 
     def _doubt(self, one: AttackMeasure) -> Iterator[str]:
         if not one.read:

@@ -13,6 +13,8 @@ from chaoskit.model.outsiders import ADDRESSES, BLOCKED, BLOCKED_STATUS
 _CAPABILITY = "outsiders"
 _ENDING = ("process.kill", "service.stop", "host.loss")
 """Faults that end a service, and what it keeps in mind with it."""
+_MANY = 20
+"""So many requests of one address, and none turned away: fewer may be what the service has declared to take."""
 _COUNTS = ("asked", "refused", "failed", "let_in")
 
 
@@ -62,6 +64,7 @@ def _measure(
         blocked=_since(fault, block),
         block=str(block[1].get("what")) if block else "",
         **most,
+        unturned=() if block is None else tuple(_unturned(counts, block[0].t)),
         mixed=tuple(one.step for one in others if one.lo <= until),
         later=any((one.lo, attacks.index(one)) < (fault.lo, attacks.index(fault)) for one in others),
         forgot=bool(counts) and _ended(fault, history, timeline, counts[-1].t),
@@ -71,6 +74,22 @@ def _measure(
         **about_books,
         events=tuple(sorted({told[0].n for told in (first, block) if told is not None})),
     )
+
+
+def _unturned(counts: Sequence[Event], block: int) -> Iterator[str]:
+    """Each address from which requests went on as if nobody had blocked any: since the first reading with the block
+    (ns), or in all where there is no other reading, or the service has begun to count anew."""
+    read = [one for one in counts if isinstance(one.data.get("sources"), dict)]
+    if not read:
+        return
+    first = next((one.data["sources"] for one in read[:-1] if one.t >= block), {})
+    for source, last in read[-1].data["sources"].items():
+        since = first.get(source) or {}
+        if (last.get("asked") or 0) < (since.get("asked") or 0):
+            since = {}
+        more = {name: (last.get(name) or 0) - (since.get(name) or 0) for name in _COUNTS}
+        if more["asked"] >= _MANY and not more["refused"] + more["failed"]:
+            yield f"{source} asked {more['asked']} times"
 
 
 def _ended(fault: FaultSpan, history: History, timeline: Timeline, until: int) -> bool:

@@ -131,6 +131,13 @@ class AttackMeasure(Frozen):
     refused: Annotated[int, Field(description="of them turned away by a limit or a lock")] = 0
     failed: Annotated[int, Field(description="of them log-ins that failed")] = 0
     let_in: Annotated[int, Field(description="of them log-ins that worked")] = 0
+    unturned: Annotated[
+        tuple[str, ...],
+        Field(
+            description="addresses of the attack's from which 20 or more requests came after the first block, or in "
+            "all where the feed was not read then, and of them none was turned away or failed, each with how many"
+        ),
+    ] = ()
     read: Annotated[
         bool, Field(description="the attacked service's feed was read until the attack had ended")
     ] = False

@@ -35,9 +35,9 @@ class ReadAlerts:
 
     `GET <watch>` answers `{alerts: [{kind, what, source, customer, at_ns}], sources: {address: {asked, refused, failed,
     let_in}}}`: `kind` is `alert` (something looks wrong) or `block` (it is turned away from now on), `at_ns` the
-    machine's CLOCK_MONOTONIC, and `sources` what it has counted by source. At the end the counts of the attack's
-    addresses (198.51.100.0/24) are recorded as well. It does nothing about what it reads: the service defends itself,
-    or does not.
+    machine's CLOCK_MONOTONIC, and `sources` what it has counted by source. The counts of the attack's addresses
+    (198.51.100.0/24) are recorded as well, when the first of them is blocked and at the end. It does nothing about what
+    it reads: the service defends itself, or does not.
 
     The feed's own word for an instant counts where it can be true: not later than the entry was read, and not earlier
     than the last look at which it was not there yet.
@@ -66,6 +66,7 @@ class ReadAlerts:
         service, until = on[0], monotonic_ns() + self.lasts.ns
         told: set[str] = set()
         shown: Any = None
+        blocked = False
         looked: int | None = None  # when the feed was asked last, and answered
         while True:
             # Asked before the last look: what an attack did until its end, that look has seen.
@@ -77,6 +78,10 @@ class ReadAlerts:
                 if (words := json.dumps(entry, sort_keys=True)) not in told:
                     told.add(words)
                     self._tell(service, entry, (looked, seen), context)
+            if not blocked and any(map(_blocks, _entries(shown))) and (so_far := _counts(shown)) is not None:
+                blocked = True
+                # Not the last reading, whoever is left: what is counted from here on came after the block.
+                context.record("attack-counts", service=service, busy=True, **so_far)
             looked = begun if isinstance(shown, dict) else looked
             if last:
                 break
@@ -112,10 +117,19 @@ def _entries(shown: Any) -> list[dict[str, Any]]:
     return [one for one in found if isinstance(one, dict) and one.get("kind") in _KINDS]
 
 
-def _counts(shown: Any) -> dict[str, int] | None:
-    """The counts of the attack's addresses together; None where the service does not say."""
+def _blocks(entry: dict[str, Any]) -> bool:
+    return entry["kind"] == "block" and str(entry.get("source") or "").startswith(ADDRESSES)
+
+
+def _counts(shown: Any) -> dict[str, Any] | None:
+    """The counts of the attack's addresses together, and of each; None where the service does not say."""
     found = shown.get("sources") if isinstance(shown, dict) else None
     if not isinstance(found, dict):
         return None
-    theirs = [one for name, one in found.items() if name.startswith(ADDRESSES) and isinstance(one, dict)]
-    return {name: sum(one[name] for one in theirs if isinstance(one.get(name), int)) for name in _COUNTS}
+    theirs = {
+        source: {name: counts[name] if isinstance(counts.get(name), int) else 0 for name in _COUNTS}
+        for source, counts in found.items()
+        if source.startswith(ADDRESSES) and isinstance(counts, dict)
+    }
+    together = {name: sum(counts[name] for counts in theirs.values()) for name in _COUNTS}
+    return {**together, "sources": theirs}

@@ -182,6 +182,48 @@ def test_a_service_that_ended_may_have_forgotten_whom_it_let_in(
         assert "db ended meanwhile" in verdict.reason
 
 
+def by_source(*asked_and_refused: tuple[int, int]) -> dict[str, dict[str, int]]:
+    zero = {"failed": 0, "let_in": 0}
+    return {
+        f"198.51.100.{n}": {"asked": asked, "refused": refused, **zero}
+        for n, (asked, refused) in enumerate(asked_and_refused, 1)
+    }
+
+
+@pytest.mark.parametrize(
+    ("at_block", "at_end", "outcome", "words"),
+    [
+        (by_source((30, 1), (30, 0)), by_source((600, 560), (600, 560)), "pass", ""),
+        # One address is blocked, and the other goes on as before.
+        (
+            by_source((30, 1), (30, 0)),
+            by_source((600, 560), (600, 0)),
+            "fail",
+            "198.51.100.2 asked 570 times",
+        ),
+        # The block was said, and did not last.
+        (by_source((30, 5), (30, 5)), by_source((600, 5), (600, 5)), "fail", "198.51.100.1 asked 570 times"),
+        # Too few to tell: such a rate may be one that the service has declared to take.
+        (by_source((30, 1), (30, 0)), by_source((600, 560), (49, 0)), "pass", ""),
+        # Read once, at the end: the whole attack counts.
+        (None, by_source((600, 560), (600, 0)), "fail", "198.51.100.2 asked 600 times"),
+        # It began anew, and counts from nothing: what it had counted by then says nothing.
+        (by_source((300, 1)), by_source((30, 0), (30, 25)), "fail", "198.51.100.1 asked 30 times"),
+    ],
+)
+def test_an_address_that_goes_on_after_the_block_is_not_turned_away(
+    at_block: Any, at_end: Any, outcome: str, words: str, tmp_path: Path
+) -> None:
+    run = attacked(ALERT, BLOCK, counts={**COUNTS, "sources": at_end})
+    if at_block is not None:
+        busy = {**COUNTS, "busy": True, "sources": at_block}
+        run.event(SOON + 5 * MS, "response.fact", step="read", fact="attack-counts", **busy)
+    run.events.sort(key=lambda one: one[0])
+    verdict, _, _ = judged(tmp_path, run)
+    assert verdict.outcome == outcome, verdict
+    assert any(words in one for one in (verdict.reason, *verdict.details)), verdict
+
+
 def test_what_several_attacks_came_to_is_said_once_of_all(tmp_path: Path) -> None:
     """No customer and no book can tell which of two attacks it was: neither row may look as if it were of one."""
     run = attacked(ALERT, BLOCK)

@@ -50,3 +50,29 @@ def test_an_entry_that_says_it_is_older_than_a_look_without_it_came_between_the_
     for entry, look, seen in ((second, 0, 1), (third, 1, 2), (fourth, 2, 3)):
         assert entry["at"] == entry["seen"] >= looks[seen]
         assert entry["since"] <= looks[look] <= entry["at"]
+
+
+def test_what_it_had_counted_when_it_first_blocked_is_told_and_what_it_had_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = 0
+
+    async def document(*_: Any) -> dict[str, Any]:
+        nonlocal looks
+        looks += 1
+        blocks = [
+            {"kind": "block", "what": "a customer's own", "source": "10.0.0.7"},
+            {"kind": "block", "what": "first", "source": "198.51.100.1"},
+            {"kind": "block", "what": "second", "source": "198.51.100.2"},
+        ]
+        counts = {"asked": looks, "refused": 1, "failed": 0, "let_in": 0}
+        return {"alerts": blocks[:looks], "sources": {"198.51.100.1": counts, "10.0.0.7": counts}}
+
+    monkeypatch.setattr("chaoskit.responses.read_alerts.document", document)
+    context = Context(SimpleNamespace(outsiders=Idle(), direct=lambda service: service))
+    reading = build(registry.member("responses", "read-alerts"), {"lasts": "500ms"})
+    asyncio.run(reading.run(("web",), context))
+    (first, last) = [facts for kind, facts in context.facts if kind == "attack-counts"]
+    # The second look was the first that showed a block of the attack's; that he is gone, only the last one says.
+    assert (first["asked"], first["busy"], last["busy"]) == (2, True, False)
+    assert last["sources"] == {"198.51.100.1": {"asked": looks, "refused": 1, "failed": 0, "let_in": 0}}

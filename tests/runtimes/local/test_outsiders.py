@@ -89,7 +89,7 @@ def test_a_log_in_that_works_is_used_once_and_the_feed_is_read(tmp_path: Path, p
             assert [one["says"] for one in told] == ["alert", "block"]  # each once, however often it was read
             assert told[0]["source"] == "198.51.100.1"
             assert told[0]["at"] <= told[0]["seen"]
-            (found,) = [facts for kind, facts in context.facts if kind == "attack-counts"]
+            (*_, found) = [facts for kind, facts in context.facts if kind == "attack-counts"]
             assert found["let_in"] == 2
             # 84 passwords, two sessions used, 100 texts: read until the last of them, long after 200 ms.
             assert (found["asked"], found["busy"]) == (186, False)
