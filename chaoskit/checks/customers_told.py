@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chaoskit.model.history import History
-from chaoskit.model.measurement import Measurements
+from chaoskit.model.measurement import JourneyMeasure, Measurements, NoticeMeasure
 from chaoskit.model.verdict import Verdict
 from chaoskit.registry import register
 
@@ -21,8 +22,8 @@ class CustomersTold:
     judged: a text that denies it reads the same.
 
     fail: a channel with nothing, a text that leaves something out, or one that came when all was over; each is listed.
-    unknown: whether some journey was hurt is not known. Not exercised: the drill notifies nobody, or no journey was
-    hurt.
+    unknown: whether some journey was hurt is not known (one that a channel does not name was not well watched).
+    Not exercised: the drill notifies nobody, or no journey was hurt.
     """
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
@@ -40,9 +41,7 @@ class CustomersTold:
         if all(one.never_bad for one in measurements.journeys.values()):
             why = "not exercised: no journey was seen to be hurt, so there was nothing to tell"
             return Verdict(name=name, outcome="unknown", exercised=False, reason=why)
-        if unclear := [
-            one for one in measurements.journeys.values() if not one.never_bad and one.clock is None
-        ]:
+        if unclear := [one for one in measurements.journeys.values() if _unclear(one, told.values())]:
             why = f"whether {unclear[0].journey} was hurt is not known, so nobody knows what had to be named"
             return Verdict(name=name, outcome="unknown", reason=why)
         wrong = [f"{channel}: nothing reached the inbox" for channel in meant if channel not in told]
@@ -60,3 +59,11 @@ class CustomersTold:
             return Verdict(name=name, outcome="fail", reason=reason, events=events, details=tuple(wrong))
         reason = f"{len(meant)} channels named everything that was hurt, and when to expect it back"
         return Verdict(name=name, outcome="pass", reason=reason, events=events)
+
+
+def _unclear(one: JourneyMeasure, told: Iterable[NoticeMeasure]) -> bool:
+    """Whether nobody knows if a journey was hurt. One that was never seen bad, and not well watched, matters only where
+    some channel does not name it."""
+    if not one.never_bad:
+        return one.clock is None
+    return bool(one.invalid) and any(one.journey not in notice.named for notice in told)

@@ -81,6 +81,26 @@ def test_a_journey_of_unknown_state_leaves_it_unknown(tmp_path: Path) -> None:
     assert (verdict.outcome, "is not known" in verdict.reason) == ("unknown", True)
 
 
+@pytest.mark.parametrize(
+    ("text", "outcome"), [("Not available: transfer. Expected back in 10s.", "unknown"), (ALL, "pass")]
+)
+def test_a_journey_that_nobody_watched_meanwhile_may_have_been_hurt(
+    text: str, outcome: str, tmp_path: Path
+) -> None:
+    blind = RunBuilder().crash()
+    for records in blind.records.values():
+        gone = {
+            r["id"]
+            for r in records
+            if r.get("journey") == "balance" and ZERO - 100 * MS <= r["intended"] < BACK + 100 * MS
+        }
+        records[:] = [r for r in records if r["id"] not in gone]
+    notices = ({"channel": "app", "text": text}, {"channel": "sms", "text": text})
+    verdict, _, _ = judged(tmp_path, *notices, run=blind)
+    assert verdict.outcome == outcome, verdict
+    assert ("whether balance was hurt is not known" in verdict.reason) is (outcome == "unknown")
+
+
 def test_a_channel_with_nothing_is_rejected(tmp_path: Path) -> None:
     verdict, _, _ = judged(tmp_path, {"channel": "app"})
     assert (verdict.outcome, verdict.details) == ("fail", ("sms: nothing reached the inbox",))
