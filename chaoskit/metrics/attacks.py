@@ -82,7 +82,7 @@ def _unturned(counts: Sequence[Event], block: int) -> Iterator[str]:
     read = [one for one in counts if isinstance(one.data.get("sources"), dict)]
     if not read:
         return
-    first = next((one.data["sources"] for one in read[:-1] if one.t >= block), {})
+    first: dict[str, Any] = next((one.data["sources"] for one in read[:-1] if one.t >= block), {})
     for source, last in read[-1].data["sources"].items():
         since = first.get(source) or {}
         if (last.get("asked") or 0) < (since.get("asked") or 0):
