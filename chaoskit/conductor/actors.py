@@ -183,6 +183,7 @@ async def _apply_one(stage: Stage, one: Armed) -> None:
 
 
 async def _witness(stage: Stage, one: Armed, applied: asyncio.Task[None]) -> None:
+    began = stage.clock()
     if not getattr(one.fault, "watched", False):
         await applied
     try:
@@ -194,6 +195,8 @@ async def _witness(stage: Stage, one: Armed, applied: asyncio.Task[None]) -> Non
     if seen.seen:
         hi = seen.seen_ns if seen.seen_ns is not None else stage.clock()
         stage.recorder.record("fault.witnessed", hi=hi, **about)
+        # A recovery time's lower bound counts from here: the run has to wait that much longer to say "more than".
+        stage.unsure_ns = max(stage.unsure_ns, hi - began)
     else:
         stage.recorder.record("fault.unwitnessed", **about)
 

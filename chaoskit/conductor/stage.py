@@ -45,7 +45,10 @@ class Controls:
 
 @dataclass
 class Stage:
-    """One run while it is conducted. Times are CLOCK_MONOTONIC ns, 0 while they have not come."""
+    """One run while it is conducted. Times are CLOCK_MONOTONIC ns, 0 while they have not come.
+
+    `unsure_ns` is the longest that a fault took from its beginning to its witness.
+    """
 
     plan: Plan
     estate: Estate
@@ -60,6 +63,7 @@ class Stage:
     zero_ns: int = 0
     first_fault_ns: int = 0
     last_fault_ns: int = 0
+    unsure_ns: int = 0
     changed_ns: int = 0
     fenced: set[str] = field(default_factory=set)
     killed: dict[str, int] = field(default_factory=dict)

@@ -20,6 +20,7 @@ GUARD_EVERY_S = 1.0
 SELF_EVERY_S = 0.1
 HELD_UP_NS = 500_000_000
 """With ten busy processes on two cores the conductor was at most 50 ms late."""
+SHOWN_S = 0.1
 OUR_DOING_NS = 2 * 10**9
 """An end this soon after our own kill is that kill, should a runtime report it; a later one is the service's own."""
 
@@ -114,7 +115,7 @@ async def watch_end(
     back, or at the deadline."""
 
     def deadline_ns() -> int:
-        return (stage.first_fault_ns or stage.zero_ns) + stage.plan.deadline.ns
+        return (stage.first_fault_ns or stage.zero_ns) + stage.plan.deadline.ns + stage.unsure_ns
 
     def late() -> bool:
         return stage.clock() >= deadline_ns()
@@ -128,7 +129,10 @@ async def watch_end(
             if late():
                 missing = ", ".join([*recovery.missing(), *redundancy.missing()]) or "a step of the timeline"
                 gate.check_after(stage, stage.clock())
-                stage.ending.set("complete", f"deadline of {stage.plan.deadline}: not recovered: {missing}")
+                seen_s = stage.unsure_ns / 1e9
+                more = f" and {seen_s:.1f} s until the faults were seen" if seen_s >= SHOWN_S else ""
+                reason = f"deadline of {stage.plan.deadline}{more}: not recovered: {missing}"
+                stage.ending.set("complete", reason)
                 return
             await stage.observation.next_look()
         await gate.steady_again(stage, deadline_ns())

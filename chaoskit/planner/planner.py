@@ -62,7 +62,7 @@ def plan(
     hold = max((criterion.hold_ns for criterion in criteria.values()), default=0)
     deadline, why = schedule.deadline(drill, steps, hold, pace)
     notes += [*people_notes(drill, steps, pace), *_unsaid(steps, loaded, registry)]
-    notes.append(f"without recovery the run ends {deadline} after the first fault: {why}")
+    notes.append(f"without recovery the run ends {deadline} after the first fault was seen: {why}")
     notes += [*wired.notes, *guard.left_aside(loaded, runtime)]
     made = Plan(
         drill=drill,

@@ -120,6 +120,15 @@ class FakeKill:
 
 
 @dataclass(frozen=True)
+class FakeSlowKill(FakeKill):
+    """Seen by its witness only five seconds after it began."""
+
+    async def witness(self, target: str, estate: Any, baseline: str) -> Witness:
+        await asyncio.sleep(5)
+        return await super().witness(target, estate, baseline)
+
+
+@dataclass(frozen=True)
 class FakeFreeze(FakeKill):
     """As a kill, but it can be thawed."""
 
@@ -175,7 +184,12 @@ class FakeProbe:
 class FakeRegistry:
     def __init__(self) -> None:
         self._known: dict[str, dict[str, type[Any]]] = {
-            "faults": {"fake.kill": FakeKill, "fake.freeze": FakeFreeze, "fake.latency": FakeLatency},
+            "faults": {
+                "fake.kill": FakeKill,
+                "fake.slow-kill": FakeSlowKill,
+                "fake.freeze": FakeFreeze,
+                "fake.latency": FakeLatency,
+            },
             "responses": {"fake.promote": FakePromote},
             "probes": {"fake": FakeProbe},
         }

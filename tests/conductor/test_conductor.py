@@ -154,6 +154,24 @@ def test_a_steady_state_is_waited_for_to_the_deadline_at_most(tmp_path: Path) ->
     assert 0 < failed["waited_ns"] / 1e9 < 2.5
 
 
+def test_a_fault_that_is_seen_late_is_waited_for_as_much_longer(tmp_path: Path) -> None:
+    """What never recovers is "more than" what was watched less what is unsure of the fault: still more than an RTO."""
+    (tmp_path / "slow").mkdir()
+    quick = play(tmp_path, plan_of(fault(), deadline=seconds(8)))
+    slow = play(tmp_path / "slow", plan_of(fault(name="fake.slow-kill"), deadline=seconds(8)))
+
+    def watched_s(played: Any) -> float:
+        return (played.at("phase", name="quiesce") - played.one("fault.witnessed")["hi"]) / 1e9
+
+    assert slow.one("fault.witnessed")["hi"] - slow.one("fault.begin")["lo"] >= 5e9
+    assert watched_s(slow) == pytest.approx(watched_s(quick), abs=0.2)
+    assert (
+        slow.one("run.end")["reason"]
+        == "deadline of 8s and 5.0 s until the faults were seen: not recovered: pay"
+    )
+    assert quick.one("run.end")["reason"] == "deadline of 8s: not recovered: pay"
+
+
 def test_a_late_start_slides_the_window(tmp_path: Path) -> None:
     async def warm_up(world: World, stop: asyncio.Event) -> None:
         world.up = False
