@@ -29,10 +29,13 @@ GRACE_S = 0.25
 
 @dataclass(frozen=True)
 class Alert:
-    """`misses` looks in a row have failed; times are CLOCK_MONOTONIC ns."""
+    """`misses` looks in a row have failed; times are CLOCK_MONOTONIC ns: of the first of them, when it was sent and
+    when it was known to have failed.
+    """
 
     at_ns: int
     first_miss_ns: int
+    first_known_ns: int
 
 
 @dataclass
@@ -83,7 +86,7 @@ class Detector:
         return sent, self.clock(), look
 
     async def _count(self) -> Alert:
-        misses, first_miss, quiet = 0, 0, False
+        misses, first_miss, first_known, quiet = 0, 0, 0, False
         while True:
             sent, done, look = await (await self._looks.get())
             if look.ok:
@@ -92,10 +95,11 @@ class Detector:
                 misses, quiet = 0, True
                 continue
             self._record("detect.miss", sent, done, look)
-            first_miss = first_miss if misses else sent
+            if not misses:
+                first_miss, first_known = sent, done
             misses += 1
             if misses >= self.when.misses:
-                return Alert(self.clock(), first_miss)
+                return Alert(self.clock(), first_miss, first_known)
 
     def _record(self, kind: str, sent: int, done: int, look: Look) -> None:
         self.recorder.record(

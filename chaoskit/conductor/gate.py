@@ -51,20 +51,40 @@ async def steady_again(stage: Stage, until_ns: int) -> None:
     """Return once the steady state holds again, or at the end of `steady.within`, `until_ns` at the latest: recorded,
     and judged later.
 
-    The first look costs no time of its own: it is over the second half of the hold. (The first half belongs to the
+    The first look costs no time of its own but that of the answers that are still out: who is not answered any more may
+    be within every limit, and is not well. It is over the second half of the hold. (The first half belongs to the
     recovery: an arrival that waited through the end of the outage, and was answered within its limit, is good, but
     slower than any steady state allows.) That is a hundred arrivals in many a drill, of which two that are late break a
     99th percentile: whoever fails it has, as before the faults, some time to be well for the whole of `steady.for`.
     """
-    drill = stage.plan.drill.steady
-    held_ns = now = stage.clock()
-    found, reasons = _after(stage, now, _hold_ns(stage) // 2)
+    drill, half = stage.plan.drill.steady, _hold_ns(stage) // 2
+    asked_ns = held_ns = now = stage.clock()
     until_ns = min(until_ns, now + drill.within.ns)
-    while reasons and now < until_ns:
+    failed = False
+    while True:
+        length = max(drill.for_.ns, half) if failed else now - held_ns + half
+        found, reasons = _after(stage, now, length, whole=failed)
+        out = _unanswered(stage, asked_ns, now)
+        if now >= until_ns or not (reasons or out):
+            break
+        if not out:
+            failed, asked_ns = True, now
         await stage.observation.next_look()
         now = stage.clock()
-        found, reasons = _after(stage, now, max(drill.for_.ns, _hold_ns(stage) // 2), whole=True)
-    _record_after(stage, found, reasons, now - held_ns)
+    reasons = reasons or [f"{journey}: not answered yet" for journey in out]
+    _record_after(stage, found, reasons, now - held_ns if failed or reasons else 0)
+
+
+def _unanswered(stage: Stage, before_ns: int, now_ns: int) -> list[str]:
+    """Journeys of which an arrival before that instant may still be answered within its limit."""
+    limits = limits_ns(stage.plan)
+    operations = stage.observation.operations(before_ns - max(limits.values(), default=0))
+    waiting = {
+        one.journey
+        for one in operations
+        if one.intended < before_ns and steady.may_be_answered(one, limits, now_ns)
+    }
+    return sorted(waiting)
 
 
 def _hold_ns(stage: Stage) -> int:

@@ -53,15 +53,15 @@ def shortfalls(found: Mapping[str, JourneyState], steady: Steady) -> list[str]:
 def window_end(operations: Iterable[Operation], limits_ns: Mapping[str, int], now_ns: int) -> int:
     """Up to when arrivals are decided: the earliest one still waiting for its answer within its limit, or now."""
     return min(
-        (
-            operation.intended
-            for operation in operations
-            if operation.done is None
-            and operation.error is None
-            and now_ns <= operation.intended + limits_ns.get(operation.journey, 0)
-        ),
+        (operation.intended for operation in operations if may_be_answered(operation, limits_ns, now_ns)),
         default=now_ns,
     )
+
+
+def may_be_answered(operation: Operation, limits_ns: Mapping[str, int], now_ns: int) -> bool:
+    """Whether it is still out, and within its limit: past that it is not good, whatever comes."""
+    limit = limits_ns.get(operation.journey, 0)
+    return operation.done is None and operation.error is None and now_ns <= operation.intended + limit
 
 
 def _state(arrivals: list[Operation], limit_ns: int) -> JourneyState:

@@ -252,7 +252,8 @@ class Timeline:
         probe = probe_for(stage.registry, stage.plan.system, service)
         detector = Detector(step.id, service, probe, when, phase, stage.estate, stage.recorder, stage.clock)
         alert = await detector.alert(stage.zero_ns)
-        early = not stage.first_fault_ns
+        # Of what was down before the fault, no time from the fault on says how soon it is found.
+        early = not 0 < stage.first_fault_ns <= alert.first_known_ns
         stage.recorder.record(
             "detect.alert",
             step=step.id,
@@ -263,7 +264,7 @@ class Timeline:
             false_alarm=early,
         )
         if early:
-            stage.ending.set("broken", f"{step.id}: a false alarm about {service} came before any fault")
+            stage.ending.set("broken", f"{step.id}: a false alarm about {service} began before any fault")
         return True
 
     def _moves(self, at_ns: int) -> None:

@@ -172,6 +172,42 @@ def test_a_fault_that_is_seen_late_is_waited_for_as_much_longer(tmp_path: Path) 
     assert quick.one("run.end")["reason"] == "deadline of 8s: not recovered: pay"
 
 
+@pytest.mark.parametrize("hung_s", [0.3, 0.7])
+def test_a_system_that_hangs_at_the_end_is_not_steady(tmp_path: Path, hung_s: float) -> None:
+    """Nobody has had to wait for longer than the limit of 1 s yet, and nobody is answered any more."""
+
+    async def hang(world: World, stop: asyncio.Event) -> None:
+        await asyncio.sleep(13 - hung_s)  # 1 s to provision and 2 s steady; the last step comes 10 s later
+        world.latency_s = 30.0
+
+    look = fault("look", name="fake", kind="probe", volley=9, at=seconds(10))
+    played = play(tmp_path, plan_of(fault(), response(when=down()), look, deadline=seconds(40)), hang)
+    failed = played.one("steady.failed")
+    assert failed["at"] == "after"
+    assert "pay: " in failed["reason"]
+    assert failed["waited_ns"] / 1e9 == pytest.approx(6.0, abs=0.3)
+
+
+def test_answers_that_are_out_at_the_first_look_are_no_late_steady_state(tmp_path: Path) -> None:
+    async def slower(world: World, stop: asyncio.Event) -> None:
+        world.latency_s = 0.2
+
+    look = fault("look", name="fake", kind="probe", volley=9, at=seconds(10))
+    played = play(tmp_path, plan_of(fault("slow", "gateway -> db", name="fake.latency"), look), slower)
+    after = played.of("steady.ok")[-1]
+    assert (after["at"], after["waited_ns"]) == ("after", 0)
+
+
+def test_answers_that_are_still_out_at_the_deadline_are_no_steady_state(tmp_path: Path) -> None:
+    async def hang(world: World, stop: asyncio.Event) -> None:
+        await asyncio.sleep(13 - 0.3)
+        world.latency_s = 30.0
+
+    look = fault("look", name="fake", kind="probe", volley=9, at=seconds(10))
+    played = play(tmp_path, plan_of(fault(), response(when=down()), look, deadline=seconds(10.2)), hang)
+    assert played.one("steady.failed")["reason"] == "pay: not answered yet"
+
+
 def test_a_late_start_slides_the_window(tmp_path: Path) -> None:
     async def warm_up(world: World, stop: asyncio.Event) -> None:
         world.up = False

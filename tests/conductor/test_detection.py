@@ -54,6 +54,12 @@ def test_the_alert_comes_with_the_last_of_the_misses(tmp_path: Path) -> None:
     assert [event.kind for event in heard] == ["detect.ok", *["detect.miss"] * 3]
 
 
+def test_a_miss_is_known_when_its_look_has_ended(tmp_path: Path) -> None:
+    """One that was under way when the fault came is the fault's."""
+    alert, _, _ = detect(tmp_path, lambda t: (0.04, False), timeout=seconds(0.2))
+    assert alert.first_known_ns - alert.first_miss_ns == pytest.approx(0.04e9, abs=1e6)
+
+
 def test_a_frozen_service_is_looked_at_on_schedule(tmp_path: Path) -> None:
     """Each look hangs for ten periods; waiting for one before the next would take ten times as long."""
     alert, heard, zero = detect(tmp_path, lambda t: (99, False), timeout=seconds(1))

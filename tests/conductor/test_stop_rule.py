@@ -133,5 +133,22 @@ def test_a_rule_that_speaks_before_any_fault_leaves_the_run_without_an_answer(tm
     assert played.one("detect.alert")["false_alarm"] is True
     end = played.one("run.end")
     assert end["ended"] == "broken"
-    assert "the stop rule failing spoke before any fault" in end["reason"]
+    assert "the stop rule failing was broken before any fault" in end["reason"]
     assert "fault.begin" not in played.kinds
+
+
+@pytest.mark.parametrize(("before_s", "false_alarm"), [(0.8, True), (0.2, False)])
+def test_a_rule_that_was_broken_before_any_fault_says_nothing_of_the_fault(
+    tmp_path: Path, before_s: float, false_alarm: bool
+) -> None:
+    """For longer than its `over`: less may be chance, a moment in which nobody came."""
+
+    async def early(world: World, stop: asyncio.Event) -> None:
+        await asyncio.sleep(8 - before_s)  # 1 s to provision and 2 s steady, and the fault 5 s later
+        world.up = False
+
+    played = play(tmp_path, ruled(5), early)
+    alert = played.one("detect.alert")
+    assert alert["first_miss"] < played.at("fault.begin") < played.at("detect.alert")
+    assert alert["false_alarm"] is false_alarm
+    assert (played.one("run.end")["ended"] == "broken") is false_alarm

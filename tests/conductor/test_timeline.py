@@ -158,6 +158,22 @@ def test_a_false_alarm_before_any_fault_ends_the_run_without_an_answer(tmp_path:
     assert "fault.begin" not in played.kinds
 
 
+def test_what_was_down_before_any_fault_was_not_found_by_the_fault(tmp_path: Path) -> None:
+    """The first misses came before it: a time to detect from the fault on would be too short, or none at all."""
+
+    async def blink(world: World, stop: asyncio.Event) -> None:
+        await asyncio.sleep(7.85)  # 1 s to provision and 2 s steady: 0.15 s before the fault
+        world.alive = False
+
+    played = play(tmp_path, plan_of(fault(at=seconds(5)), response(when=down())), blink)
+    alert = played.one("detect.alert")
+    assert alert["first_miss"] < played.at("fault.begin") < played.at("detect.alert")
+    assert alert["false_alarm"] is True
+    end = played.one("run.end")
+    assert end["ended"] == "broken"
+    assert "false alarm" in end["reason"]
+
+
 def test_a_wait_that_passes_is_a_failed_step_and_a_timeout(tmp_path: Path) -> None:
     steps = (
         fault("slow", "gateway -> db", name="fake.latency"),
