@@ -32,7 +32,7 @@ class AttackRepelled:
     fail: one of these is broken; each is listed. unknown: an instant lies across its limit, an alert may be about
     another attack, the feed tells of a block and of nothing that was turned away, it was not read until the attack had
     ended, its service ended meanwhile and may have forgotten its counts, or the books could not be read or do not say
-    where a transaction that nobody asked for came from.
+    that a transaction that nobody asked for is no customer's (`source`: none, or one that customers' own have).
     Not exercised: there was no such attack, or it was not seen to take effect.
     """
 
@@ -83,8 +83,8 @@ class AttackRepelled:
             yield f"{one.step}: whether money moved is not known: no books could be read"
         if one.unsaid:
             yield (
-                f"{one.step}: {one.unsaid} transactions that no customer asked for do not say where they came from "
-                "(`source`): whether one is his is not known"
+                f"{one.step}: {one.unsaid} transactions that no customer asked for do not say that they are no "
+                "customer's (`source`): whether one is his is not known"
             )
         if one.forgot:
             yield f"{one.step}: {one.target} ended meanwhile, and whom it had let in by then it may have forgotten"

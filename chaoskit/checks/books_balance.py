@@ -17,11 +17,11 @@ RULES = ("one-legged", "unbalanced", "entries-differ", "stored-balance", "total"
 class BooksBalance:
     """Do the books of the surviving ledger balance?
 
-    Judges, in every set of books that was collected: each transaction has both legs and its entries sum to zero in each
-    currency; they move its amount from its payer to its payee and nothing else (where the transaction names both), and
-    every entry belongs to a transaction; each stored balance is the opening balance plus all entries; the sum of all
-    balances is what it was; no transaction is without a key, and none of a client has a key that no client of the run
-    ever sent.
+    Judges, in every set of books that was collected: each transaction has both legs and its entries sum to zero in
+    each currency; they move its amount from its payer to its payee and nothing else (where the transaction names
+    both), and every entry belongs to a transaction; each stored balance is the opening balance plus all entries,
+    and there is one of each account and currency; the sum of all balances is what it was; no transaction is without
+    a key, and none of a client has a key that no client of the run ever sent.
 
     fail: a rule does not hold; every case is listed. unknown: there is no surviving ledger to judge, or it was still
     changing. Not exercised: the ledger holds no entry. That the sums are right does not mean that nothing was
@@ -48,7 +48,5 @@ class BooksBalance:
         transactions = sum(b.counts.get("transactions", 0) for b in books)
         reason = f"{entries} entries of {transactions} transactions balance, and so does every stored balance"
         if unsaid := sum(b.counts.get("unsaid", 0) for b in books):
-            reason += (
-                f"; {unsaid} of them nobody asked for, and they do not say where they came from (`source`)"
-            )
+            reason += f"; {unsaid} of them nobody asked for, and they do not say that they are no customer's (`source`)"
         return Verdict(name=name, outcome="pass", reason=reason, events=events)

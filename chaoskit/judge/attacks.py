@@ -51,7 +51,8 @@ def _moved(attack: AttackMeasure) -> str:
     if attack.moved:
         return f"{len(attack.moved)} transactions that no customer asked for"
     if attack.unsaid:
-        return f"unknown: {attack.unsaid} transactions that no customer asked for do not say where they came from"
+        why = "do not say that they are no customer's"
+        return f"unknown: {attack.unsaid} transactions that no customer asked for {why}"
     return "nothing that no customer asked for"
 
 

@@ -20,8 +20,15 @@ _REACHED = "sent IS NOT NULL AND NOT starts_with(coalesce(error, ''), 'connect:'
 """A sending that may have left us: what found no connection was taken, or refused, by nobody."""
 _RESENT = f"""SELECT count(*) FROM (SELECT key FROM resent WHERE {_REACHED} AND NOT coalesce(other, false)
                                      GROUP BY key HAVING count(*) > 1)"""
-_UNSAID = """WITH silent AS MATERIALIZED (
-    SELECT key FROM odd_postings WHERE source IS NULL AND coalesce(key, '') <> ''
+_UNSAID = """WITH other AS MATERIALIZED (  -- all that are not a 'client's are among the odd ones
+    SELECT key, coalesce(trim(source), '') AS source FROM odd_postings
+     WHERE coalesce(trim(source), '') <> 'client' AND coalesce(key, '') <> ''
+), customers AS (
+    SELECT DISTINCT source FROM other
+      SEMI JOIN (SELECT key FROM all_operations
+                  WHERE sent IS NOT NULL AND key IN (SELECT key FROM other)) AS a USING (key)
+), silent AS MATERIALIZED (
+    SELECT key FROM other WHERE source = '' OR source IN (FROM customers)
 )
 SELECT count(*) FROM silent
   ANTI JOIN (SELECT key FROM all_operations WHERE sent IS NOT NULL AND key IN (FROM silent)) AS a USING (key)"""
@@ -32,7 +39,7 @@ def counts(base: duckdb.DuckDBPyConnection) -> dict[str, int]:
     in doubt; misused: used keys that were sent with another payload, and answered. Of what a snapshot need not have
     there is a count only if there is something: paper slips, cycles that two systems or more tell of, entries from
     before the fault, and transactions of slips that do not say whether they were keyed in; unsaid: transactions whose
-    key nobody sent, and which do not say where they came from."""
+    key nobody sent, and which do not say where they came from, or say the same as some that customers sent."""
     tables = {name: scalar(base, f"SELECT count(*) FROM {name}") for name in COLUMNS}
     marks = {
         "keys": "true",

@@ -160,7 +160,7 @@ class AttackMeasure(Frozen):
         tuple[str, ...], Field(description="transactions in the books that no customer of the run asked for")
     ] = ()
     unsaid: Annotated[
-        int, Field(description="transactions that none asked for and that do not say where they came from")
+        int, Field(description="transactions that none asked for and whose `source` may be a customer's")
     ] = 0
     books: Annotated[bool, Field(description="there are books, and they could be read")] = False
     events: tuple[int, ...] = ()

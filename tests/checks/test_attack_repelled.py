@@ -149,8 +149,33 @@ def test_money_of_which_nobody_says_where_it_came_from_may_be_the_attackers(tmp_
     verdict, attack, result = judged(tmp_path / "unasked", run)
     assert (verdict.outcome, attack.unsaid, attack.moved) == ("unknown", 1, ())
     (moved,) = (row["what"] for row in result.clocks if row["clock"] == "money moved")
-    assert moved == "unknown: 1 transactions that no customer asked for do not say where they came from"
-    assert "do not say where they came from" in verdict.reason
+    assert (
+        moved == "unknown: 1 transactions that no customer asked for do not say that they are no customer's"
+    )
+    assert "do not say that they are no customer's (`source`)" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("customers", "his", "unsaid"),
+    [
+        ("client", "", 1),
+        ("client", " ", 1),
+        ("online", "online", 1),  # what that bank calls its customers' own
+        ("client", "interest", 0),  # known not to be a customer's
+        ("online", "interest", 0),
+    ],
+)
+def test_what_is_marked_as_customers_are_and_nobody_asked_for_may_be_the_attackers(
+    customers: str, his: str, unsaid: int, tmp_path: Path
+) -> None:
+    run = attacked(ALERT, BLOCK)
+    for one in run.postings:
+        one.source = customers
+    run.postings.append(Posting(900_001, "the-attackers-own", "A1", "B1", 10_000, source=his))
+    verdict, attack, result = judged(tmp_path, run)
+    assert (attack.unsaid, verdict.outcome) == (unsaid, "unknown" if unsaid else "pass")
+    (moved,) = (row["what"] for row in result.clocks if row["clock"] == "money moved")
+    assert moved.startswith("unknown: 1 transactions" if unsaid else "nothing that no customer")
 
 
 def test_whom_it_let_in_counts_though_a_later_reading_knows_nothing_of_it(tmp_path: Path) -> None:

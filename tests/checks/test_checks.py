@@ -102,6 +102,17 @@ def party_changed(builder: RunBuilder) -> None:
     early(builder).payee = "A4"
 
 
+def paid_to_himself(builder: RunBuilder) -> None:
+    """Both parties are among what was drawn, and the payee has nothing."""
+    victim = early(builder)
+    victim.payee = victim.payer
+
+
+def balances_twice(builder: RunBuilder) -> None:
+    """Every one is what it must be, and so is their total."""
+    builder.balances = [row for row in builder.stored(builder.legs()) for _ in range(2)]
+
+
 def currency_changed(builder: RunBuilder) -> None:
     early(builder).currency = "EUR"
 
@@ -182,11 +193,13 @@ REJECTED: list[tuple[str, Callable[[RunBuilder], None], str]] = [
     ("books-balance", entries_twice, "do not balance: 1 × entries-differ"),
     ("books-balance", another_paid, "do not balance: 1 × entries-differ"),
     ("books-balance", balance_forged, "2 × stored-balance"),
+    ("books-balance", balances_twice, "12 × stored-balance"),
     ("books-balance", nobody_asked, "1 × unasked"),
     ("books-balance", no_key, "1 × unasked"),
     ("nothing-lost", write_lost, "1 of 498 acknowledged operations lost, 1.00 CNY"),
     ("nothing-lost", amount_changed, "1 × amount-differs"),
     ("nothing-lost", party_changed, "1 × parties-differ"),
+    ("nothing-lost", paid_to_himself, "1 × parties-differ"),
     ("nothing-lost", currency_changed, "1 × amount-differs"),
     ("nothing-lost", payload_changed, "1 × payload-differs"),
     ("nothing-doubled", posted_twice, "1 × doubled"),

@@ -101,7 +101,7 @@ def _of_keys(
             if names:
                 wrong = both_named != tuple(k["values"].get(name) for name in names)
             else:
-                wrong = len(k["values"]) >= 2 and not set(both_named) <= set(k["values"].values())
+                wrong = len(k["values"]) >= 2 and bool(Counter(both_named) - Counter(k["values"].values()))
             if wrong:
                 found["parties-differ"].add(key)
         hashes = (k["payload_hash"], p["payload_hash"])
@@ -159,6 +159,10 @@ def _of_accounts(entries: Sequence[Row], balances: Sequence[Row]) -> dict[str, s
         for account, currency in {*moved, *stored}
         if (b := stored.get((account, currency))) is None
         or b["balance"] != b["opening"] + moved.get((account, currency), 0)
+    } | {
+        account
+        for (account, _), n in Counter((b["account"], b["currency"]) for b in balances).items()
+        if n > 1
     }
     currencies = _by("currency", balances)
     total = {

@@ -22,7 +22,8 @@ SELECT coalesce(k.h, p.h) AS h
                 -- As a JSON value ':"X"' cannot be anything else, nor can '"payer":"X"'; an X that JSON writes
                 -- otherwise stays in.
                 OR (k.h IS NOT NULL AND p.h IS NOT NULL AND (SELECT parties FROM compared)
-                    AND NOT coalesce(contains(k.drawn, k.payer_is || p.from_account || '"')
+                    AND NOT coalesce(p.from_account <> p.to_account  -- once drawn, it would be found twice
+                                     AND contains(k.drawn, k.payer_is || p.from_account || '"')
                                      AND contains(k.drawn, k.payee_is || p.to_account || '"'), false)), false)
 UNION
 SELECT h FROM odd_postings WHERE key IS NOT NULL GROUP BY h HAVING count(*) > 1

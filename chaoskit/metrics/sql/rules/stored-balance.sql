@@ -1,4 +1,5 @@
--- Invariant 2: the stored balance is the opening balance plus every entry. Books of one currency need not name it.
+-- Invariant 2: the stored balance is the opening balance plus every entry, and there is one. Books of one currency need not
+-- name it.
 SELECT coalesce(b.account, e.account) AS subject,
        format('account {}: stored {} {}, opening and entries make {}', coalesce(b.account, e.account, '-'),
               coalesce(b.balance::VARCHAR, 'nothing'), coalesce(b.currency, e.currency, '-'),
@@ -7,4 +8,8 @@ SELECT coalesce(b.account, e.account) AS subject,
   FULL JOIN (SELECT account, currency, sum(amount) AS moved FROM entries GROUP BY account, currency) AS e
          ON b.account = e.account AND b.currency IS NOT DISTINCT FROM e.currency
  WHERE b.balance IS DISTINCT FROM coalesce(b.opening, 0) + coalesce(e.moved, 0)
- ORDER BY subject
+UNION ALL
+SELECT account, format('account {}: {} stored balances {}, {} to {}', coalesce(account, '-'), count(*), coalesce(currency, '-'),
+                       min(balance)::VARCHAR, max(balance)::VARCHAR)
+  FROM balances GROUP BY account, currency HAVING count(*) > 1
+ ORDER BY subject, detail
