@@ -125,6 +125,24 @@ def test_the_old_primary_is_rewound_and_the_roles_are_changed_back(
     run(main())
 
 
+def test_a_promotion_and_a_planned_switch_back_in_one_look_are_one_writer(
+    tmp_path: Path, provision: Provision
+) -> None:
+    async def main() -> None:
+        async with provision(tiny.plan(tiny.shop(tmp_path, synchronous=False))) as estate:
+            keep_log(estate)
+            probe = build(registry.member("probes", "writers"), {"lasting": "15s"})
+            looking = asyncio.create_task(probe.look("db-standby", estate, 20))
+            await asyncio.sleep(1)  # the first writes, of which nobody tells
+            await failed_over(estate)
+            await respond(estate, "rejoin", "db")
+            await respond(estate, "switch-back", "db")
+            look = await looking
+            assert look.ok, look
+
+    run(main())
+
+
 def test_an_old_primary_that_follows_by_now_is_started_again_beside_the_new_one(
     tmp_path: Path, provision: Provision
 ) -> None:

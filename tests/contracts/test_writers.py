@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
 from chaoskit import registry
+from chaoskit.clock import monotonic_ns
+from chaoskit.engines.postgresql import CommittedWrite
+from chaoskit.engines.session import DeadlinePassed, QueryRefused, Unreachable
 from chaoskit.model.member import Look
 from chaoskit.model.parameters import build
 from tests.contracts.bench_estate import LINKS, Bench, system
@@ -45,6 +50,48 @@ def test_one_after_the_other_are_never_two(bank: Bench) -> None:
     assert look.ok, look
     for member in ("db", "db-standby"):
         assert f"{member} took none" not in look.detail
+
+
+class Scripted:
+    """A member that answers one try after the other: w takes it, f follows, d is dead, h hangs."""
+
+    def __init__(self, script: Iterator[str]) -> None:
+        self._script, self._now = script, "d"
+
+    async def committed_write(self, _: float) -> CommittedWrite:
+        self._now = next(self._script, "d")
+        if self._now != "w":
+            raise {"f": QueryRefused("no writes", "25006"), "d": Unreachable("nobody")}.get(
+                self._now, DeadlinePassed("no answer")
+            )
+        return CommittedWrite("1", "0/1", monotonic_ns(), 1)
+
+    async def in_recovery(self, _: float) -> bool:
+        if self._now in "dh":
+            raise DeadlinePassed("no answer")
+        return self._now == "f"
+
+
+@pytest.mark.parametrize(
+    ("db", "standby", "ok"),
+    [
+        ("wwwddffffwww", "ffffwwwwdfff", True),  # a promotion, and a planned switch back
+        ("wwwddffffwww", "ffffwwwwwwww", False),  # who hands over goes on
+        ("wwwddffffwww", "ffffwwwwdfww", False),
+        ("wwwddddddwww", "ffffwwwwdfff", False),  # back without ever having followed
+        ("wwwhhhhhhwww", "ffffwwwwdfff", False),  # too busy to answer, and the primary all the time
+    ],
+)
+def test_one_that_has_followed_in_between_has_handed_over(
+    db: str, standby: str, ok: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = {"db": Scripted(iter(db)), "db-standby": Scripted(iter(standby))}
+    monkeypatch.setattr("chaoskit.probes.writers.PostgreSQL", lambda member, _: members[member])
+    estate = SimpleNamespace(direct=lambda member: member, plan=SimpleNamespace(system=system(LINKS)))
+    probe = build(registry.member("probes", "writers"), {"every": "50ms", "lasting": "600ms"})
+    look: Look = asyncio.run(probe.look("db-standby", estate, 10))
+    assert look.ok is ok, look
+    assert ("and from" in look.detail) is (db[-1] == "w" and "f" in db), look
 
 
 @pytest.mark.parametrize("params", [{"lasting": "16s"}, {"every": "0s"}, {"every": "2s", "lasting": "1s"}])
