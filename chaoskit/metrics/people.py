@@ -17,7 +17,8 @@ def modelled_ns(
 ) -> int:
     """Modelled and not lived time of the decisions between `since` and the recovery (None: there was none), ns.
 
-    A decision that began only after the response to another one was done waited for it: the two add up.
+    A decision that began only after the response to another one was done waited for it, and so did one whose step
+    follows the other's, even if only its begin: the two add up.
     Decisions that were under way at the same time run side by side: the longest chain counts.
     """
     on_path = [d for d in decisions if d.end >= since and (until is None or d.end <= until)]
@@ -27,7 +28,8 @@ def modelled_ns(
         before = [
             longest[other]
             for other in longest
-            if (finished := done.get(on_path[other].step)) is not None and finished <= decision.begin
+            if on_path[other].step in decision.follows
+            or ((finished := done.get(on_path[other].step)) is not None and finished <= decision.begin)
         ]
         longest[index] = decision.modelled + max(before, default=0)
     return max(longest.values(), default=0)

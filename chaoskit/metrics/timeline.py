@@ -36,7 +36,10 @@ class Volley:
 
 @dataclass(frozen=True)
 class DecisionSpan:
-    """A decision by a person: it lasted `slept` ns here, and `takes` ns in the world the drill models."""
+    """A decision by a person: it lasted `slept` ns here, and `takes` ns in the world the drill models.
+
+    `follows`: the steps whose begin or end its own step waits for, one through the other.
+    """
 
     step: str
     begin: int
@@ -44,6 +47,7 @@ class DecisionSpan:
     takes: int
     slept: int
     event: int
+    follows: frozenset[str] = frozenset()
 
     @property
     def modelled(self) -> int:
@@ -114,7 +118,7 @@ def read_timeline(history: History) -> Timeline:
         zero=zeros[0] if zeros else None,
         faults=faults,
         volleys=_volleys(faults),
-        decisions=_decisions(events),
+        decisions=_decisions(events, history.plan),
         responses=_responses(events),
         alerts=tuple(
             Alert(e.data["step"], e.data["service"], e.t, e.data["first_miss"], e.n)
@@ -208,7 +212,7 @@ def _gaps(events: list[Event]) -> Iterator[ProxyGap]:
             yield ProxyGap(tuple(data["links"]), data["lo"], hi, event.n, True, data["why"])
 
 
-def _decisions(events: Iterable[Event]) -> tuple[DecisionSpan, ...]:
+def _decisions(events: Iterable[Event], plan: Plan) -> tuple[DecisionSpan, ...]:
     begun: dict[str, int] = {}
     made = []
     for event in events:
@@ -218,8 +222,22 @@ def _decisions(events: Iterable[Event]) -> tuple[DecisionSpan, ...]:
         elif event.kind == "decision.end" and step is not None:
             data = event.data
             begin = begun.get(step, event.t)
-            made.append(DecisionSpan(step, begin, event.t, data["takes_ns"], data["slept_ns"], event.n))
+            span = (begin, event.t, data["takes_ns"], data["slept_ns"])
+            made.append(DecisionSpan(step, *span, event.n, _followed(step, plan)))
     return tuple(made)
+
+
+def _followed(step: str, plan: Plan) -> frozenset[str]:
+    before = {
+        one.id: (one.when.done or one.when.begun) if one.when is not None else one.after_step
+        for one in plan.steps
+    }
+    found: list[str] = []
+    at = before.get(step)
+    while at is not None and at not in found:
+        found.append(at)
+        at = before.get(at)
+    return frozenset(found)
 
 
 def _responses(events: Iterable[Event]) -> tuple[ResponseSpan, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -9,11 +12,21 @@ from chaoskit.metrics.backlog import backlog_drained
 from chaoskit.metrics.detection import measure_clocks
 from chaoskit.metrics.exercised import measure_fault, users_of
 from chaoskit.metrics.people import modelled_ns
-from chaoskit.metrics.timeline import Alert, DecisionSpan, FaultSpan, ResponseSpan, Timeline, Volley
-from chaoskit.model.history import Operation
+from chaoskit.metrics.timeline import (
+    Alert,
+    DecisionSpan,
+    FaultSpan,
+    ResponseSpan,
+    Timeline,
+    Volley,
+    read_timeline,
+)
+from chaoskit.model.drill import When
+from chaoskit.model.history import Event, History, Operation
 from chaoskit.model.measurement import Interval
 from chaoskit.model.release import Release
 from chaoskit.model.system import Link
+from tests.conductor.staging import fault, plan_of, response
 from tests.histories.builder import RunBuilder
 
 MS = 10**6
@@ -34,6 +47,45 @@ class TestPeople:
         made = [decision("a", S, 60 * S), decision("b", 3 * S, 90 * S)]
         done = [ResponseSpan("a", S, 2 * S, ()), ResponseSpan("b", 3 * S, 4 * S, ())]
         assert modelled_ns(made, done, 0, None) == 150 * S
+
+    def test_one_that_follows_the_begin_of_another_s_response_is_added(self) -> None:
+        """`when: {begun: a}`: b was not asked before a had been decided, however long a's response goes on."""
+        first, second = (
+            decision("a", S, 60 * S),
+            replace(decision("b", S + MS, 90 * S), follows=frozenset("a")),
+        )
+        done = [ResponseSpan("a", S, 9 * S, ()), ResponseSpan("b", S + MS, 4 * S, ())]
+        assert modelled_ns([first, second], done, 0, None) == 150 * S
+
+    def test_who_follows_whom_is_in_the_plan(self) -> None:
+        when = {
+            "a": When(down="db"),
+            "pause": When(begun="a"),
+            "b": When(begun="pause"),
+            "c": When(down="db"),
+        }
+        steps = tuple(response(name, when=one) for name, one in when.items())
+        happened = [
+            (step, kind, more)
+            for step in ("a", "b", "c")
+            for kind, more in (("decision.begin", {}), ("decision.end", {"takes_ns": 60 * S, "slept_ns": 0}))
+        ]
+        events = tuple(
+            Event(n=n, t=n * S, kind=kind, data={"step": step, **more}, prev="", hash="")
+            for n, (step, kind, more) in enumerate(happened)
+        )
+        found = read_timeline(
+            History(
+                run="r",
+                folder=Path(),
+                plan=plan_of(fault(), *steps),
+                events=events,
+                operations=(),
+                journals={},
+                books=(),
+            )
+        )
+        assert [one.follows for one in found.decisions] == [set(), {"a", "pause"}, set()]
 
     def test_lived_time_is_no_modelled_time(self) -> None:
         assert modelled_ns([decision("a", S, 60 * S, 60 * S)], [], 0, None) == 0
