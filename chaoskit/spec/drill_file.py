@@ -45,6 +45,7 @@ def check_drill(data: Mapping[str, Any], places: Places, registry: Registry) -> 
     for key, spans in (("steady", ("for", "within")), ("settle", ("hold",)), ("abort", ("for",))):
         if isinstance(data.get(key), dict):
             _zero((key,), data[key], spans, places, problems)
+    problems += _guard(data.get("abort"), places)
     indices = checked.index.get("timeline", [])
     steps = tuple(zip(indices, checked.value.timeline, strict=False))
     for number, step in steps:
@@ -53,6 +54,18 @@ def check_drill(data: Mapping[str, Any], places: Places, registry: Registry) -> 
         problems += _members(("timeline", number), step, places, registry)
     load: Any = data.get("load") if isinstance(data.get("load"), dict) else {}
     return CheckedDrill(checked.value, steps, tuple(load), tuple(problems))
+
+
+def _guard(abort: Any, places: Places) -> list[Problem]:
+    """A guard that could never speak, or would always."""
+    written = abort.get("if") if isinstance(abort, dict) else None
+    found = re.fullmatch(r"success < (\d+(?:\.\d+)?)\s?%", written) if isinstance(written, str) else None
+    if found is None or 0 < float(found[1]) <= 100:
+        return []
+    why = "no share is less" if float(found[1]) == 0 else "every share is less"
+    return [
+        places.problem(("abort", "if"), f"`if`: {shown(written)}: {why}", "write a share like `success < 1%`")
+    ]
 
 
 def _shape(data: Mapping[str, Any], places: Places) -> tuple[dict[str, Any], list[Problem]]:
