@@ -178,9 +178,13 @@ ONE_MISTAKE = [
     (
         "checks:",
         "abort: {if: success < 0.0%, for: 1m}\nchecks:",
-        "18:13: `if`: 'success < 0.0%': no share is less",
+        "drill.yaml:18:13: `if`: 'success < 0.0%': no share is less",
     ),
-    ("checks:", "abort: {if: success < 101%, for: 1m}\nchecks:", "'success < 101%': every share is less"),
+    (
+        "checks:",
+        "abort: {if: success < 101%, for: 1m}\nchecks:",
+        "drill.yaml:18:13: `if`: 'success < 101%': every share is less",
+    ),
     ("checks:", "matrix: {sed: [1]}\nchecks:", "drill.yaml:18:10: `matrix` cannot vary `sed`"),
     ("checks:", "matrix: {seed: []}\nchecks:", "drill.yaml:18:16: `seed` has no values"),
     (
