@@ -56,6 +56,8 @@ class NetworkPartition:
     Nobody is refused and nothing is closed: each side must notice by its own time limits, and each may go on believing
     that the other is dead. Both sides live; a primary goes on serving whoever still reaches it. Parted from everyone,
     a service is not reached by chaoskit's own looks either, as by nobody else's.
+    On a site, each of its services is parted by itself, from the others of the site as well: to part two sites, name
+    the services of the other one in `from`.
 
     Witness: in both directions, a fresh attempt to connect, made in the sender's own network, is met with silence where
     it was answered before; and on connections that were open before the fault, what is sent is not acknowledged.

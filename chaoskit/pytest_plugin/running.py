@@ -131,6 +131,8 @@ def tell(item: pytest.Item, finished: Run) -> None:
             if journey.invalid:
                 lower = upper = "unknown"
             properties += [(f"{name}.rta_lower_s", lower), (f"{name}.rta_upper_s", upper)]
+            if journey.modelled:
+                properties.append((f"{name}.people_modelled_s", f"{journey.modelled / 1e9:g}"))
     for books, loss in measured.losses.items():
         known = loss.survivor is not None and not loss.problems
         properties.append((f"{books}.lost", len(loss.missing()) if known else "unknown"))

@@ -74,6 +74,17 @@ def test_bounds_are_rounded_outward_as_everywhere() -> None:
     assert (properties["visit.rta_lower_s"], properties["visit.rta_upper_s"]) == ("4.18", "4.291")
 
 
+def test_modelled_human_time_stands_beside_the_machine_s(tmp_path: Path) -> None:
+    """The RTO is judged on their sum: of 4 s alone nobody would see why it was missed."""
+    made = staged_runs.run(cast(Loaded, SimpleNamespace(drill=drill_of(title="pass"))), reports=tmp_path)
+    visit = made.measurements.journeys["visit"].model_copy(update={"modelled": 120_000_000_000})
+    for journeys, said in (({"visit": visit}, "120"), (made.measurements.journeys, None)):
+        item = SimpleNamespace(user_properties=[])
+        measured = made.measurements.model_copy(update={"journeys": journeys})
+        tell(cast(pytest.Item, item), replace(made, measurements=measured))
+        assert dict(item.user_properties).get("visit.people_modelled_s") == said
+
+
 def test_paths_start_at_the_test_or_at_the_root(staged: pytest.Pytester) -> None:
     sub = staged.mkdir("sub")
     write(sub, near=drill())
