@@ -26,8 +26,9 @@ class AttackRepelled:
     transaction that no customer of the run asked for. The attacker's own word counts nowhere. Customers who were turned
     away as attackers would be are measured; what that costs is judged by the objective `success` of their journey.
 
-    Attacks come from the same addresses: of two on one service nobody knows of which of them an alert speaks that came
-    when both had begun, nor whether the later one needed any.
+    Attacks of one kind come from the same addresses: of two on one service nobody knows of which of them an alert
+    speaks that came when both had begun. Nor does anybody know whether one needed any of its own where the service had
+    been attacked before, or had spoken of another attack in time: a lock on a customer holds for both.
 
     fail: one of these is broken; each is listed. unknown: an instant lies across its limit, an alert may be about
     another attack, the feed tells of a block and of nothing that was turned away, it was not read until the attack had
@@ -54,17 +55,17 @@ class AttackRepelled:
         doubt = [said for one in attacks for said in self._doubt(one)]
         if doubt:
             return Verdict(name=name, outcome="unknown", reason=doubt[0], events=events, details=tuple(doubt))
-        # A service counts by address, and all attacks on it have the same: each is told all of it.
-        counted = {one.target: one for one in sorted(attacks, key=lambda one: one.asked)}.values()
-        refused = sum(one.refused + one.failed for one in counted)
-        asked = sum(one.asked for one in counted)
+        refused = sum(
+            one.refused + one.failed for one in attacks
+        )  # of two that share addresses neither is green
+        asked = sum(one.asked for one in attacks)
         reason = (
             f"{refused} of {asked} requests of the attack were turned away, none let it in, no money moved"
         )
         return Verdict(name=name, outcome="pass", reason=reason, events=events)
 
     def _wrong(self, one: AttackMeasure) -> Iterator[str]:
-        if one.read and not one.later:  # what an earlier one had brought about may hold for this one
+        if one.read and not _besides(one):  # what another one had brought about may hold for this one
             yield from _late(one.step, "alert", one.alerted)
             yield from _late(one.step, "block", one.blocked)
         if one.let_in:
@@ -76,6 +77,9 @@ class AttackRepelled:
     def _doubt(self, one: AttackMeasure) -> Iterator[str]:
         if not one.read:
             yield f"{one.step}: the feed of {one.target} was not read until the attack had ended"
+        if _besides(one) and not one.mixed and None in (one.alerted, one.blocked):
+            why = f"{one.target} was attacked otherwise as well, and what it did about that may hold for this one"
+            yield f"{one.step}: there was no {'alert' if one.alerted is None else 'block'} about it: {why}"
         if one.mixed:
             why = f"{' and '.join(one.mixed)} had begun as well"
             yield f"{one.step}: of which attack the feed of {one.target} speaks is not known: {why}"
@@ -93,6 +97,11 @@ class AttackRepelled:
         for word, found in (("alert", one.alerted), ("block", one.blocked)):
             if found is not None and found.hi is not None and found.hi > _LIMIT.ns:
                 yield f"{one.step}: whether the first {word} came within {_LIMIT} is not known"
+
+
+def _besides(one: AttackMeasure) -> bool:
+    """Whether its service had been attacked before it, or has spoken of another attack in time."""
+    return one.later or (one.beside is not None and one.beside.lo <= _LIMIT.ns)
 
 
 def _moved(attacks: Sequence[AttackMeasure]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from chaoskit.engines.http_exchange import document
 from chaoskit.model.estate import Address, Estate
 from chaoskit.model.lease import IntruderUndo, NothingToUndo, Undo
 from chaoskit.model.member import Witness
-from chaoskit.model.outsiders import ADDRESSES, SOURCES_MAX, outsiders, sources
+from chaoskit.model.outsiders import SOURCES_MAX, network_of, outsiders, sources
 from chaoskit.model.system import CUSTOMERS, Link, System
 
 RequestPath = Annotated[str, Field(pattern="^/[!-~]*$")]
@@ -96,14 +96,14 @@ class FromOutside:
     targets: ClassVar[Literal["service", "link"]] = "service"
 
     async def baseline(self, target: str, estate: Estate) -> dict[str, int] | None:
-        return await counted(estate.direct(target), self.watch, target)
+        return await counted(estate.direct(target), self.watch, target, network_of(self.name))
 
     async def undo(self, target: str, estate: Estate) -> Undo:
         stays = () if self.stays is None else (NothingToUndo(why=self.stays, dies=False),)
         return Undo(steps=(IntruderUndo(name=job(self.name, target)), *stays))
 
     async def witness(self, target: str, estate: Estate, baseline: Any) -> Witness:
-        return await witness(target, estate, self.watch, baseline, self.seen)
+        return await witness(target, estate, self.watch, baseline, (network_of(self.name), self.seen))
 
 
 def job(fault: str, target: str) -> str:
@@ -119,8 +119,8 @@ async def begin(fault: str, target: str, estate: Estate, orders: Mapping[str, An
     await outsiders(estate).begin(job(fault, target), argv, json.dumps(whole).encode())
 
 
-async def counted(address: Address, path: str, host: str) -> dict[str, int] | None:
-    """What the service has counted from each of an attack's addresses; None when it does not say."""
+async def counted(address: Address, path: str, host: str, network: str) -> dict[str, int] | None:
+    """What the service has counted from each address of an attack's network; None when it does not say."""
     shown = await document(address, path, host, _ASK_S)
     found = shown.get("sources") if isinstance(shown, dict) else None
     if not isinstance(found, dict):
@@ -128,14 +128,15 @@ async def counted(address: Address, path: str, host: str) -> dict[str, int] | No
     return {
         source: counts["asked"]
         for source, counts in found.items()
-        if source.startswith(ADDRESSES) and isinstance(counts, dict) and isinstance(counts.get("asked"), int)
+        if source.startswith(network) and isinstance(counts, dict) and isinstance(counts.get("asked"), int)
     }
 
 
 async def witness(
-    target: str, estate: Estate, watch: str, before: Mapping[str, int] | None, wanted: int
+    target: str, estate: Estate, watch: str, before: Mapping[str, int] | None, of: tuple[str, int]
 ) -> Witness:
-    """Whether the service itself has counted so many more requests from the attack's addresses."""
+    """Whether the service itself has counted so many more requests from the addresses of the attack's network."""
+    network, wanted = of
     if before is None:
         return Witness(
             False, None, f"{target} did not say at {watch} what it counts by source, before the attack"
@@ -143,17 +144,17 @@ async def witness(
     deadline = monotonic_ns() + int(_WITHIN_S * 1e9)
     more = 0
     while monotonic_ns() < deadline:
-        now = await counted(estate.direct(target), watch, target)
+        now = await counted(estate.direct(target), watch, target, network)
         if now is not None:
             more = sum(now.values()) - sum(before.values())
             if more >= wanted:
-                how = f"{target} itself has counted {more} requests from {ADDRESSES}0/24"
+                how = f"{target} itself has counted {more} requests from {network}0/24"
                 return Witness(True, monotonic_ns(), how)
         await asyncio.sleep(_LOOK_S)  # nobody tells when a service has counted one more
     return Witness(False, None, f"{target} has counted {more} requests, not {wanted}, after {_WITHIN_S:g} s")
 
 
-def spread(bodies: Sequence[tuple[Mapping[str, str], Any]], count: int) -> list[Any]:
+def spread(attack: str, bodies: Sequence[tuple[Mapping[str, str], Any]], count: int) -> list[Any]:
     """Attempts in their order, one source after the other."""
-    of = sources(count)
+    of = sources(attack, count)
     return [[of[number % count], dict(known), body] for number, (known, body) in enumerate(bodies)]

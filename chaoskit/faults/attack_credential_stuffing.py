@@ -28,7 +28,7 @@ class AttackCredentialStuffing(outside.FromOutside):
     most 500 a second, 32 at a time, 10,000 in all; more is refused while planning.
 
     Witness: what the service itself counts by source, read directly at `watch`, as `{"sources": {address: {"asked":
-    n}}}`: 4 more from the attack's addresses, 198.51.100.0/24.
+    n}}}`: 4 more from the attack's addresses, 203.0.113.0/24.
     Undo: the program is ended, and dies with the run in any case, also when chaoskit itself is killed. Money that it
     moved is the run's own, and stays moved: the books say so.
     Fidelity on `local`: (and `docker`) real requests from one process of this machine; the addresses are what it says.
@@ -96,7 +96,7 @@ class AttackCredentialStuffing(outside.FromOutside):
             "count": len(tried),
             "method": "POST",
             "path": self.path,
-            "attempts": outside.spread(tried, self.sources),
+            "attempts": outside.spread(_NAME, tried, self.sources),
             "then": self.then,
         }
         await outside.begin(_NAME, target, estate, orders)

@@ -73,7 +73,7 @@ class AttackFlood(outside.FromOutside):
             "count": self._count,
             "method": "GET" if self.json is None else "POST",
             "path": self.path,
-            "attempts": outside.spread([({}, self.json)] * self.sources, self.sources),
+            "attempts": outside.spread(_NAME, [({}, self.json)] * self.sources, self.sources),
         }
         await outside.begin(_NAME, target, estate, orders)
 

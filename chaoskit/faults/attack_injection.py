@@ -38,7 +38,7 @@ class AttackInjection(outside.FromOutside):
     session is used once: `then`. At most 500 a second, 32 at a time, 10,000 in all; more is refused while planning.
 
     Witness: what the service itself counts by source, read directly at `watch`, as `{"sources": {address: {"asked":
-    n}}}`: 4 more from the attack's addresses, 198.51.100.0/24.
+    n}}}`: 4 more from the attack's addresses, 192.0.2.0/24.
     Undo: the program is ended, and dies with the run in any case, also when chaoskit itself is killed. What it did to
     the run's own data stays done: the books say so.
     Fidelity on `local`: (and `docker`) real requests from one process of this machine; the addresses are what it says.
@@ -110,7 +110,7 @@ class AttackInjection(outside.FromOutside):
             "count": len(sent),
             "method": "POST",
             "path": self.path,
-            "attempts": outside.spread(sent, self.sources),
+            "attempts": outside.spread(_NAME, sent, self.sources),
             "then": self.then,
         }
         await outside.begin(_NAME, target, estate, orders)

@@ -45,14 +45,18 @@ def _measure(
     about_books: Mapping[str, Any],
 ) -> AttackMeasure:
     feed = [event for event in history.events if event.data.get("service") == fault.target]
-    told = [(event, event.data) for event in _facts(feed, "attack-alert") if _after(fault, event)]
-    about = [(event, data) for event, data in told if str(data.get("source")).startswith(ADDRESSES)]
-    first = min(about, key=_at, default=None)
-    block = min(((e, d) for e, d in about if d.get("says") == "block"), key=_at, default=None)
     counts = [event for event in _facts(feed, "attack-counts") if event.t >= fault.lo]
+    network = _network(fault, counts)
+    told = [(event, event.data) for event in _facts(feed, "attack-alert") if _after(fault, event)]
+    about = [
+        (event, data) for event, data in told if str(data.get("source")).startswith(network or ADDRESSES)
+    ]
+    first = min(about, key=_at, default=None)
+    theirs = [one for one in told if network and one not in about and _outside(one[1])]
+    block = min(((e, d) for e, d in about if d.get("says") == "block"), key=_at, default=None)
     last: Mapping[str, Any] = counts[-1].data if counts else {}
     # It counts from its start on: of several readings the most, should it have begun anew in between.
-    most: Any = {name: max((int(e.data.get(name) or 0) for e in counts), default=0) for name in _COUNTS}
+    most: Any = {name: max((_counted(e, name, network) for e in counts), default=0) for name in _COUNTS}
     turned = [one for one in history.operations if _blocked(one) and one.intended >= fault.lo]
     others = [one for one in attacks if one.target == fault.target and one is not fault]
     until = max((_at(one) for one in (first, block) if one is not None), default=fault.lo)
@@ -64,9 +68,13 @@ def _measure(
         blocked=_since(fault, block),
         block=str(block[1].get("what")) if block else "",
         **most,
-        unturned=() if block is None else tuple(_unturned(counts, block[0].t)),
-        mixed=tuple(one.step for one in others if one.lo <= until),
+        unturned=() if block is None else tuple(_unturned(counts, block[0].t, network or "")),
+        # Of one kind they come from the same addresses, and so did all that were recorded before each had its own.
+        mixed=tuple(
+            one.step for one in others if one.lo <= until and (network is None or one.name == fault.name)
+        ),
         later=any((one.lo, attacks.index(one)) < (fault.lo, attacks.index(fault)) for one in others),
+        beside=_since(fault, min(theirs, key=_at, default=None)),
         forgot=bool(counts) and _ended(fault, history, timeline, counts[-1].t),
         read=bool(counts) and last.get("busy") is False,
         wrongly_blocked=tuple(sorted({_customer(one) for one in turned})),
@@ -76,20 +84,40 @@ def _measure(
     )
 
 
-def _unturned(counts: Sequence[Event], block: int) -> Iterator[str]:
-    """Each address from which requests went on as if nobody had blocked any: since the first reading with the block
-    (ns), or in all where there is no other reading, or the service has begun to count anew."""
+def _network(fault: FaultSpan, counts: Sequence[Event]) -> str | None:
+    """How the addresses of this attack begin, and of no other kind; None: of a run in which all had the same."""
+    said = counts[-1].data.get("networks") if counts else None
+    found = said.get(fault.name) if isinstance(said, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _counted(counts: Event, name: str, network: str | None) -> int:
+    if network is None:
+        return int(counts.data.get(name) or 0)
+    of = counts.data.get("sources") or {}
+    return sum(int(one.get(name) or 0) for source, one in of.items() if source.startswith(network))
+
+
+def _unturned(counts: Sequence[Event], block: int, network: str) -> Iterator[str]:
+    """Each address of that network from which requests went on as if nobody had blocked any: since the first reading
+    with the block (ns), or in all where there is no other reading, or the service has begun to count anew."""
     read = [one for one in counts if isinstance(one.data.get("sources"), dict)]
     if not read:
         return
     first: dict[str, Any] = next((one.data["sources"] for one in read[:-1] if one.t >= block), {})
     for source, last in read[-1].data["sources"].items():
+        if not source.startswith(network):
+            continue
         since = first.get(source) or {}
         if (last.get("asked") or 0) < (since.get("asked") or 0):
             since = {}
         more = {name: (last.get(name) or 0) - (since.get(name) or 0) for name in _COUNTS}
         if more["asked"] >= _MANY and not more["refused"] + more["failed"]:
             yield f"{source} asked {more['asked']} times"
+
+
+def _outside(data: Mapping[str, Any]) -> bool:
+    return str(data.get("source")).startswith(ADDRESSES)
 
 
 def _ended(fault: FaultSpan, history: History, timeline: Timeline, until: int) -> bool:

@@ -151,7 +151,11 @@ class AttackMeasure(Frozen):
             "alert or block came: of which of them the feed speaks nobody knows"
         ),
     ] = ()
-    later: Annotated[bool, Field(description="one of them began before this one")] = False
+    later: Annotated[bool, Field(description="another attack on that service began before this one")] = False
+    beside: Annotated[
+        Interval | None,
+        Field(description="the first alert, or block, about another kind of attack, ns after this one"),
+    ] = None
     wrongly_blocked: Annotated[
         tuple[str, ...], Field(description="customers who were turned away as attackers would be")
     ] = ()

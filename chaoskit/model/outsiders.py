@@ -9,8 +9,15 @@ from typing import Protocol, cast
 
 from chaoskit.model.estate import Estate
 
-ADDRESSES = "198.51.100."
-"""Where attackers say that they come from: a network that is kept for documentation, so that no customer is there."""
+NETWORKS = {
+    "attack.flood": "198.51.100.",
+    "attack.credential-stuffing": "203.0.113.",
+    "attack.injection": "192.0.2.",
+}
+"""Where attackers say that they come from: by kind of attack a network of its own, so that a word about an address is
+one about that attack; they are kept for documentation, so that no customer is there."""
+ADDRESSES = tuple(NETWORKS.values())
+"""How the addresses of all of them begin."""
 SOURCES_MAX = 200
 BLOCKED = "blocked"
 """How the error begins of an operation whose customer was turned away as an attacker would be."""
@@ -46,6 +53,11 @@ def outsiders(estate: Estate) -> Outsiders:
     return cast(Beset, estate).outsiders
 
 
-def sources(count: int) -> tuple[str, ...]:
-    """So many of an attack's addresses."""
-    return tuple(f"{ADDRESSES}{number}" for number in range(1, count + 1))
+def network_of(attack: str) -> str:
+    """How the addresses of an attack begin, by its kind."""
+    return NETWORKS.get(attack, ADDRESSES[0])
+
+
+def sources(attack: str, count: int) -> tuple[str, ...]:
+    """So many addresses of an attack of that kind."""
+    return tuple(f"{network_of(attack)}{number}" for number in range(1, count + 1))

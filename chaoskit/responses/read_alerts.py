@@ -14,7 +14,7 @@ from chaoskit.clock import monotonic_ns
 from chaoskit.engines import outside
 from chaoskit.engines.http_exchange import document
 from chaoskit.model.member import ResponseContext, ResponseFailed
-from chaoskit.model.outsiders import ADDRESSES, outsiders
+from chaoskit.model.outsiders import ADDRESSES, NETWORKS, outsiders
 from chaoskit.model.system import System
 from chaoskit.quantity import Duration
 from chaoskit.registry import register
@@ -35,9 +35,10 @@ class ReadAlerts:
 
     `GET <watch>` answers `{alerts: [{kind, what, source, customer, at_ns}], sources: {address: {asked, refused, failed,
     let_in}}}`: `kind` is `alert` (something looks wrong) or `block` (it is turned away from now on), `at_ns` the
-    machine's CLOCK_MONOTONIC, and `sources` what it has counted by source. The counts of the attack's addresses
-    (198.51.100.0/24) are recorded as well, when the first of them is blocked and at the end. It does nothing about what
-    it reads: the service defends itself, or does not.
+    machine's CLOCK_MONOTONIC, and `sources` what it has counted by source. The counts of the attacks' addresses
+    (198.51.100.0/24 for floods, 203.0.113.0/24 for tried log-ins, 192.0.2.0/24 for injections) are recorded as well,
+    when the first of them is blocked and at the end. It does nothing about what it reads: the service defends itself,
+    or does not.
 
     The feed's own word for an instant counts where it can be true: not later than the entry was read, and not earlier
     than the last look at which it was not there yet.
@@ -122,7 +123,7 @@ def _blocks(entry: dict[str, Any]) -> bool:
 
 
 def _counts(shown: Any) -> dict[str, Any] | None:
-    """The counts of the attack's addresses together, and of each; None where the service does not say."""
+    """The counts of the attacks' addresses together, and of each; None where the service does not say."""
     found = shown.get("sources") if isinstance(shown, dict) else None
     if not isinstance(found, dict):
         return None
@@ -132,4 +133,4 @@ def _counts(shown: Any) -> dict[str, Any] | None:
         if source.startswith(ADDRESSES) and isinstance(counts, dict)
     }
     together = {name: sum(counts[name] for counts in theirs.values()) for name in _COUNTS}
-    return {**together, "sources": theirs}
+    return {**together, "sources": theirs, "networks": NETWORKS}

@@ -11,6 +11,7 @@ from chaoskit import evidence, registry
 from chaoskit.judge import judge
 from chaoskit.metrics import measure
 from chaoskit.model.measurement import AttackMeasure
+from chaoskit.model.outsiders import NETWORKS
 from chaoskit.model.verdict import Result, Verdict
 from tests.histories.builder import KILL_HI, KILL_LO, MS, ZERO, Posting, RunBuilder, S, drill, plan_for
 
@@ -341,3 +342,78 @@ def test_a_word_about_one_of_two_attacks_on_a_service_is_no_word_about_the_other
     verdict = registry.member("checks", "attack-repelled")().judge(history, measure(history))
     assert verdict.outcome == outcome, verdict
     assert any(words in one for one in (verdict.reason, *verdict.details)), verdict
+
+
+def of_three(**of: dict[str, int]) -> dict[str, Any]:
+    """Counts of a run in which each kind of attack has addresses of its own."""
+    zero = dict.fromkeys(("asked", "refused", "failed", "let_in"), 0)
+    sources = {f"{NETWORKS[f'attack.{kind}']}1": {**zero, **counts} for kind, counts in of.items()}
+    together = {name: sum(counts[name] for counts in sources.values()) for name in zero}
+    return {"service": "db", "busy": False, **together, "sources": sources, "networks": NETWORKS}
+
+
+FLOOD, INJECTION = (f"{NETWORKS[f'attack.{kind}']}1" for kind in ("flood", "injection"))
+BOTH = of_three(flood={"asked": 300, "refused": 290}, injection={"asked": 10, "failed": 8, "refused": 2})
+
+
+@pytest.mark.parametrize(
+    ("told", "counts", "outcome", "words"),
+    [
+        (((FLOOD, SOON), (INJECTION, LATER + S)), BOTH, "pass", "300 of 310 requests"),
+        # About both at one time: each by its own address.
+        (((FLOOD, LATER + S), (INJECTION, LATER + S)), BOTH, "pass", ""),
+        # What was done about the first may have been enough for the second, and the other way round.
+        (((FLOOD, SOON),), BOTH, "unknown", "second: there was no alert about it"),
+        (((INJECTION, LATER + S),), BOTH, "unknown", "crash: there was no alert about it"),
+        ((), BOTH, "fail", "crash: no alert"),
+        (((INJECTION, KILL_HI + 7 * S),), BOTH, "fail", "crash: no alert"),
+        # Whom it let in is told of the one that was let in.
+        (
+            ((FLOOD, SOON), (INJECTION, LATER + S)),
+            of_three(flood={"asked": 300, "refused": 290}, injection={"asked": 10, "let_in": 1}),
+            "fail",
+            "second: 1 log-ins from its addresses worked",
+        ),
+        # Nothing of the second was turned away: what was of the first says nothing of it.
+        (
+            ((FLOOD, SOON), (INJECTION, LATER + S)),
+            of_three(flood={"asked": 300, "refused": 290}, injection={"asked": 10}),
+            "unknown",
+            "second: db says that it blocked, and turned away none of 10",
+        ),
+    ],
+)
+def test_two_kinds_of_attack_on_a_service_are_told_apart_by_their_addresses(
+    told: tuple[tuple[str, int], ...], counts: dict[str, Any], outcome: str, words: str, tmp_path: Path
+) -> None:
+    run = attacked(*({**BLOCK, "at": at, "source": source} for source, at in told), counts=counts)
+    crash, *others = run.plan.steps
+    second = crash.model_copy(update={"id": "second", "name": "attack.injection"})
+    run.plan = run.plan.model_copy(update={"steps": (crash, second, *others)})
+    for _, kind, data in run.events:
+        if kind == "fault.begin":
+            data["name"] = "attack.flood"
+    about = {"step": "second", "name": "attack.injection", "target": "db"}
+    run.event(LATER, "fault.begin", **about, lo=LATER)
+    run.event(LATER + MS, "fault.witnessed", **about, hi=LATER + MS, how="seen")
+    history = evidence.load_history(run.write(tmp_path / "run"))
+    verdict = registry.member("checks", "attack-repelled")().judge(history, measure(history))
+    assert verdict.outcome == outcome, verdict
+    assert any(words in one for one in (verdict.reason, *verdict.details)), verdict
+
+
+def test_two_of_one_kind_have_the_same_addresses_and_cannot_be_told_apart(tmp_path: Path) -> None:
+    run = attacked({**BLOCK, "source": FLOOD}, counts=BOTH)
+    crash, *others = run.plan.steps
+    run.plan = run.plan.model_copy(
+        update={"steps": (crash, crash.model_copy(update={"id": "again"}), *others)}
+    )
+    for _, kind, data in run.events:
+        if kind == "fault.begin":
+            data["name"] = "attack.flood"
+    about = {"step": "again", "name": "attack.flood", "target": "db"}
+    run.event(LATER, "fault.begin", **about, lo=LATER)
+    run.event(LATER + MS, "fault.witnessed", **about, hi=LATER + MS, how="seen")
+    history = evidence.load_history(run.write(tmp_path / "run"))
+    verdict = registry.member("checks", "attack-repelled")().judge(history, measure(history))
+    assert (verdict.outcome, "of which attack" in verdict.reason) == ("unknown", True), verdict

@@ -10,6 +10,7 @@ from chaoskit import registry
 from chaoskit.engines.http_exchange import ask_json
 from chaoskit.model.lease import Undo
 from chaoskit.model.member import Fault, Witness
+from chaoskit.model.outsiders import ADDRESSES
 from chaoskit.model.parameters import build
 
 JSON = {"customer": "{user}", "password": "{guess}"}
@@ -43,7 +44,7 @@ async def counts(estate: Any, service: str) -> dict[str, int]:
     shown = (await ask_json(estate.direct(service), "/watch"))["sources"]
     total: dict[str, int] = {}
     for source, counted in shown.items():
-        if source.startswith("198.51.100."):
+        if source.startswith(ADDRESSES):
             for name, value in counted.items():
                 total[name] = total.get(name, 0) + value
     return total
