@@ -16,10 +16,14 @@ from tests.end_to_end.conftest import ROOT, Workplace
 REPORT = ROOT / "drills" / "server" / "standby-report.yaml"
 STALE = ROOT / "drills" / "server" / "stale-standby.yaml"
 PRICE = ROOT / "drills" / "server" / "standby-dies.yaml"
+LAG = ROOT / "drills" / "server" / "lagging-standby.yaml"
+DEPUTY = ROOT / "drills" / "resilience" / "deputy-decides.yaml"
 PAIRS = [
     (STALE, ("drifted", "checked")),
     (REPORT, ("reports-first", "replay-first")),
     (PRICE, ("synchronous", "async")),
+    (LAG, ("async", "synchronous")),
+    (DEPUTY, ("no-deputy", "deputy")),
 ]
 
 
@@ -49,11 +53,14 @@ def test_both_days_are_one_drill(drill: Path, days: tuple[str, str]) -> None:
 
 
 def timed(plan: Plan) -> list[PlannedStep]:
-    """The steps, but for what a runbook of the system fills in: that is the system's part, and may differ."""
+    """The steps, but for what a runbook of the system fills in and who stands in for whom: the system's part, which may
+    differ."""
     own = [written.respond in plan.system.runbooks for written in plan.drill.timeline]
     filled: dict[str, Any] = {"name": "", "requires": (), "recovers": True}
     pairs = zip(plan.steps, own, strict=True)
-    return [step.model_copy(update=filled) if runbook else step for step, runbook in pairs]
+    return [
+        step.model_copy(update={"decider": None, **(filled if runbook else {})}) for step, runbook in pairs
+    ]
 
 
 def results(workplace: Workplace) -> dict[str, Any]:
@@ -112,3 +119,24 @@ def test_synchronous_replication_makes_payments_wait_for_a_dead_standby(workplac
     found = results(workplace)
     assert missed(found["synchronous"]) == {"transfer.rto"}
     assert missed(found["async"]) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_what_a_lagging_standby_loses_the_mended_bank_does_not(workplace: Workplace) -> None:
+    done = workplace.run(LAG, timeout_s=350)
+    assert done.code == 0, done.both
+    found = results(workplace)
+    bad, mended = found["async"], found["synchronous"]
+    assert missed(bad) == {"transfer.lost"}
+    assert missed(mended) == set()
+    assert lost(bad) > 0
+    assert lost(mended) == 0
+    assert mended["machine-s"][0] > bad["machine-s"][1], (
+        "the price: refused from the lag on, not from the death on"
+    )
+
+
+def lost(result: Any) -> int:
+    (row,) = (one for one in result["scorecard"] if one["journey"] == "transfer")
+    return int(row["lost"])
