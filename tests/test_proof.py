@@ -7,7 +7,7 @@ from typing import Any
 
 from chaoskit import registry
 from chaoskit.planner.controls import Control
-from chaoskit.proof import futile
+from chaoskit.proof import futile, unshown
 
 
 def run(*done: str, well_ns: int | None = 50, never_bad: bool = False) -> Any:
@@ -36,6 +36,15 @@ def test_an_end_that_came_when_customers_were_well_again_was_no_recovery() -> No
     assert (
         futile((end,), run(well_ns=None, never_bad=True)) == {}
     )  # nobody felt anything: a control has to show it
+
+
+def test_a_fault_whose_end_was_not_left_out_is_not_shown_to_matter_by_it() -> None:
+    end = Control("leave-out", "attack", "the end of attack")
+    for well_ns, named in ((30, ("attack.flood on web (step attack)",)), (50, ())):
+        written = run(well_ns=well_ns)
+        written.measurements.faults = (SimpleNamespace(step="attack", name="attack.flood", target="web"),)
+        written.measurements.journeys["pay"].started_by = ()
+        assert unshown((end,), written) == named
 
 
 def test_a_response_that_found_nothing_to_do_is_not_left_out() -> None:

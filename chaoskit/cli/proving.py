@@ -119,7 +119,7 @@ def _prove(loaded: spec.Loaded, cell: str, runtime: str, reports: Path) -> _Told
         print(
             "\n"
             + one_line(
-                f"not shown to matter: {fault}: it started no customer's clock, and the drill does not end it"
+                f"not shown to matter: {fault}: it started no customer's clock, and no run was made without its end"
             )
         )
     due = len(controls) - len(spared) + 1
