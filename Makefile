@@ -31,11 +31,11 @@ test-local: set-up lint ## the same without Docker: no engine, no root
 	@scripts/get-toxiproxy
 	@$(PY) -m pytest -n 2 --dist worksteal -m "not slow and not docker"
 
-slow: set-up ## what runs long: 200 kills on each runtime, 100 known outages, 30 flagship runs
+slow: set-up ## what runs long: 200 kills on each runtime, 100 known outages, 100 flagship runs
 	@scripts/get-toxiproxy
 	@$(PY) -m pytest -m slow
 	@$(PY) -m tests.runtimes.docker.kill_trials --instants 200 --beside 2
-	@$(PY) benchmarks/flagship.py --runs 30
+	@$(PY) benchmarks/flagship.py --runs 100
 
 fuzz: set-up ## rubbish in drill, system and Compose files and in run folders: make fuzz SECONDS=600 SEED=1
 	@$(PY) -m tests.fuzz --seconds "$(or $(SECONDS),60)" $(if $(SEED),--seed "$(SEED)")

@@ -1,7 +1,10 @@
 """Known outages under simulated time: the same journals, events, files and judge, with a server that is a schedule.
 
-    schedule ──► probes and load as the measurers would have journalled them ──► run folder ──► judge ──► interval
-       └──────► truth ──────────────────────────────────────────────────────────────────────────────────► inside?
+    schedule ──► probes and load as the measurers would have journalled them ──► run folder ──► measured ──► judged
+       │                                                                                        │ interval    │ verdict
+       └──────► truth ──────────────────────────────────────────────────────────────────────────┴─ inside? ───┴─ true?
+
+Each has a recovery time objective of its own, drawn about its truth: short of it, beyond it, and too near to tell.
 
 Solid outages (clean, two in a row, a relapse within the hold, partial) have their truth on the schedule. For flapping
 and brown-out the truth is the criterion itself, applied to the schedule at a thousand arrivals a second by code that
@@ -26,7 +29,8 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from chaoskit import evidence, metrics
+from chaoskit import evidence, metrics, registry
+from chaoskit.judge.judge import judge
 from tests.histories.builder import KILL_HI, KILL_LO, MS, PERIOD, SYSTEM, ZERO, RunBuilder, S, drill, plan_for
 
 SOLID = ("clean", "two in a row", "relapse", "partial")
@@ -61,6 +65,13 @@ class Trial:
     lo: int
     hi: int | None
     other: tuple[int, int | None] | None = None
+    asked: int = 0
+    verdict: str = "unknown"
+
+    @property
+    def judged_wrong(self) -> bool:
+        """A pass of what took longer than was asked for, or a fail of what did not; unknown is neither."""
+        return self.verdict != "unknown" and (self.verdict == "pass") != (self.truth <= self.asked)
 
     @property
     def contained(self) -> bool:
@@ -134,7 +145,9 @@ def trial(kind: str, seed: int, folder: Path) -> Trial:
     random = Random(f"{kind} {seed}")
     made = schedule(kind, random)
     end = made.end + HOLD + 3 * S
-    builder = RunBuilder(plan=_plan())
+    truth = truth_of(made)
+    asked = int(truth * Random(f"asked {kind} {seed}").uniform(0.7, 1.3)) // MS * MS
+    builder = RunBuilder(plan=_plan(asked))
     builder.members = {}
     for journey in ("transfer", "balance"):
         good = made.good if kind != "partial" or journey == "transfer" else lambda t: True
@@ -147,17 +160,21 @@ def trial(kind: str, seed: int, folder: Path) -> Trial:
     builder.events = [
         (max(t, end) if kind_ == "run.end" else t, kind_, data) for t, kind_, data in builder.events
     ]
-    measured = metrics.measure(evidence.load_history(builder.write(folder)))
+    history = evidence.load_history(builder.write(folder))
+    measured = metrics.measure(history)
+    (verdict,) = (one for one in judge(history, measured, registry).verdicts if one.name == "transfer.rto")
     shutil.rmtree(folder)  # a thousand of them would be gigabytes
     rta, other = measured.journeys["transfer"].rta, measured.journeys["balance"].rta
     assert rta is not None, measured.journeys["transfer"].invalid
     return Trial(
         kind,
         seed,
-        truth_of(made),
+        truth,
         rta.lo,
         rta.hi,
         (other.lo, other.hi) if other and kind == "partial" else None,
+        asked,
+        verdict.outcome,
     )
 
 
@@ -184,8 +201,9 @@ def _poisson(random: Random, end: int) -> Sequence[int]:
     return found
 
 
-def _plan() -> Any:
-    asked = drill(objectives={"transfer": {"rto": "30s"}, "balance": {"rto": "30s"}}, checks=[])
+def _plan(rto_ns: int) -> Any:
+    objectives = {"transfer": {"rto": f"{rto_ns // MS}ms"}, "balance": {"rto": "30s"}}
+    asked = drill(objectives=objectives, checks=[])
     system = {**SYSTEM, "books": {}, "journeys": {**SYSTEM["journeys"]}}
     system["journeys"]["transfer"] = {k: v for k, v in SYSTEM["journeys"]["transfer"].items() if k != "books"}
     return plan_for(asked, system)
@@ -209,7 +227,7 @@ def coverage(trials: Sequence[Trial], kind: str) -> float | None:
 
 
 def table(trials: Sequence[Trial]) -> str:
-    """A row a kind: intervals that contain the truth, a lower bound on the coverage, widths."""
+    """A row a kind: intervals that contain the truth, a lower bound on the coverage, widths, verdicts, untrue ones."""
     from chaoskit.metrics.metric_shift import miss_bound
 
     rows = []
@@ -219,10 +237,23 @@ def table(trials: Sequence[Trial]) -> str:
         widths = [one.width / MS for one in own if one.width is not None]
         least = 1 - miss_bound(len(own) - inside, len(own), 0.95)
         median, most = (f"{np.median(widths):.0f}", f"{max(widths):.0f}") if widths else ("–", "–")
+        told = [sum(one.verdict == outcome for one in own) for outcome in ("pass", "fail", "unknown")]
         rows.append(
-            [kind, f"{inside} of {len(own)}", f"{inside / len(own):.1%}", f"≥ {least:.1%}", median, most]
+            [
+                *(
+                    kind,
+                    f"{inside} of {len(own)}",
+                    f"{inside / len(own):.1%}",
+                    f"≥ {least:.1%}",
+                    median,
+                    most,
+                ),
+                *told,
+                sum(one.judged_wrong for one in own),
+            ]
         )
     heads = ["outage", "truth inside", "coverage", "at 95 % confidence", "width ms, median", "most"]
+    heads += ["pass", "fail", "unknown", "untrue"]
     return tabulate(rows, headers=heads, disable_numparse=True)
 
 
@@ -235,7 +266,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         trials = run(arguments.trials, Path(folder), seed=arguments.seed, processes=arguments.processes)
     print(table(trials))
-    wrong = [one for one in trials if one.kind in SOLID and not one.right]
+    wrong = [one for one in trials if one.kind in SOLID and (not one.right or one.judged_wrong)]
     for one in wrong:
         print(f"WRONG: {one}")
     short = [kind for kind in GAMBLES if (found := coverage(trials, kind)) is not None and found < 0.95]

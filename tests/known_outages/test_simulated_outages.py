@@ -14,6 +14,9 @@ def check(trials: list[Trial]) -> None:
     told = simulated.table(trials)
     solid = [trial for trial in trials if trial.kind in SOLID]
     assert all(trial.right for trial in solid), told
+    assert not [trial for trial in solid if trial.judged_wrong], told
+    for outcome in ("pass", "fail"):  # else nothing was judged
+        assert sum(trial.verdict == outcome for trial in solid) >= len(solid) // 4, told
     for trial in trials:
         if trial.kind == "partial":  # the journey that was never hurt: at most one period
             assert trial.other == (0, simulated.PERIOD), trial
@@ -32,6 +35,10 @@ def test_trial_beside_the_truth_is_told() -> None:
     assert not Trial("clean", 0, truth=5, lo=1, hi=4).contained
     assert Trial("clean", 0, truth=5, lo=1, hi=None).contained
     assert not Trial("clean", 0, truth=5, lo=0, hi=10**9).right
+    assert Trial("clean", 0, truth=5, lo=1, hi=9, asked=4, verdict="pass").judged_wrong
+    assert Trial("clean", 0, truth=5, lo=1, hi=9, asked=5, verdict="fail").judged_wrong
+    assert not Trial("clean", 0, truth=5, lo=1, hi=9, asked=5, verdict="pass").judged_wrong
+    assert not Trial("clean", 0, truth=5, lo=1, hi=9, asked=4, verdict="unknown").judged_wrong
     assert simulated.coverage([Trial("flapping", 0, truth=5, lo=6, hi=9)], "flapping") == 0
     assert simulated.coverage([], "flapping") is None
 
