@@ -83,6 +83,8 @@ class Database:
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = self._open()
+                self._tables = []
+            if not self._tables:  # also on a copy that he sits on already: it may have been promoted since
                 self._tables = self._look()
                 self._tell("in", tables=[table.name for table in self._tables])
                 self._ruled, self._silenced = list(self._tables), set()
@@ -113,7 +115,7 @@ class Database:
         assert self._connection is not None
         row = self._connection.execute("SELECT pg_is_in_recovery()").fetchone()
         if row is None or row[0]:
-            return []  # a copy: nothing can be changed there, and it will follow by itself
+            return []  # a copy: nothing can be changed there, and it will follow by itself until it is promoted
         found = self._connection.execute(sql.SQL(_TABLES)).fetchall()
         return [Table(str(name), list(text or ()), list(numbers or ())) for name, text, numbers in found]  # type: ignore[call-overload]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -15,7 +16,7 @@ from chaoskit.engines.damage import in_words, marked_rows
 from chaoskit.engines.grip import links_of, log_ins, members_behind
 from chaoskit.engines.postgresql import PostgreSQL
 from chaoskit.engines.session import EngineError
-from chaoskit.errors import EnvironmentBroken
+from chaoskit.errors import EnvironmentBroken, ServiceDown
 from chaoskit.model.estate import Estate
 from chaoskit.model.member import ResponseContext, ResponseFailed
 from chaoskit.model.security import isolating, security
@@ -24,6 +25,7 @@ from chaoskit.quantity import Duration
 from chaoskit.registry import register
 
 _LOOK_S = 0.1
+_ANSWER_S = 5.0
 _WATCH = Duration.parse("2s")
 _REFUSED = "password authentication failed"
 
@@ -34,12 +36,14 @@ class Reopen:
     """Services named by `on:` that `isolate` has cut off are let in again, with new secrets.
 
     1. Rotate. Every database log-in in their environment gets a new password, one that nobody could guess and that is
-       recorded nowhere; with `rotate: false` nothing changes, which is how the attacker comes back.
+       recorded nowhere; with `rotate: false` nothing changes, which is how the attacker comes back. It is changed on
+       the member that takes writes: after a promotion, the promoted one.
     2. Restart each service, which is told the new password; then its links are connected, but for those to a service
        that is still isolated.
-    3. Watch for `watch`: the damage on each primary behind them is counted again and again, and so are the log-ins that
-       it refused, by its own log. Damage that comes back fails this step.
-    4. Begin a new generation of each backup of those databases; one that is not sound fails this step.
+    3. Watch for `watch`: the damage on that member is counted again and again, and so are the log-ins that it refused,
+       by its own log. Damage beyond what was there before the opening fails this step.
+    4. Begin a new generation of each backup of those databases; one that is not sound fails this step. The store
+       follows the primary that system.yaml names: with another member in its place none is begun, which is recorded.
 
     Fidelity on `local`: real log-ins with real passwords; the service reads its own from its environment.
     Fidelity on `docker`: the same; a container whose environment holds a changed password is made anew with the new
@@ -63,9 +67,10 @@ class Reopen:
     async def run(self, on: Sequence[str], context: ResponseContext) -> None:
         estate, begun = context.estate, monotonic_ns()
         system = estate.plan.system
-        before = {name: await _refusals(estate, name) for name, _ in _writers(on, estate)}
+        writers = await _writers(on, estate)
+        before = [await _seen(estate, role, writer) for role, writer in writers.items()]
         try:
-            users = await _rotate(on, estate) if self.rotate else []
+            users = await _rotate(on, estate, writers) if self.rotate else []
             for service in on:
                 await estate.lifecycle.stop(service)
             links = links_of(on, system)
@@ -81,41 +86,97 @@ class Reopen:
         except (EngineError, EnvironmentBroken) as error:
             raise ResponseFailed(f"{', '.join(on)} could not be opened again: {error}") from error
         context.record("opened", services=list(on), links=links, rotated=users, after_ms=elapsed_ms(begun))
-        await self._watch(on, context, before)
-        for name, backup in system.backups.items():
-            if any(system.roles[backup.of] is role for _, role in _writers(on, estate)):
-                kept = await security(estate).backups.take(name)
-                context.record("backed-up", backup=name, generation=kept.generation, sound=kept.sound)
-                if not kept.sound:
-                    raise ResponseFailed(
-                        f"opened, and the new generation of the backup {name} is not sound: {kept.why}"
-                    )
+        await self._watch(context, before)
+        await _back_up(writers, context)
 
-    async def _watch(self, on: Sequence[str], context: ResponseContext, before: dict[str, int]) -> None:
-        estate, until = context.estate, monotonic_ns() + self.watch.ns
+    async def _watch(self, context: ResponseContext, before: Sequence[_Seen]) -> None:
+        until = monotonic_ns() + self.watch.ns
         while True:
-            damage = {name: await _damage(estate, name, role) for name, role in _writers(on, estate)}
-            now = {name: await _refusals(estate, name) for name in before}
-            tries = sum(now[name] - count for name, count in before.items())
-            worst = {name: rows for name, rows in damage.items() if rows}
+            now = [await _seen(context.estate, one.role, one.member, "opened, and ") for one in before]
+            tries = sum(new.refused - old.refused for new, old in zip(now, before, strict=True))
+            grown = {new.member: _more(new.damage, old.damage) for new, old in zip(now, before, strict=True)}
+            worst = {member: rows for member, rows in grown.items() if rows}
             if worst or monotonic_ns() > until:
                 break
             await asyncio.sleep(_LOOK_S)  # nobody tells when a row becomes unreadable
         words = {name: in_words(rows) for name, rows in worst.items()}
-        context.record("watched", damage=worst, words=words, refused=tries, rotated=self.rotate)
+        found = {one.member: one.damage for one in before if one.damage}
+        context.record("watched", damage=worst, words=words, before=found, refused=tries, rotated=self.rotate)
         if worst:
             told = "; ".join(f"{name}: {what}" for name, what in words.items())
             raise ResponseFailed(f"the attacker is back: {told}")
 
 
-def _writers(on: Sequence[str], estate: Estate) -> list[tuple[str, DatabaseRole]]:
-    """The primaries behind the services' links."""
-    found = {name: role for one in on for name, role in members_behind(estate.plan.system, one)}
-    return [(name, role) for name, role in found.items() if name == role.primary]
+@dataclass(frozen=True)
+class _Seen:
+    """One look at the member of a role that takes writes: marked rows by table, and log-ins that it has refused."""
+
+    role: str
+    member: str
+    damage: dict[str, int]
+    refused: int
 
 
-async def _rotate(on: Sequence[str], estate: Estate) -> list[str]:
-    """New passwords for the services' log-ins, on every primary behind any of them; which log-ins.
+async def _seen(estate: Estate, role: str, member: str, when: str = "nothing was opened: ") -> _Seen:
+    try:
+        damage = await marked_rows(estate.direct(member), estate.plan.system.roles[role])
+    except (EngineError, ServiceDown) as error:
+        raise ResponseFailed(f"{when}{member} cannot be read: {error}") from error
+    return _Seen(role, member, damage, await _refusals(estate, member))
+
+
+def _more(now: dict[str, int], before: dict[str, int]) -> dict[str, int]:
+    """Marked rows that were not there before. What a promotion has inherited is no sign that he is back."""
+    grown = {table: rows - before.get(table, 0) for table, rows in now.items()}
+    return {table: rows for table, rows in grown.items() if rows > 0}
+
+
+def _roles(service: str, system: System) -> list[str]:
+    """The database roles to a member of which a link of the service leads."""
+    behind = [role for _, role in members_behind(system, service)]
+    return [name for name, role in system.roles.items() if any(role is one for one in behind)]
+
+
+async def _writers(on: Sequence[str], estate: Estate) -> dict[str, str]:
+    """Of each role behind the services the member that takes writes. Raises ResponseFailed where none does."""
+    names = dict.fromkeys(role for service in on for role in _roles(service, estate.plan.system))
+    return {name: await _writer(estate.plan.system.roles[name], estate) for name in names}
+
+
+async def _writer(role: DatabaseRole, estate: Estate) -> str:
+    if role.standby is None:
+        return role.primary
+    found: list[tuple[int, str]] = []
+    for member in (role.primary, role.standby):
+        with suppress(EngineError, ServiceDown):  # a dead one takes no write
+            standing = await PostgreSQL(estate.direct(member), role).standing(_ANSWER_S)
+            if not standing.in_recovery:
+                found.append((standing.timeline, member))
+    if not found:
+        neither = f"neither {role.primary} nor {role.standby}"
+        raise ResponseFailed(f"nothing was opened: {neither} says that it takes writes")
+    # An old primary that was fenced alive does not know of it: whoever was promoted last has the newest timeline.
+    return max(found)[1]
+
+
+async def _back_up(writers: dict[str, str], context: ResponseContext) -> None:
+    system = context.estate.plan.system
+    for name, backup in system.backups.items():
+        if (writer := writers.get(backup.of)) is None:
+            continue
+        if writer != system.roles[backup.of].primary:
+            context.record("not-backed-up", backup=name, writer=writer)
+            continue
+        kept = await security(context.estate).backups.take(name)
+        context.record("backed-up", backup=name, generation=kept.generation, sound=kept.sound)
+        if not kept.sound:
+            raise ResponseFailed(
+                f"opened, and the new generation of the backup {name} is not sound: {kept.why}"
+            )
+
+
+async def _rotate(on: Sequence[str], estate: Estate, writers: dict[str, str]) -> list[str]:
+    """New passwords for the services' log-ins, on every database behind any of them; which log-ins.
 
     Raises ResponseFailed for a service with a database behind it and no log-in that could be changed.
     """
@@ -123,26 +184,20 @@ async def _rotate(on: Sequence[str], estate: Estate) -> list[str]:
     new: dict[str, str] = {}
     done: set[tuple[str, str]] = set()
     for service in on:
-        writers, found = _writers([service], estate), log_ins(holder.positions.environment(service))
-        if writers and not found:
+        roles, found = _roles(service, estate.plan.system), log_ins(holder.positions.environment(service))
+        if roles and not found:
             raise ResponseFailed(
                 f"no variable of {service} is a PostgreSQL URL with a password: nothing could be rotated"
             )
         for login in found:
             password = new.setdefault(login.user, secrets.token_urlsafe(24))
-            for name, role in writers:
+            for name in roles:
                 if (login.user, name) not in done:
                     done.add((login.user, name))
-                    await PostgreSQL(estate.direct(name), role).change_password(login.user, password)
+                    server = PostgreSQL(estate.direct(writers[name]), estate.plan.system.roles[name])
+                    await server.change_password(login.user, password)
             holder.secrets.replace(login.password, password)
     return list(new)
-
-
-async def _damage(estate: Estate, member: str, role: DatabaseRole) -> dict[str, int]:
-    try:
-        return await marked_rows(estate.direct(member), role)
-    except EngineError as error:
-        raise ResponseFailed(f"opened, and {member} cannot be read: {error}") from error
 
 
 async def _refusals(estate: Estate, member: str) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from chaoskit.engines.postgresql import Standing
+from chaoskit.engines.session import EngineError, Unreachable
 from chaoskit.model.member import ResponseFailed
 from chaoskit.model.security import Kept, isolating
 from chaoskit.model.system import Link
@@ -126,3 +128,96 @@ def test_where_nothing_can_be_rotated_nobody_is_let_in() -> None:
     with pytest.raises(ResponseFailed, match="no variable of shop is a PostgreSQL URL with a password"):
         asyncio.run(reopen.Reopen(watch=Duration.parse("1ms")).run(["shop"], context))
     assert opened == []
+
+
+class Pair:
+    """What `db` and `db-standby` are after a promotion: both write, the promoted one on a newer timeline."""
+
+    changed: list[tuple[str, str]]
+    said: dict[str, Standing | EngineError]
+
+    def __init__(self, address: str, role: Any) -> None:
+        self.address = address
+
+    async def standing(self, _: float = 2.0) -> Standing:
+        said = self.said[self.address]
+        if isinstance(said, EngineError):
+            raise said
+        return said
+
+    async def change_password(self, user: str, new: str) -> None:
+        self.changed.append((user, self.address))
+
+
+OLD, PROMOTED = Standing(False, 1, "0/1", "7"), Standing(False, 2, "0/1", "7")
+
+
+def opened_after(
+    monkeypatch: pytest.MonkeyPatch,
+    said: dict[str, Standing | EngineError],
+    damage: list[dict[str, int]],
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Open `shop` with new secrets; `damage` is what each count finds, the last one from then on."""
+    changed: list[tuple[str, str]] = []
+    counted: list[str] = []
+    monkeypatch.setattr(Pair, "changed", changed, raising=False)
+    monkeypatch.setattr(Pair, "said", said, raising=False)
+    monkeypatch.setattr(reopen, "PostgreSQL", Pair)
+
+    async def marked(address: str, _: object) -> dict[str, int]:
+        counted.append(address)
+        return damage.pop(0) if len(damage) > 1 else damage[0]
+
+    monkeypatch.setattr(reopen, "marked_rows", marked)
+    made = estate(True)
+    made.plan.system.roles["database"].standby = "db-standby"
+    made.positions = SimpleNamespace(
+        environment=lambda _: {"DSN": "postgresql://app:old@db,db-standby/books"}
+    )
+    made.secrets = SimpleNamespace(replace=lambda *_: None)
+    made.links = SimpleNamespace(enable=made.lifecycle.stop)
+    facts: dict[str, Any] = {}
+    context: Any = SimpleNamespace(estate=made, record=lambda fact, **more: facts.setdefault(fact, more))
+    try:
+        asyncio.run(reopen.Reopen(watch=Duration.parse("1ms")).run(["shop"], context))
+    except ResponseFailed as failed:
+        facts["failed"] = str(failed)
+    facts["counted"] = set(counted)
+    return facts, changed
+
+
+@pytest.mark.parametrize("old", [OLD, Unreachable("nobody listens")])
+def test_after_a_promotion_the_secrets_are_changed_where_payments_go_now(
+    monkeypatch: pytest.MonkeyPatch, old: Standing | EngineError
+) -> None:
+    facts, changed = opened_after(monkeypatch, {"db": old, "db-standby": PROMOTED}, [{}])
+    assert changed == [("app", "db-standby")]
+    assert facts["counted"] == {"db-standby"}
+    # The store follows the declared primary: a copy of what nobody writes to any more would be no backup.
+    assert "backed-up" not in facts
+    assert facts["not-backed-up"] == {"backup": "nightly", "writer": "db-standby"}
+
+
+def test_where_nobody_takes_a_write_nobody_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    follows = Standing(True, 1, "0/1", "7")
+    facts, changed = opened_after(monkeypatch, {"db": Unreachable("gone"), "db-standby": follows}, [{}])
+    assert facts["failed"].startswith("nothing was opened: neither db nor db-standby")
+    assert (changed, "opened" in facts) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("later", "back"),
+    [
+        ({"item": 40}, {}),
+        ({"item": 41}, {"db": {"item": 1}}),
+        ({"item": 40, "note": 3}, {"db": {"note": 3}}),
+    ],
+)
+def test_damage_that_was_there_before_is_no_sign_of_his_return(
+    monkeypatch: pytest.MonkeyPatch, later: dict[str, int], back: dict[str, dict[str, int]]
+) -> None:
+    both: dict[str, Standing | EngineError] = {"db": OLD, "db-standby": Standing(True, 1, "0/1", "7")}
+    facts, _ = opened_after(monkeypatch, both, [{"item": 40}, later])
+    assert facts["watched"]["damage"] == back
+    assert ("failed" in facts) == bool(back)
+    assert facts["watched"]["before"] == {"db": {"item": 40}}

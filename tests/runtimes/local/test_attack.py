@@ -17,7 +17,9 @@ import pytest
 
 from chaoskit import registry
 from chaoskit.engines.damage import marked_rows
+from chaoskit.engines.grip import LogIn
 from chaoskit.engines.postgresql import PostgreSQL
+from chaoskit.intruder.rows import Database
 from chaoskit.model.lease import Undo
 from chaoskit.model.member import Fault, ResponseFailed, Witness
 from chaoskit.model.parameters import build
@@ -108,6 +110,28 @@ def test_he_wrecks_rows_until_he_is_ended_and_the_copy_is_wrecked_as_well(
             again = await only_look(estate)
             assert not again.seen
             assert "damage before" in again.how
+
+    asyncio.run(main())
+
+
+def test_on_a_copy_he_waits_and_when_it_is_promoted_he_wrecks_it_as_well(
+    tmp_path: Path, provision: Provision
+) -> None:
+    async def main() -> None:
+        async with provision(plan(tmp_path)) as estate:
+            at, said = estate.direct("db-standby"), []
+            where = ((at.host, at.port),)
+            login = LogIn("DATABASE_URL", "", "keeper", PASSWORD, where, "shop")
+            one = Database(login, at.host, at.port, 5, lambda event, **facts: said.append((event, facts)))
+            for _ in range(3):
+                await asyncio.to_thread(one.batch)
+            assert [event for event, _ in said] == ["in"]  # once, however often he looks
+            assert await damage(estate, "db-standby") == 0
+            await respond(estate, "promote-standby")
+            for _ in range(2):  # the first may find his session ended
+                await asyncio.to_thread(one.batch)
+            assert await damage(estate, "db-standby") > 0
+            assert said[-1][0] == "rows"
 
     asyncio.run(main())
 
