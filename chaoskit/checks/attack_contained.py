@@ -59,6 +59,7 @@ class AttackContained:
             words = ", ".join(f"{member}: {what}" for member, what in back[0].data["words"].items())
             kept = "" if back[0].data["rotated"] else "; the secrets he knew were still valid"
             reason = f"he came back after the opening: {words}{kept}"
+            events += _failed(history, {event.data.get("step") for event in back})
             return Verdict(name=name, outcome="fail", reason=reason, events=events, details=details)
         opened = facts(history, "opened")
         if opened and not any(event.t >= opened[-1].t for event in watched):
@@ -106,7 +107,11 @@ def _failures(history: History) -> tuple[int, ...]:
         for event in history.events
         if event.kind == "response.begin" and event.data.get("name") == "isolate"
     }
-    return tuple(e.n for e in history.events if e.kind == "response.failed" and e.data["step"] in tried)
+    return _failed(history, tried)
+
+
+def _failed(history: History, steps: set[Any]) -> tuple[int, ...]:
+    return tuple(e.n for e in history.events if e.kind == "response.failed" and e.data["step"] in steps)
 
 
 def _radius(event: Event) -> str:

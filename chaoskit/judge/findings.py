@@ -12,6 +12,9 @@ from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import Interval, JourneyMeasure, Measurements
 from chaoskit.model.verdict import Finding
 
+_STALE = "Something that was no longer the primary went on acknowledging."
+_SPOILT = "What somebody damages, the primary itself may have acknowledged."
+
 MISSED_SHARE = 0.1
 LOAD_LATE_MS = 10.0
 """A p99 of the load's own lateness above this may have bent its arrivals (MEASUREMENT: 0.1–1.2 ms is usual)."""
@@ -45,6 +48,7 @@ def _books(measurements: Measurements) -> Iterator[Finding]:
                 title=f"split brain: {members} both accept writes to the books {books.books}",
                 detail="Neither can be called the surviving ledger. Fence the old primary before promoting another.",
             )
+    spoilt = any(fault.name.startswith(("attack.", "mistake.")) for fault in measurements.faults)
     for loss in measurements.losses.values():
         started = measurements.clocks.started
         late = [
@@ -53,8 +57,7 @@ def _books(measurements: Measurements) -> Iterator[Finding]:
         if late:
             yield Finding(
                 title=f"{len(late)} operations were acknowledged after the fault and are lost",
-                detail="Something that was no longer the primary went on acknowledging. First: "
-                + ", ".join(o.key for o in late[:5]),
+                detail=f"{_SPOILT if spoilt else _STALE} First: {', '.join(o.key for o in late[:5])}",
             )
         if loss.holes:
             yield Finding(

@@ -177,6 +177,21 @@ def test_log_ins_refused_elsewhere_say_nothing_of_another_attackers_old_secrets(
     assert verdict_of("attack-contained", opened(OUTSIDE), tmp_path / "both").outcome == "pass"
 
 
+@pytest.mark.parametrize(("step", "explained"), [("promote", True), ("other", False)])
+def test_the_opening_that_let_him_in_again_is_accounted_for_and_no_other_failure(
+    tmp_path: Path, step: str, explained: bool
+) -> None:
+    seen = {**OUTSIDE, "damage": DAMAGE, "words": WORDS, "rotated": False}
+    builder = attacked(isolated=ISOLATED, watched=seen).without("response.done")
+    builder.plan = plan_for(drill(checks=["attack-contained"], expect={"fail": ["attack-contained"]}))
+    builder.event(ZERO + 900 * MS, "response.failed", step=step, error="the attacker is back: db: 25 rows")
+    history = load_history(builder.write(tmp_path / "run"))
+    result = judge(history, measure(history), registry)
+    said = {verdict.name: verdict.outcome for verdict in result.verdicts}
+    assert said["attack-contained"] == "fail"
+    assert ("timeline" not in said) == explained
+
+
 def test_an_unrelated_failure_is_not_accounted_for_by_an_expected_one(tmp_path: Path) -> None:
     builder = attacked().without("response.done")
     builder.plan = plan_for(drill(checks=["attack-contained"], expect={"fail": ["attack-contained"]}))

@@ -727,6 +727,27 @@ class TestFindings:
         builder.operation("load", "transfer", ZERO + 2 * S, outcome="ok", posted=False)
         assert "1 operations were acknowledged after the fault and are lost" in self.titles(builder, tmp_path)
 
+    @pytest.mark.parametrize(
+        ("fault", "why"),
+        [
+            ("process.kill", "Something that was no longer the primary went on acknowledging."),
+            ("attack.ransomware", "What somebody damages, the primary itself may have acknowledged."),
+            ("mistake.wrong-command", "What somebody damages, the primary itself may have acknowledged."),
+        ],
+    )
+    def test_lost_to_an_attack_is_no_sign_of_a_second_primary(
+        self, tmp_path: Path, fault: str, why: str
+    ) -> None:
+        builder = built()
+        builder.operation("load", "transfer", ZERO + 2 * S, outcome="ok", posted=False)
+        history = load_history(builder.write(tmp_path / "run"))
+        seen = measure(history)
+        hit = tuple(one.model_copy(update={"name": fault}) for one in seen.faults)
+        assert hit
+        found = judge(history, seen.model_copy(update={"faults": hit}), registry).findings
+        (one,) = (each for each in found if "acknowledged after the fault" in each.title)
+        assert one.detail.startswith(why + " First: ")
+
 
 PERIOD = 100 * MS
 
