@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chaoskit import judging, pipeline, registry, spec
+from chaoskit.checks.attack_contained import facts
 from chaoskit.model.measurement import AttackMeasure
 from chaoskit.runtimes.local.runtime import LocalRuntime
 from chaoskit.spec import Loaded
@@ -85,6 +86,65 @@ def test_backups_apart_bring_the_bank_back_with_nothing_lost(
     assert made.measurements.journeys["transfer"].rta is not None
 
 
+def differing(name: str) -> tuple[Any, Any]:
+    """The plan of a drill, and that of the bank which is restored and reopened as it should be."""
+    return pipeline.make_plan(spec.load(DRILLS / f"{name}.yaml", registry), "local"), pipeline.make_plan(
+        cells()[APART], "local"
+    )
+
+
+def test_the_reflex_and_the_late_secrets_meet_the_same_bank_and_the_same_attacker() -> None:
+    for name in ("ransomware-promoted", "ransomware-secrets-kept"):
+        one, other = differing(name)
+        assert (one.system, one.load, one.seed, one.wirings) == (
+            other.system,
+            other.load,
+            other.seed,
+            other.wirings,
+        ), name
+        assert one.drill.steady == other.drill.steady, name
+    promoted, kept = (
+        {step.name: step for step in differing(name)[0].steps}
+        for name in ("ransomware-promoted", "ransomware-secrets-kept")
+    )
+    assert list(promoted) == ["attack.ransomware", "isolate", "promote-standby", "reopen"]
+    assert list(kept) == ["attack.ransomware", "isolate", "restore-backup", "reopen", "resubmit"]
+    assert kept["reopen"].params["rotate"] is False
+    assert promoted["reopen"].params.get("rotate", True) is True
+
+
+def opened(made: judging.Run, fact: str) -> dict[str, Any]:
+    (found,) = [one.data for one in facts(made.history, fact)]
+    return dict(found)
+
+
+@pytest.mark.timeout(240)
+def test_a_standby_that_is_promoted_has_the_damage_though_the_attacker_stays_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, found = run(spec.load(DRILLS / "ransomware-promoted.yaml", registry), tmp_path, monkeypatch)
+    assert found["attack-contained"].outcome == "pass"
+    assert "log-ins with the old secret refused since" in found["attack-contained"].reason
+    cut = opened(made, "isolated")["damage"]
+    assert cut["ledger-db"] == cut["ledger-db-standby"]
+    # What customers are served from then on is what he left: the same rows, none more.
+    watched = opened(made, "watched")
+    assert watched["before"] == {"ledger-db-standby": cut["ledger-db"]}
+    assert watched["damage"] == {}
+    assert opened(made, "not-backed-up")["writer"] == "ledger-db-standby"
+
+
+@pytest.mark.timeout(240)
+def test_a_bank_that_reopens_with_the_old_secrets_is_wrecked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, found = run(spec.load(DRILLS / "ransomware-secrets-kept.yaml", registry), tmp_path, monkeypatch)
+    assert opened(made, "restored")["redundant"]  # it was all good when it opened
+    assert opened(made, "watched")["before"] == {}
+    assert "he came back after the opening: ledger-db: " in found["attack-contained"].reason
+    assert "the secrets he knew were still valid" in found["attack-contained"].reason
+
+
 @pytest.mark.timeout(240)
 def test_a_table_emptied_by_mistake_is_back_with_what_was_paid_since(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -133,14 +193,25 @@ def test_an_administrator_who_covers_his_tracks_is_seen_by_the_audit_trail_alone
 @pytest.mark.slow
 @pytest.mark.docker
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("drill", [REACHED, APART, "operator-truncates", "variant=audit-trail"])
+@pytest.mark.parametrize(
+    "drill",
+    [
+        REACHED,
+        APART,
+        "ransomware-promoted",
+        "ransomware-secrets-kept",
+        "operator-truncates",
+        "variant=audit-trail",
+    ],
+)
 def test_each_has_the_same_outcome_on_docker(
     drill: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = {**cells(), **ROGUE}.get(drill) or spec.load(DRILLS / f"{drill}.yaml", registry)
     _, found = run(loaded, tmp_path, monkeypatch, "docker")
     if "attack-contained" in found:
-        assert found["attack-contained"].outcome == "pass"
+        let_in = drill == "ransomware-secrets-kept"
+        assert found["attack-contained"].outcome == ("fail" if let_in else "pass")
     if drill == APART:
         assert "log-ins with the old secret refused since" in found["attack-contained"].reason
     if drill == REACHED:
