@@ -1,4 +1,4 @@
-"""The clocks of people and bank: one row each, every cell a string that is ready to be printed.
+"""The clocks of people and bank: one row each, with what it was made from.
 
 detected ──► identified ──► decided ──► repaired
 """
@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chaoskit.judge import attacks, decisions, minimum, redundancy, stand_in
-from chaoskit.judge.wording import NOTHING, bounds, share, span
+from chaoskit.judge.clock_row import ClockRow, Kind, said
+from chaoskit.judge.wording import bounds, share, span
 from chaoskit.model.measurement import (
+    DecisionMeasure,
     Interval,
     Measurements,
     NoticeMeasure,
     RollOutMeasure,
+    SuspectMeasure,
     WarningMeasure,
     WayBack,
 )
 
-_WORDS = {"taken": "decided", "refused": "refused", "missed": "not decided"}
+_WORDS: dict[str, Kind] = {"taken": "decided", "refused": "refused", "missed": "not decided"}
 _RECOVERIES = {
     "roll-back": "roll-back",
     "restore": "restore",
@@ -28,16 +31,15 @@ _RECOVERIES = {
 _EVIDENCE_SHOWN = 2
 
 
-def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
-    """Rows with the columns clock, after the fault, what; none where nobody decided or named anything."""
+def clock_rows(measurements: Measurements) -> Iterator[ClockRow]:
+    """Every row, in the order of the scorecard; none where nobody decided or named anything."""
+    started = measurements.clocks.started
     if measurements.suspects:
-        yield from _detected(measurements)
+        yield detected(measurements)
     for suspect in measurements.suspects:
-        said = "right" if suspect.right else f"wrong, {' and '.join(suspect.broken) or 'nothing'} was broken"
-        shown = "; ".join(suspect.evidence[:_EVIDENCE_SHOWN])
-        yield _row("identified", bounds(suspect.after), f"{suspect.suspect}: {said} ({shown})")
+        yield _identified(suspect, started)
     for notice in measurements.notices:
-        yield _row(f"told: {notice.channel}", bounds(notice.after), _told(notice))
+        yield _notice(notice, started)
     for attack in measurements.attacks:
         yield from attacks.rows(attack)
     yield from attacks.shared(measurements.attacks)
@@ -45,42 +47,149 @@ def clock_rows(measurements: Measurements) -> Iterator[dict[str, str]]:
         yield minimum.row(measurements.minimum_service)
     yield from redundancy.rows(measurements)
     for warning in measurements.warnings:
-        yield _row(
-            f"warned: {warning.step}", bounds(warning.after) if warning.passed else NOTHING, _warned(warning)
-        )
+        yield _warning(warning)
     for rolled in measurements.roll_outs:
-        yield _row(f"stopped: {rolled.release}", bounds(rolled.after), _hit(rolled))
-        if rolled.way_back is not None:
-            yield _row(f"back: {rolled.release}", bounds(rolled.way_back.after), _back(rolled.way_back))
+        yield from _rolled(rolled, started)
     for stood in measurements.stand_ins.values():
-        yield stand_in.row(stood)
+        yield stand_in.row(stood, started)
     for one in measurements.decisions:
-        after = bounds(one.after) if one.after is not None and one.outcome != "missed" else NOTHING
-        yield _row(f"{_WORDS[one.outcome]}: {one.step}", after, decisions.in_words(one))
+        yield _decision(one, started)
     if measurements.suspects:
-        yield from _repaired(measurements)
+        yield _repaired(measurements)
 
 
-def _detected(measurements: Measurements) -> Iterator[dict[str, str]]:
+def detected(measurements: Measurements) -> ClockRow:
+    """The first alert after the fault, whether the scorecard has a row of it or not."""
     clocks = measurements.clocks
+    how = "the first alert of a look that did not know what was broken, at or after f_lo"
     if clocks.detected is None:
-        yield _row("detected", "unknown", "no alert after the fault")
-        return
+        return ClockRow("detected", "", "no alert after the fault", shown="unknown", how=(f"{how}: none",))
     broken = {fault.target for fault in measurements.faults}
-    said = "what was broken" if clocks.alerted in broken else "which only suffered from it"
-    yield _row("detected", bounds(clocks.detected), f"the alert names {clocks.alerted}, {said}")
+    which = "what was broken" if clocks.alerted in broken else "which only suffered from it"
+    return ClockRow(
+        "detected",
+        "",
+        f"the alert names {clocks.alerted}, {which}",
+        after=clocks.detected,
+        since=clocks.started,
+        until=clocks.alert,
+        how=(how,),
+    )
 
 
-def _repaired(measurements: Measurements) -> Iterator[dict[str, str]]:
+def _identified(suspect: SuspectMeasure, started: Interval | None) -> ClockRow:
+    verdict = "right" if suspect.right else f"wrong, {' and '.join(suspect.broken) or 'nothing'} was broken"
+    shown = "; ".join(suspect.evidence[:_EVIDENCE_SHOWN])
+    standing = ", ".join(suspect.broken) or "none"
+    return ClockRow(
+        "identified",
+        "",
+        f"{suspect.suspect}: {verdict} ({shown})",
+        after=suspect.after,
+        shown=bounds(suspect.after),
+        since=started,
+        until=suspect.event,
+        how=(f"targets of the faults that had begun and were not undone by then: {standing}",),
+    )
+
+
+def _notice(notice: NoticeMeasure, started: Interval | None) -> ClockRow:
+    how = ["the first notice of this channel that lay in the customers' inbox after the fault"]
+    if notice.announced is not None:
+        how.append(
+            "how wrong: when the last journey that was hurt was back, modelled people included, less `expected`"
+        )
+    return ClockRow(
+        "told",
+        notice.channel,
+        _told(notice),
+        after=notice.after,
+        shown=bounds(notice.after),
+        since=started,
+        until=notice.event,
+        read=said("delivered"),
+        how=tuple(how),
+    )
+
+
+def _warning(one: WarningMeasure) -> ClockRow:
+    how = ["between the last look below the mark (`below_ns`) and the first above it (`above_ns`)"]
+    if one.lead is not None:
+        how.append(
+            f"from the mark to the first failure: {bounds(one.lead)}; lower bound = its first arrival − `above_ns`, "
+            "upper bound = when it was decided − `below_ns`; without a failure until somebody acted, or the end"
+        )
+    return ClockRow(
+        "warned",
+        one.step,
+        _warned(one),
+        after=one.after if one.passed else None,
+        shown=bounds(one.after) if one.passed else None,
+        since=one.clock,
+        until=one.event,
+        read=said("facts", "indicator", "above_ns"),
+        how=tuple(how),
+    )
+
+
+def _rolled(rolled: RollOutMeasure, started: Interval | None) -> Iterator[ClockRow]:
+    hit = [f"{journey}: {one.bad} of {one.asked} not good" for journey, one in rolled.hit.items()]
+    asked = "the load's first attempts from when its first change was seen until the stop"
+    yield ClockRow(
+        "stopped",
+        rolled.release,
+        _hit(rolled),
+        after=rolled.after,
+        shown=bounds(rolled.after),
+        since=started,
+        until=rolled.event,
+        how=(f"{asked}: {', '.join(hit) or 'none'}",),
+    )
+    if (way := rolled.way_back) is not None:
+        yield ClockRow(
+            "back",
+            rolled.release,
+            _back(way),
+            after=way.after,
+            shown=bounds(way.after),
+            since=started,
+            until=way.event,
+            events=way.events,
+            how=("lost, and not as they were asked for: by the books at the end, see `chaoskit sql`",),
+        )
+
+
+def _decision(one: DecisionMeasure, started: Interval | None) -> ClockRow:
+    return ClockRow(
+        _WORDS[one.outcome],
+        one.step,
+        decisions.in_words(one),
+        after=one.after if one.outcome != "missed" else None,
+        since=started,
+        until=one.events[-1] if one.events else None,
+        events=one.events,
+        people=one.modelled,
+    )
+
+
+def _repaired(measurements: Measurements) -> ClockRow:
     """When the last journey that was hurt was good again to stay: the upper end of the repair."""
     hurt = [one for one in measurements.journeys.values() if one.rta is not None and not one.never_bad]
     if not hurt:
-        yield _row("repaired", NOTHING, "no journey was seen to be hurt")
-        return
+        how = "no probe of any journey was bad after a fault"
+        return ClockRow("repaired", "", "no journey was seen to be hurt", how=(how,))
     last = max(hurt, key=lambda one: float("inf") if one.rta is None or one.rta.hi is None else one.rta.hi)
     people = f", {span(last.modelled)} of people on top, modelled" if last.modelled else ""
     invalid = " (invalid)" if last.invalid else ""
-    yield _row("repaired", f"{bounds(last.rta)}{invalid}", f"{last.journey} was good again last{people}")
+    return ClockRow(
+        "repaired",
+        "",
+        f"{last.journey} was good again last{people}",
+        after=last.rta,
+        shown=f"{bounds(last.rta)}{invalid}",
+        same=f"{last.journey}.rta",
+        how=("the longest of: " + ", ".join(f"{one.journey} {bounds(one.rta)}" for one in hurt),),
+    )
 
 
 def _hit(rolled: RollOutMeasure) -> str:
@@ -145,7 +254,3 @@ def _told(notice: NoticeMeasure) -> str:
     if late.lo >= 0:
         return f"{announced}, and it was back {bounds(late)} later"
     return f"{announced}, right to within {max(-late.lo, late.hi) / 1e9:.1f} s"
-
-
-def _row(clock: str, after: str, what: str) -> dict[str, str]:
-    return {"clock": clock, "after the fault": after, "what": what}

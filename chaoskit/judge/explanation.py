@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from chaoskit.errors import InputError
-from chaoskit.judge import explained_minimum, stand_in
+from chaoskit.judge import clocks, explained_clocks, explained_minimum, stand_in
+from chaoskit.judge.clock_row import row_name
 from chaoskit.judge.explained_journey import NUMBERS
 from chaoskit.judge.paper import Paper, listed
 from chaoskit.judge.redundancy import explain_redundancy
@@ -31,46 +32,56 @@ def names(paper: Paper) -> tuple[str, ...]:
     ]
     if paper.measurements.minimum_service is not None:
         found.append(f"{MINIMUM_SERVICE}.rto")
+    found += _rows(paper)
     found += ["detection", "machine", "people", "wall"]
     return tuple(dict.fromkeys([*found, *(verdict.name for verdict in paper.result.verdicts)]))
 
 
+def _rows(paper: Paper) -> Iterator[str]:
+    """What the rows among the clocks can be asked for by: those that the history gives, and any that are only shown."""
+    yield from (row.name for row in clocks.clock_rows(paper.measurements))
+    yield from (row_name(str(row.get("clock"))) for row in paper.result.clocks)
+
+
 def explain(paper: Paper, name: str) -> str:
-    """The explanation of one number or verdict. InputError lists what can be asked for."""
-    if name not in names(paper):
-        raise InputError(f"{name!r}: nothing of that name in this run; there are: {', '.join(names(paper))}")
-    parts = []
-    verdict = next((one for one in paper.result.verdicts if one.name == name), None)
-    if verdict is not None:
-        parts.append(_verdict(paper, verdict))
-    journey, _, number = name.rpartition(".")
-    number = _OBJECTIVES.get(number, number)
-    if journey in paper.measurements.journeys and number in NUMBERS:
-        parts.append(NUMBERS[number](paper, journey))
-    elif journey in paper.measurements.stand_ins and number in stand_in.NUMBERS:
-        parts.append(stand_in.NUMBERS[number](paper, journey))
-    elif journey == MINIMUM_SERVICE and paper.measurements.minimum_service is not None:
-        parts.append(explained_minimum.explain(paper, paper.measurements.minimum_service))
-    elif (whole := name.removesuffix(".rto")) in _WHOLE:
-        parts.append(_WHOLE[whole](paper))
+    """The explanation of one number, clock or verdict; a clock can be asked for by its row's own text as well.
+
+    InputError lists what can be asked for.
+    """
+    known = names(paper)
+    asked = name if name in known else row_name(name)
+    if asked not in known:
+        raise InputError(f"{name!r}: nothing of that name in this run; there are: {', '.join(known)}")
+    rows = [row for row in clocks.clock_rows(paper.measurements) if row.name == asked]
+    parts = [_verdict(paper, one) for one in paper.result.verdicts if one.name == asked]
+    parts += [explained_clocks.explain(paper, row) for row in rows]
+    numbers = dict.fromkeys([asked, *(row.same for row in rows)])
+    parts += [text for number in numbers if (text := _number(paper, number))]
+    if not parts:
+        parts = [explained_clocks.not_made(paper, asked)]
     return "\n\n".join(parts)
 
 
+def _number(paper: Paper, name: str) -> str | None:
+    """The paper of a number by itself; None where the name is only a verdict's or a row's."""
+    journey, _, number = name.rpartition(".")
+    number = _OBJECTIVES.get(number, number)
+    if journey in paper.measurements.journeys and number in NUMBERS:
+        return NUMBERS[number](paper, journey)
+    if journey in paper.measurements.stand_ins and number in stand_in.NUMBERS:
+        return stand_in.NUMBERS[number](paper, journey)
+    if journey == MINIMUM_SERVICE and paper.measurements.minimum_service is not None:
+        return explained_minimum.explain(paper, paper.measurements.minimum_service)
+    if (whole := name.removesuffix(".rto")) in _WHOLE:
+        return _WHOLE[whole](paper)
+    return None
+
+
 def _detection(paper: Paper) -> str:
-    clocks = paper.measurements.clocks
-    if clocks.detected is None or clocks.started is None:
+    row = clocks.detected(paper.measurements)
+    if row.after is None:
         return "detection: no alert was raised after a fault"
-    alert = next(
-        (e for e in paper.history.events if e.kind == "detect.alert" and e.t >= clocks.started.lo), None
-    )
-    text = [f"f_lo {paper.at(clocks.started.lo)}, f_hi {paper.at(clocks.started.hi or clocks.started.lo)}"]
-    if alert is not None:
-        text += [
-            f"alert {paper.at(alert.t)} (event {alert.n}): {alert.data.get('misses')} misses of "
-            f"{alert.data.get('service')}",
-            f"lower bound = alert − f_hi, upper bound = alert − f_lo: {bounds(clocks.detected)}",
-        ]
-    return listed(f"detection: {bounds(clocks.detected)}", text)
+    return listed(f"detection: {bounds(row.after)}", [row.what, *explained_clocks.reckoned(paper, row)])
 
 
 def _machine(paper: Paper) -> str:
@@ -106,10 +117,7 @@ def _verdict(paper: Paper, verdict: Verdict) -> str:
     asked = f", asked for: {verdict.objective}" if verdict.objective else ""
     text = [f"{verdict.name}: {verdict.outcome}{asked}", f"  {verdict.reason}"]
     text += [f"  {detail}" for detail in verdict.details]
-    for number in verdict.events:
-        if (event := paper.event(number)) is not None:
-            facts = ", ".join(f"{key} {value}" for key, value in event.data.items())
-            text.append(f"  event {number} at {paper.at(event.t)}: {event.kind} {facts}"[:400])
+    text += [f"  {line}" for line in paper.cited(verdict.events)]
     return "\n".join(text)
 
 

@@ -74,7 +74,7 @@ def judge(
         verdicts=tuple(verdicts),
         findings=(*_void_findings(void), *findings_of(history, measurements)),
         scorecard=tuple(dict(row) for row in scorecard_of(asked, plan, measurements, verdicts)),
-        clocks=tuple(clock_rows(measurements)),
+        clocks=tuple(row.cells for row in clock_rows(measurements)),
         machine_s=_machine_s(measurements),
         modelled_s=_modelled_ns(measurements) / 1e9,
         fidelity=_fidelity(history),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaoskit.judge.clock_row import ClockRow
 from chaoskit.judge.wording import bounds, share, span
 from chaoskit.model.journey import MINIMUM_SERVICE
 from chaoskit.model.measurement import Interval, MinimumMeasure
@@ -52,13 +53,16 @@ def in_words(measure: MinimumMeasure) -> str:
     return f"{' and '.join(measure.journeys)}, {share(measure.share)} for {span(measure.hold)}"
 
 
-def row(measure: MinimumMeasure) -> dict[str, str]:
+def row(measure: MinimumMeasure) -> ClockRow:
     """Its row among the clocks."""
     after: Interval | None = measure.rta
     last = f"; {measure.last} {'came back last' if after and after.hi is not None else 'did not come back'}"
     people = f"; {span(measure.modelled)} of people on top, modelled" if measure.modelled else ""
-    return {
-        "clock": "minimum service",
-        "after the fault": f"{bounds(after)}{' (invalid)' if measure.invalid else ''}",
-        "what": f"{in_words(measure)}{last if measure.last else ''}{people}",
-    }
+    return ClockRow(
+        "minimum service",
+        "",
+        f"{in_words(measure)}{last if measure.last else ''}{people}",
+        after=after,
+        shown=f"{bounds(after)}{' (invalid)' if measure.invalid else ''}",
+        same=f"{MINIMUM_SERVICE}.rto",
+    )

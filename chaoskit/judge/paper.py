@@ -9,6 +9,8 @@ from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import LossMeasure, Measurements
 from chaoskit.model.verdict import Result
 
+_EVENT_MAX = 400
+
 
 @dataclass(frozen=True)
 class Paper:
@@ -28,6 +30,15 @@ class Paper:
 
     def event(self, number: int) -> Event | None:
         return next((event for event in self.history.events if event.n == number), None)
+
+    def cited(self, numbers: Iterable[int]) -> list[str]:
+        """What these events say, each with its number and instant."""
+        lines = []
+        for number in numbers:
+            if (event := self.event(number)) is not None:
+                facts = ", ".join(f"{key} {value}" for key, value in event.data.items())
+                lines.append(f"event {number} at {self.at(event.t)}: {event.kind} {facts}"[:_EVENT_MAX])
+        return lines
 
     def loss(self, journey: str) -> LossMeasure | None:
         """The loss of the books that the journey is kept in; None if it is kept in none."""

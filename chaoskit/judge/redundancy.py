@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from chaoskit.judge.clock_row import ClockRow
 from chaoskit.judge.paper import Paper, doubt, listed
-from chaoskit.judge.wording import NOTHING, bounds, money, span
+from chaoskit.judge.wording import bounds, money, span
 from chaoskit.model.measurement import Interval, Measurements
 from chaoskit.model.redundancy import REDUNDANCY_RESTORED, RedundancyMeasure, SecondFailure
 from chaoskit.model.verdict import Finding, Verdict
@@ -59,16 +60,23 @@ def _in_words(measure: RedundancyMeasure, total: Interval) -> str:
     return f"a standby has caught up again after {bounds(total)}{people}"
 
 
-def rows(measurements: Measurements) -> Iterator[dict[str, str]]:
+def rows(measurements: Measurements) -> Iterator[ClockRow]:
     """Rows among the clocks: one for each role, one for each planned change of roles."""
     for one in measurements.redundancy:
-        after = "unknown" if one.invalid else bounds(one.restored)
-        yield _row("redundancy restored", after, "; ".join(_how(one)))
+        yield ClockRow(
+            "redundancy restored",
+            "",
+            "; ".join(_how(one)),
+            after=None if one.invalid else one.restored,
+            shown="unknown" if one.invalid else bounds(one.restored),
+            same=REDUNDANCY_RESTORED,
+        )
     for switch in measurements.switches:
         what = (
             f"no write was confirmed for {span(switch.paused)} while {switch.service} took over, as planned"
         )
-        yield _row(f"writes paused: {switch.step}", NOTHING, what)
+        how = "as the response that made it took the time itself: `paused_ms` of this event"
+        yield ClockRow("writes paused", switch.step, what, events=(switch.event,), how=(how,))
 
 
 def _how(one: RedundancyMeasure) -> Iterator[str]:
@@ -174,7 +182,3 @@ def _arithmetic(paper: Paper, one: RedundancyMeasure) -> Iterator[str]:
 
 def _count(second: Sequence[SecondFailure]) -> str:
     return "a second failure" if len(second) == 1 else f"{len(second)} more failures"
-
-
-def _row(clock: str, after: str, what: str) -> dict[str, str]:
-    return {"clock": clock, "after the fault": after, "what": what}

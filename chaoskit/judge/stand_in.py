@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from chaoskit.judge.clock_row import ClockRow
 from chaoskit.judge.paper import Paper, listed
-from chaoskit.judge.wording import NOTHING, bounds, money
-from chaoskit.model.measurement import StandInMeasure
+from chaoskit.judge.wording import money
+from chaoskit.model.measurement import Interval, StandInMeasure
 
 
-def row(measure: StandInMeasure) -> dict[str, str]:
-    """Its row among the clocks: when the last replay had ended."""
-    return {
-        "clock": f"stand-in: {measure.journey}",
-        "after the fault": NOTHING if measure.replayed is None else bounds(measure.replayed),
-        "what": in_words(measure),
-    }
+def row(measure: StandInMeasure, since: Interval | None) -> ClockRow:
+    """Its row among the clocks: when the last replay had ended, after the fault that lasted from and until `since`."""
+    return ClockRow(
+        "stand-in",
+        measure.journey,
+        in_words(measure),
+        after=measure.replayed,
+        since=since,
+        until=measure.events[-1] if measure.events else None,
+        events=measure.events,
+        same=f"{measure.journey}.stand-in",
+    )
 
 
 def in_words(measure: StandInMeasure) -> str:

@@ -63,10 +63,14 @@ def _measure(
     return AttackMeasure(
         step=fault.step,
         target=fault.target,
+        clock=Interval(lo=fault.lo, hi=fault.hi),
         alerted=_since(fault, first),
         alert=str(first[1].get("what")) if first else "",
+        alert_event=first[0].n if first else None,
         blocked=_since(fault, block),
         block=str(block[1].get("what")) if block else "",
+        block_event=block[0].n if block else None,
+        counts_event=counts[-1].n if counts else None,
         **most,
         unturned=() if block is None else tuple(_unturned(counts, block[0].t, network or "")),
         # Of one kind they come from the same addresses, and so did all that were recorded before each had its own.
@@ -79,6 +83,7 @@ def _measure(
         read=bool(counts) and last.get("busy") is False,
         wrongly_blocked=tuple(sorted({_customer(one) for one in turned})),
         operations=len(turned),
+        keys=tuple(one.key for one in turned),
         **about_books,
         events=tuple(sorted({told[0].n for told in (first, block) if told is not None})),
     )

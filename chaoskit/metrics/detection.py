@@ -25,6 +25,7 @@ def measure_clocks(timeline: Timeline, hurt: Sequence[Volley], recovered_at: int
         started=Interval(lo=volley.lo, hi=volley.hi),
         detected=None if alert is None else _since(volley, alert.at),
         alerted=None if alert is None else alert.service,
+        alert=None if alert is None else alert.event,
         decided=_since(volley, max(d.end for d in decisions)) if decisions else None,
         decided_modelled=modelled_ns(timeline.decisions, timeline.responses, volley.lo, recovered_at),
         decided_lived=sum(d.slept for d in decisions),

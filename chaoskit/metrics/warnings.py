@@ -61,6 +61,7 @@ def _measured(history: History, event: Event, started: Interval | None) -> Warni
         "warn": float(said["warn"]),
         "last": str(said["last"]),
         "looks": int(said["looks"]),
+        "clock": started,
         "unseen": _unseen(arrivals, said.get("blind", ()), coming),
         "event": event.n,
     }

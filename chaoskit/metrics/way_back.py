@@ -49,6 +49,7 @@ def way_back(
         unreadable=_unreadable(books.values()),
         after=since(started, last.t),
         event=last.n,
+        events=tuple(sorted(one.n for one in steps)),
     )
 
 

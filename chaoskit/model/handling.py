@@ -115,16 +115,25 @@ class AttackMeasure(Frozen):
 
     step: str
     target: str
+    clock: Annotated[
+        Interval | None,
+        Field(
+            description="from its start to its witness, CLOCK_MONOTONIC ns; hi None: nobody saw its effect"
+        ),
+    ] = None
     alerted: Annotated[
         Interval | None,
         Field(description="the first alert, or block, ns after the attack; None: none was read"),
     ] = None
     alert: Annotated[str, Field(description="its words")] = ""
+    alert_event: Annotated[int | None, Field(description="where it was read")] = None
     blocked: Annotated[
         Interval | None,
         Field(description="the first of the attack's sources, or log-ins it tried, turned away"),
     ] = None
     block: Annotated[str, Field(description="its words")] = ""
+    block_event: Annotated[int | None, Field(description="where it was read")] = None
+    counts_event: Annotated[int | None, Field(description="the last reading of the service's counts")] = None
     asked: Annotated[
         int, Field(description="requests from the attack's addresses, as the service counted them")
     ] = 0
@@ -160,6 +169,7 @@ class AttackMeasure(Frozen):
         tuple[str, ...], Field(description="customers who were turned away as attackers would be")
     ] = ()
     operations: Annotated[int, Field(description="their operations that were turned away")] = 0
+    keys: Annotated[tuple[str, ...], Field(description="of these operations")] = ()
     moved: Annotated[
         tuple[str, ...], Field(description="transactions in the books that no customer of the run asked for")
     ] = ()

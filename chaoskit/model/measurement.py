@@ -166,6 +166,7 @@ class Clocks(Frozen):
     ] = None
     detected: Interval | None = None
     alerted: Annotated[str | None, Field(description="the service that the first alert named")] = None
+    alert: Annotated[int | None, Field(description="event of that alert")] = None
     decided: Annotated[Interval | None, Field(description="the last decision's end, as lived")] = None
     decided_modelled: Annotated[
         int, Field(description="modelled human time, ns, of all decisions on the path to recovery")

@@ -27,6 +27,9 @@ class WarningMeasure(Frozen):
     last: Annotated[str, Field(description="the last look, in words")]
     looks: int
     passed: bool
+    clock: Annotated[
+        Interval | None, Field(description="f_lo to f_hi of the first fault, CLOCK_MONOTONIC ns")
+    ] = None
     at_once: Annotated[bool, Field(description="past the mark at the first look")] = False
     after: Annotated[Interval | None, Field(description="from the fault to the mark, ns")] = None
     failing: Annotated[
@@ -88,6 +91,7 @@ class WayBack(Frozen):
     ]
     after: Annotated[Interval | None, Field(description="from the fault to its last step, ns")]
     event: int
+    events: Annotated[tuple[int, ...], Field(description="all its steps")] = ()
 
 
 class RollOutMeasure(Frozen):

@@ -76,8 +76,8 @@ def test_whether_it_warned_in_time(tmp_path: Path, change: dict[str, Any], outco
     measured = measure(history)
     verdict = WarnedBeforeFailure().judge(history, measured)
     assert (verdict.outcome, words in verdict.reason) == (outcome, True), verdict.reason
-    (row,) = [one for one in clock_rows(measured) if one["clock"] == "warned: indicator"]
-    assert "80.00 %: disk of db, 81 of 100 bytes" in row["what"]
+    (row,) = [one for one in clock_rows(measured) if one.clock == "warned: indicator"]
+    assert "80.00 %: disk of db, 81 of 100 bytes" in row.what
 
 
 def never_up(builder: RunBuilder, served: int | None = None) -> RunBuilder:

@@ -55,9 +55,9 @@ def test_the_share_that_was_hit_is_of_those_who_asked_until_the_stop(tmp_path: P
     (one,) = found.roll_outs
     assert (one.release, one.changed, one.services) == ("next", ("gateway",), ("gateway", "ledger"))
     assert one.hit["balance"] == Hit(asked=4, bad=2)
-    row = next(row for row in clock_rows(found) if row["clock"] == "stopped: next")
-    assert "1 of 2 services had it" in row["what"]
-    assert "50.00 % of 4 balance" in row["what"]
+    row = next(row for row in clock_rows(found) if row.clock == "stopped: next")
+    assert "1 of 2 services had it" in row.what
+    assert "50.00 % of 4 balance" in row.what
 
 
 def test_what_nobody_saw_or_nobody_stopped_hit_nobody_that_is_known(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_which_way_back_it_was_and_what_it_cost(
     builder.events.sort(key=lambda one: one[0])
     found = measured(builder, tmp_path)
     (one,) = found.roll_outs
-    rows = [row["what"] for row in clock_rows(found) if row["clock"] == "back: next"]
+    rows = [row.what for row in clock_rows(found) if row.clock == "back: next"]
     if words is None:
         assert (one.way_back, rows) == (None, [])
         return
@@ -138,5 +138,5 @@ def test_what_is_lost_is_unknown_without_a_surviving_ledger(tmp_path: Path) -> N
     builder.events.sort(key=lambda one: one[0])
     builder.members["standby"]["writable"] = False
     found = measured(builder, tmp_path)
-    (row,) = [row["what"] for row in clock_rows(found) if row["clock"] == "back: next"]
+    (row,) = [row.what for row in clock_rows(found) if row.clock == "back: next"]
     assert row.endswith("what is lost or unreadable is unknown")
