@@ -128,6 +128,8 @@ def _said_of_the_run(kind: str, data: Mapping[str, Any]) -> str:
             return f"the steady state holds {data['at']} the faults{_later(data)}"
         case "steady.failed":
             return f"NO STEADY STATE {data['at']} the faults: {data['reason']}"
+        case "collect.before":
+            return _kept(data)
         case "timeline.zero":
             return "the drill's clock starts"
         case "abort":
@@ -143,6 +145,16 @@ def _said_of_the_run(kind: str, data: Mapping[str, Any]) -> str:
         case "run.end":
             return f"the run has ended, {data['ended']}" + (f": {data['reason']}" if data["reason"] else "")
     return ""
+
+
+def _kept(data: Mapping[str, Any]) -> str:
+    """What was kept of the entries before the faults."""
+    if "why" in data:
+        return f"THE ENTRIES of {data['books']} COULD NOT BE KEPT: {data['why']}"
+    if "entries" not in data:
+        return f"{data['books']} has no entries to keep"
+    took = f"{data['took_ns'] / 1e9:.1f} s"
+    return f"{data['entries']} entries of {data['books']} are kept, to compare those at the end with ({took})"
 
 
 def _later(data: Mapping[str, Any]) -> str:

@@ -36,12 +36,12 @@ async def collect_own(stage: Stage, folder: Path, name: str, books: Books) -> No
 
 async def _keep(stage: Stage, place: Path, name: str, member: str, books: Books) -> None:
     begun = stage.clock()
-    before = await _take(stage, place, name, books, 1)
+    before = await read_own(stage, place, name, books, 1)
     turn = 2
     while True:
         await stage.sleep_until(stage.clock() + stage.plan.drill.settle.gap.ns)
         taken = stage.clock()
-        after = await _take(stage, place, name, books, turn)
+        after = await read_own(stage, place, name, books, turn)
         identical = before["digest"] == after["digest"]
         if identical or taken - begun > STILL_WITHIN_S * 1e9:
             break
@@ -67,8 +67,11 @@ async def _keep(stage: Stage, place: Path, name: str, member: str, books: Books)
     )
 
 
-async def _take(stage: Stage, place: Path, name: str, books: Books, turn: int) -> Mapping[str, Any]:
-    """One reading. Raises EnvironmentBroken with what the class raised, or that it did not end."""
+async def read_own(stage: Stage, place: Path, name: str, books: Books, turn: int) -> Mapping[str, Any]:
+    """One reading, the run's `turn`th of these books: {"digest", "rows": {table: how many}}.
+
+    Raises EnvironmentBroken with what the class raised, or that it did not end.
+    """
     task = {
         "class": books.class_,
         "folder": stage.plan.system.folder,

@@ -20,6 +20,7 @@ from typing import Any
 
 from chaoskit.clock import Clock, boot_id, monotonic_ns, suspended_ns
 from chaoskit.conductor import actors, gate, quiesce
+from chaoskit.conductor.collect_before import collect_before
 from chaoskit.conductor.ending import Ending
 from chaoskit.conductor.leases import LeaseBook
 from chaoskit.conductor.measurers import Measurers
@@ -219,6 +220,9 @@ class _Run:
             self._ending.set("broken", f"load and prober did not begin within {BEGIN_WITHIN_S:g} s")
             return
         await gate.reach_steady(stage, stage.clock(), before)
+        if self._ending.end is None and await collect_before(stage, self._own.folder):
+            # Reading all of the books is work for the system too: it must be well again before it is broken.
+            await gate.reach_steady(stage, stage.clock(), before)
         if self._ending.end is None:
             await timeline.prepare()
             await actors.kill_watchdogs(stage)

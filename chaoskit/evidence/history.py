@@ -170,4 +170,8 @@ def _books(folder: Path, events: tuple[Event, ...]) -> tuple[list[BooksSnapshot]
             named = (str(event.data.get("books")), str(event.data.get("member")))
             if named not in found:
                 problems.append(f"books/{'/'.join(named)}: was collected (event {event.n}) and is not there")
+        if event.kind == "collect.before" and "entries" in event.data:
+            place = f"books/{event.data.get('books')}/before.parquet"
+            if not (folder / place).is_file():
+                problems.append(f"{place}: was collected (event {event.n}) and is not there")
     return snapshots, problems

@@ -13,11 +13,13 @@ import duckdb
 
 from chaoskit.metrics.books import books_of, parties_of
 from chaoskit.metrics.measuring import measure
+from chaoskit.metrics.operations_file import own_of
 from chaoskit.metrics.reconciliation import (
+    BEFORE,
     RULES,
     WITHOUT_LEDGER,
     BooksUnreadable,
-    own_of,
+    before_of,
     prepared,
     settings,
     sql,
@@ -82,6 +84,7 @@ def _recorded(
         # Through links, because a folder's name may hold what SQL or DuckDB's patterns would take for their own.
         (made / "ops").symlink_to((folder / "ops").resolve())
         (made / "books").symlink_to((folder / books).resolve())
+        (made / BEFORE).symlink_to(before_of(folder / books))
         with duckdb.connect(config=settings(str(made))) as base:
             base.execute("SET enable_progress_bar = false")
             recorder = _Recorder(base)
@@ -93,10 +96,11 @@ def _recorded(
                 "recorded",
                 parties,
             )
-        return [
-            line.replace(f"{made}/books", _quoted(books.as_posix())).replace(f"{made}/", "")
-            for line in recorder.lines
-        ]
+        own = {"books": books.as_posix(), BEFORE: (books.parent / BEFORE).as_posix(), "": ""}
+        lines = recorder.lines
+        for name, path in own.items():
+            lines = [line.replace(f"{made}/{name}", _quoted(path)) for line in lines]
+        return lines
 
 
 def _queries(lines: Sequence[str], eras: Mapping[str, int]) -> Iterator[str]:

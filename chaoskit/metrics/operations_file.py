@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -70,3 +70,11 @@ def relation(path: Path) -> str:
         return f"read_parquet('{path}')"
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in COLUMNS.items())
     return f"read_json('{path}', format = 'newline_delimited', maximum_object_size = 67108864, columns = {{{columns}}})"
+
+
+def own_of(journeys: Sequence[str] | None) -> str:
+    """What was `recorded` of these journeys, as something SQL can select from; None: all of it."""
+    if journeys is None:
+        return "recorded"
+    named = ", ".join("'{}'".format(name.replace("'", "''")) for name in journeys) or "NULL"
+    return f"(FROM recorded WHERE journey IN ({named}))"

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from chaoskit.metrics.operations_file import relation
+from chaoskit.metrics.operations_file import own_of, relation
 from chaoskit.metrics.sound_columns import INTEGERS, odd_amount, unnamed
 from chaoskit.model.measurement import Violation
 from chaoskit.scratch import scratch
@@ -84,8 +84,9 @@ ADDED: dict[str, dict[str, str]] = {
     "cycles": {"cycle": "VARCHAR", "system": "VARCHAR", "currency": "VARCHAR", "total": "HUGEINT"},
     "before": COLUMNS["entries"],
 }
-"""Files that a snapshot may have besides: slips that were written on paper and keyed in, what each system turned over
-in a cycle, and the entries as they were before the fault."""
+"""Files that a snapshot may have besides: slips that were written on paper and keyed in, and what each system turned
+over in a cycle; beside the folders of all members the entries as they were before the fault."""
+BEFORE = "before.parquet"
 _MAY_LACK = {"source", "from_account", "to_account", "payload_hash"}
 KEYS = {
     "key": "VARCHAR",
@@ -134,7 +135,8 @@ def ledger(
 
     with scratch("reconcile") as folder:
         # Through links, because DuckDB would take '[', '*' and '?' in a folder's name for a pattern.
-        for name, target in {"books": books, f"ops{operations.suffix}": operations}.items():
+        ops = f"ops{operations.suffix}"
+        for name, target in {"books": books, BEFORE: before_of(books), ops: operations}.items():
             (folder / name).symlink_to(target.resolve())
         with duckdb.connect(config=settings(str(folder))) as base:
             base.execute("SET enable_progress_bar = false")  # it would be printed among a command's own lines
@@ -152,12 +154,9 @@ def ledger(
                 raise BooksUnreadable(_plain(error, str(folder))) from error
 
 
-def own_of(journeys: Sequence[str] | None) -> str:
-    """What was `recorded` of these journeys, as something SQL can select from; None: all of it."""
-    if journeys is None:
-        return "recorded"
-    named = ", ".join("'{}'".format(name.replace("'", "''")) for name in journeys) or "NULL"
-    return f"(FROM recorded WHERE journey IN ({named}))"
+def before_of(books: Path) -> Path:
+    """Where the entries from before the fault are, if they were kept: one file, whichever member survives."""
+    return books.resolve().parent / BEFORE
 
 
 def violations(base: duckdb.DuckDBPyConnection) -> tuple[Violation, ...]:
@@ -198,7 +197,8 @@ def prepared(
     asked: str,
     parties: Mapping[str, tuple[str, str]],
 ) -> None:
-    """Everything before the rules: views of the files, keys, what agrees, and the rows in question."""
+    """Everything before the rules: views of the files, keys, what agrees, and the rows in question. BEFORE, or a link
+    to it, is beside `books`, a member's folder or a link to one."""
     # By name with nothing, because what was recorded before there was one has no such column.
     base.execute(
         "CREATE OR REPLACE VIEW operations AS "
@@ -241,7 +241,7 @@ def _view(
     base: duckdb.DuckDBPyConnection, books: Path, table: str, columns: dict[str, str], only_keys: bool
 ) -> None:
     """The table as a view with exactly the agreed columns; those a system need not have become NULL."""
-    path = books / f"{table}.parquet"
+    path = books.parent / BEFORE if table == "before" else books / f"{table}.parquet"
     if only_keys and table == "transactions":
         keys = _columns(base, books / "keys.parquet", KEYS, set(KEYS) - {"key"})
         base.execute(
@@ -250,7 +250,8 @@ def _view(
             f"FROM ({keys})"
         )
         return
-    if not path.exists() and (table == "holds" or table in ADDED or only_keys):
+    absent = not path.exists() or (only_keys and table == "before")  # whose entries would they be?
+    if absent and (table == "holds" or table in ADDED or only_keys):
         listed = ", ".join(f"NULL::{kind or 'BIGINT'} AS {name}" for name, kind in columns.items())
         nothing = "FROM entries" if table == "before" else f"SELECT {listed}"  # with ids of the same kind
         base.execute(f"CREATE OR REPLACE VIEW {table} AS {nothing} WHERE false")

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from chaoskit import registry
+from chaoskit.evidence import load_history
+from chaoskit.judge import judge
+from chaoskit.metrics import measure
 from tests.checks.test_checks import verdict_of
-from tests.histories.builder import Posting, RunBuilder
+from tests.histories.builder import ZERO, Posting, RunBuilder, S
 
 CHECKS = ("paper-keyed-in", "cycles-agree", "entries-unchanged")
 
@@ -81,6 +85,16 @@ def entry_twice(builder: RunBuilder) -> None:
     builder.entries.append(dict(builder.entries[7]))
 
 
+def another_under_an_old_number(builder: RunBuilder) -> None:
+    builder.entries = builder.legs()
+    builder.entries.append({**builder.entries[7], "key": "forged", "transaction_id": 900_100})
+
+
+def other_key(builder: RunBuilder) -> None:
+    builder.entries = builder.legs()
+    builder.entries[7]["key"] = "forged"
+
+
 REJECTED: list[tuple[str, Callable[[RunBuilder], None], str, str]] = [
     ("paper-keyed-in", slip_missing, "1 × paper-serials", "pad north lacks the serials 42 to 42"),
     ("paper-keyed-in", serial_twice, "1 × paper-serials", "serial 42 of pad north was used 2 times"),
@@ -114,6 +128,13 @@ REJECTED: list[tuple[str, Callable[[RunBuilder], None], str, str]] = [
     ("entries-unchanged", entry_changed, "2 × entries-before", "entry 7 was -100 CNY on A"),
     ("entries-unchanged", entry_gone, "2 × entries-before", "before the fault, and is gone"),
     ("entries-unchanged", entry_twice, "1 × entries-before", "entry 8 was 100 CNY on B"),
+    (
+        "entries-unchanged",
+        another_under_an_old_number,
+        "1 × entries-before",
+        "(transaction 900100, key forged)",
+    ),
+    ("entries-unchanged", other_key, "1 × entries-before", "key forged)"),
 ]
 
 
@@ -135,9 +156,11 @@ def test_rejected(
 def test_the_green_twin_and_nothing_to_judge(check: str, tmp_path: Path) -> None:
     green = verdict_of(check, bank(), tmp_path / "green")
     assert (green.outcome, green.exercised) == ("pass", True)
-    nothing = verdict_of(check, RunBuilder().crash(), tmp_path / "nothing")
-    assert (nothing.outcome, nothing.exercised) == ("unknown", False)
-    assert nothing.reason.startswith("not exercised: ")
+    nothing = RunBuilder().crash()
+    nothing.added = {"before": []} if check == "entries-unchanged" else {}
+    unjudged = verdict_of(check, nothing, tmp_path / "nothing")
+    assert (unjudged.outcome, unjudged.exercised) == ("unknown", False)
+    assert unjudged.reason.startswith("not exercised: ")
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -163,3 +186,61 @@ def test_one_system_alone_agrees_with_nobody(tmp_path: Path) -> None:
     builder.added["cycles"] = [one for one in builder.added["cycles"] if one["system"] == "core"]
     verdict = verdict_of("cycles-agree", builder, tmp_path)
     assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+
+
+def before_events(builder: RunBuilder, **told: object) -> RunBuilder:
+    builder.event(ZERO - S, "collect.before", books="ledger", member="db", begun=ZERO - S, **told)
+    return builder
+
+
+def test_entries_that_were_never_taken_are_unknown_whatever_the_books_say(tmp_path: Path) -> None:
+    verdict = verdict_of("entries-unchanged", RunBuilder().crash(), tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", True)
+    assert verdict.reason == "the entries of ledger from before the fault were not taken"
+
+
+def test_entries_that_could_not_be_taken_are_unknown_with_the_reason(tmp_path: Path) -> None:
+    builder = before_events(RunBuilder().crash(), why="db:1: not read within 120 s")
+    verdict = verdict_of("entries-unchanged", builder, tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", True)
+    assert verdict.reason == (
+        "the entries of ledger from before the fault could not be taken: db:1: not read within 120 s"
+    )
+    assert verdict.events
+
+
+def test_books_without_a_ledger_have_no_entries_to_change(tmp_path: Path) -> None:
+    builder = before_events(RunBuilder().crash(), ledger=False)
+    verdict = verdict_of("entries-unchanged", builder, tmp_path)
+    assert (verdict.outcome, verdict.exercised) == ("unknown", False)
+
+
+def test_entries_that_were_taken_and_are_not_there_are_damaged_evidence(tmp_path: Path) -> None:
+    builder = before_events(RunBuilder().crash(), entries=40)
+    history = load_history(builder.write(tmp_path / "run"))
+    assert [p for p in history.problems if "books/ledger/before.parquet" in p]
+    verdict = registry.member("checks", "entries-unchanged")().judge(history, measure(history))
+    assert verdict.outcome == "unknown"
+
+
+def test_a_change_is_found_though_other_books_could_not_be_taken(tmp_path: Path) -> None:
+    builder = bank()
+    entry_gone(builder)
+    builder.event(ZERO - S, "collect.before", books="cards", member="db", why="gone")
+    assert verdict_of("entries-unchanged", builder, tmp_path).outcome == "fail"
+
+
+def test_a_run_that_was_killed_while_they_were_read_has_no_answer(tmp_path: Path) -> None:
+    builder = bank()
+    folder = builder.write(tmp_path / "run")
+    half = folder / "books" / "ledger" / ".before"
+    half.mkdir()
+    (folder / "books" / "ledger" / "before.parquet").rename(half / "entries.parquet")
+    (half / ".entries.csv").write_text("half a li")
+    lines = (folder / "events.jsonl").read_bytes().splitlines(keepends=True)
+    until = next(n for n, line in enumerate(lines) if b'"collect.before"' in line)
+    (folder / "events.jsonl").write_bytes(b"".join(lines[:until]))
+    history = load_history(folder)
+    measured = measure(history)
+    assert registry.member("checks", "entries-unchanged")().judge(history, measured).outcome == "unknown"
+    assert judge(history, measured, registry).outcome == "unknown"

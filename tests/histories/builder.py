@@ -120,7 +120,7 @@ ADDED = {
     "cycles": "cycle VARCHAR, system VARCHAR, currency VARCHAR, total BIGINT",
     "before": "entry_id BIGINT, transaction_id BIGINT, key VARCHAR, account VARCHAR, amount BIGINT, currency VARCHAR",
 }
-"""Files that a snapshot may have besides."""
+"""Files that a snapshot may have besides; `before` is one file of all members."""
 
 
 @dataclass
@@ -148,7 +148,7 @@ class RunBuilder:
     balances: list[dict[str, Any]] | None = None
     holds: list[dict[str, Any]] = field(default_factory=list)
     added: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Rows of ADDED, for every member."""
+    """Rows of ADDED; with `before` as the run says that it took them, in `collect.before`."""
     members: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"standby": {"writable": True, "in_recovery": False, "identical": True}}
     )
@@ -293,9 +293,22 @@ class RunBuilder:
             self._write_journal(folder / "ops" / f"{source}.jsonl", source, records)
         for member, about in self.members.items():
             self._write_books(folder / "books" / "ledger" / member, member, about)
+        events = [*self.events]
+        if "before" in self.added:
+            (folder / "books" / "ledger").mkdir(parents=True, exist_ok=True)
+            self._write_tables(
+                folder / "books" / "ledger", {"before": (ADDED["before"], self.added["before"])}
+            )
+            told = {
+                "books": "ledger",
+                "member": "db",
+                "entries": len(self.added["before"]),
+                "begun": ZERO - S,
+            }
+            events.append((ZERO - S, "collect.before", told))
         with ChainWriter(folder / "events.jsonl") as chain:
             t = 0
-            for t, kind, data in sorted(self.events, key=lambda event: event[0]):
+            for t, kind, data in sorted(events, key=lambda event: event[0]):
                 chain.append(t, kind, data)
             if self.sealed:
                 chain.append(t + MS, "seal", {"files": seal_files(folder)})
@@ -373,7 +386,15 @@ class RunBuilder:
                 ],
             ),
         }
-        tables |= {name: (ADDED[name], rows) for name, rows in self.added.items()}
+        tables |= {name: (ADDED[name], rows) for name, rows in self.added.items() if name != "before"}
+        self._write_tables(folder, tables)
+        meta = {"books": "ledger", "member": member, "timeline": 2, "lsn": "0/3000000", **about}
+        meta["folder"] = f"books/ledger/{member}"
+        meta["in-recovery"] = meta.pop("in_recovery")
+        (folder / "meta.json").write_text(json.dumps(meta))
+
+    @staticmethod
+    def _write_tables(folder: Path, tables: dict[str, tuple[str, list[dict[str, Any]]]]) -> None:
         with duckdb.connect() as base:
             for name, (columns, rows) in tables.items():
                 lines = folder / f".{name}.jsonl"
@@ -386,7 +407,3 @@ class RunBuilder:
                     )
                 base.execute(f"COPY {name} TO '{folder / name}.parquet' (FORMAT parquet)")
                 lines.unlink()
-        meta = {"books": "ledger", "member": member, "timeline": 2, "lsn": "0/3000000", **about}
-        meta["folder"] = f"books/ledger/{member}"
-        meta["in-recovery"] = meta.pop("in_recovery")
-        (folder / "meta.json").write_text(json.dumps(meta))

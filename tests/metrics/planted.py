@@ -122,7 +122,7 @@ def plant(folder: Path, n: int, accounts: int = 100) -> dict[str, int]:
         )
         rest = {
             books / "entries": "FROM more_entries",
-            books / "before": f"FROM more_entries WHERE transaction_id < {n // 10}",
+            folder / "before": f"FROM more_entries WHERE transaction_id < {n // 10}",
             books / "transactions": "FROM more",
             folder / "operations": f"{_SENT} FROM more",
         }
@@ -137,7 +137,7 @@ def plant(folder: Path, n: int, accounts: int = 100) -> dict[str, int]:
             "before",
             "operations",
         ):
-            path = (folder if table == "operations" else books) / table
+            path = (folder if table in ("operations", "before") else books) / table
             rows = f"FROM {table}" + (f" UNION ALL ({rest[path]})" if path in rest else "")
             base.execute(f"COPY ({rows}) TO '{path}.parquet' (FORMAT parquet)")
     return {

@@ -52,6 +52,19 @@ def test_the_script_finds_what_the_scorecard_says(tmp_path: Path, monkeypatch: p
     assert any("has 2 transactions" in case for case in told)
 
 
+def test_entries_from_before_the_fault_are_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = RunBuilder().crash()
+    builder.added["before"] = builder.legs()[:40]
+    builder.entries = builder.legs()[2:]
+    folder = builder.write(tmp_path / "a run [folder]")
+    script = auditor_sql(load_history(folder), folder)
+    assert "'books/ledger/before.parquet'" in script
+    told = [row[-1] for rows in answers(script, folder, monkeypatch) for row in rows]
+    assert len([case for case in told if "before the fault, and is gone" in str(case)]) == 2
+
+
 def test_it_is_not_given_for_a_damaged_run(tmp_path: Path) -> None:
     folder = broken_run(tmp_path / "run")
     journal = folder / "ops" / "load.jsonl"

@@ -188,7 +188,7 @@ def reconciled(made: Books, parties: dict[str, tuple[str, str]]) -> dict[str, se
                 lines.write_bytes(b"\n".join(map(_line, made[table])) + b"\n")
                 if made[table]:
                     base.execute(f"INSERT INTO {table} BY NAME FROM read_json('{lines}')")
-                place = folder if table == "operations" else folder / "books"
+                place = folder if table in ("operations", "before") else folder / "books"
                 base.execute(f"COPY {table} TO '{place}/{table}.parquet' (FORMAT parquet)")
         with ledger(folder / "operations.parquet", folder / "books", parties=parties) as base:
             found = {
