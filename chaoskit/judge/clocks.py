@@ -39,7 +39,7 @@ def clock_rows(measurements: Measurements) -> Iterator[ClockRow]:
     for suspect in measurements.suspects:
         yield _identified(suspect, started)
     for notice in measurements.notices:
-        yield _notice(notice, started)
+        yield _notice(notice, measurements)
     for attack in measurements.attacks:
         yield from attacks.rows(attack)
     yield from attacks.shared(measurements.attacks)
@@ -93,11 +93,14 @@ def _identified(suspect: SuspectMeasure, started: Interval | None) -> ClockRow:
     )
 
 
-def _notice(notice: NoticeMeasure, started: Interval | None) -> ClockRow:
+def _notice(notice: NoticeMeasure, measurements: Measurements) -> ClockRow:
     how = ["the first notice of this channel that lay in the customers' inbox after the fault"]
     if notice.announced is not None:
+        hurt = [one for one in measurements.journeys.values() if not one.never_bad and one.clock is not None]
+        back = [f"{j.journey} {bounds(j.rta)}{f' + {span(j.modelled)}' if j.modelled else ''}" for j in hurt]
         how.append(
-            "how wrong: when the last journey that was hurt was back, modelled people included, less `expected`"
+            f"how wrong, {bounds(notice.late)}: when the last journey that was hurt was back, counted from its fault "
+            f"and with modelled people ({', '.join(back)}), less `expected`; negative: earlier"
         )
     return ClockRow(
         "told",
@@ -105,7 +108,7 @@ def _notice(notice: NoticeMeasure, started: Interval | None) -> ClockRow:
         _told(notice),
         after=notice.after,
         shown=bounds(notice.after),
-        since=started,
+        since=measurements.clocks.started,
         until=notice.event,
         read=said("delivered"),
         how=tuple(how),

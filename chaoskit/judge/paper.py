@@ -10,6 +10,20 @@ from chaoskit.model.measurement import LossMeasure, Measurements
 from chaoskit.model.verdict import Result
 
 _EVENT_MAX = 400
+_INSTANTS = (
+    "lo",
+    "hi",
+    "at",
+    "since",
+    "seen",
+    "asked",
+    "answered",
+    "first_miss",
+    "delivered",
+    "expected",
+    "begun",
+)
+"""Words of events for CLOCK_MONOTONIC ns; a number before the first event is a count, or a time that passed."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +50,15 @@ class Paper:
         lines = []
         for number in numbers:
             if (event := self.event(number)) is not None:
-                facts = ", ".join(f"{key} {value}" for key, value in event.data.items())
+                facts = ", ".join(f"{key} {self._fact(key, value)}" for key, value in event.data.items())
                 lines.append(f"event {number} at {self.at(event.t)}: {event.kind} {facts}"[:_EVENT_MAX])
         return lines
+
+    def _fact(self, name: str, value: object) -> object:
+        """An instant as one of the paper's, whatever else as it was recorded."""
+        begun = self.history.events[0].t
+        instant = isinstance(value, int) and name in _INSTANTS and value >= begun
+        return self.at(value) if instant and isinstance(value, int) else value
 
     def loss(self, journey: str) -> LossMeasure | None:
         """The loss of the books that the journey is kept in; None if it is kept in none."""

@@ -199,6 +199,21 @@ def test_a_decision_says_what_people_add(papers: dict[str, Paper]) -> None:
     assert explain(paper, "decided.promote") == explain(paper, "decided:promote") == text
 
 
+def test_a_notice_is_dated_by_the_inbox_and_its_announcement_is_compared_on_paper(
+    papers: dict[str, Paper],
+) -> None:
+    text = explain(papers["told"], "told: branch screens")
+    assert "delivered 1.000000 s, expected 10.000000 s" in text
+    assert "its instant: 1.000000 s" in text
+    late, rta = (
+        papers["told"].measurements.notices[0].late,
+        papers["told"].measurements.journeys["transfer"].rta,
+    )
+    assert f"how wrong, {bounds(late)}: " in text
+    assert f"(transfer {bounds(rta)}, balance " in text
+    assert explain(papers["told"], "told.branch-screens") == text
+
+
 def test_what_an_attack_came_to_names_the_operations_and_the_transactions(papers: dict[str, Paper]) -> None:
     paper = papers["attacked"]
     assert "operation turned: transfer, asked for at 0.901000 s: fail, 429" in explain(
