@@ -29,7 +29,7 @@ async def undo_database(step: DatabaseUndo, estate: Estate) -> None:
             case HostRulesUndo():
                 await member_settings.write_host_rules(step.service, role, estate, step.text)
             case SettingUndo():
-                await member_settings.change(step.service, role, estate, step.name, step.value)
+                await member_settings.restore(step.service, role, estate, step.name, step.value)
             case RaisedLimitUndo():
                 await standby_limit.lower(step, role, estate)
     except EngineError as error:

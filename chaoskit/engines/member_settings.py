@@ -9,6 +9,7 @@ Both work on a standby too: they are files of the one server, and never replicat
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -22,6 +23,25 @@ T = TypeVar("T")
 WITHIN_S = 5.0
 _LOOK_S = 0.02
 _HEEDED_S = 3.0
+_HINDRANCES = {
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+}
+"""What may keep an administrator from mending it, and what he has in his own session instead."""
+_IF_PUSHED = {"idle_session_timeout": "0", "local_preload_libraries": ""}
+"""The same where it is the setting itself; a server that does not have it would refuse the log-in."""
+_LISTS = (
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+)
+"""Settings that are lists of quoted names (pg_dump, variable_is_guc_list_quote): one literal would be one name."""
+_WORD = re.compile(r'\s*"(?:[^"]|"")*"\s*|[^,]+')
 
 
 class CannotSet(EngineError):
@@ -34,6 +54,17 @@ async def as_superuser(
     """Do the work in a session of its own, directly. Raises EngineError."""
     address = estate.direct(service)
     return await session(address, parameters(address, role, superuser=True), work, WITHIN_S)
+
+
+async def unhindered(
+    service: str, role: DatabaseRole, estate: Estate, name: str, work: Callable[[Connection], Awaitable[T]]
+) -> T:
+    """`as_superuser`, in a session that no bad value of the setting `name` can end or hold up. Raises EngineError."""
+    address = estate.direct(service)
+    keys = parameters(address, role, superuser=True)
+    own = {**_HINDRANCES, **({name: _IF_PUSHED[name]} if name in _IF_PUSHED else {})}
+    keys["options"] += "".join(f" -c {one}={value}" for one, value in own.items())
+    return await session(address, keys, work, WITHIN_S)
 
 
 async def as_application(service: str, role: DatabaseRole, estate: Estate, query: str) -> Any:
@@ -60,11 +91,12 @@ async def kept(service: str, role: DatabaseRole, estate: Estate, name: str) -> s
 
     async def work(connection: Connection) -> str | None:
         query = """SELECT setting FROM pg_file_settings
-                   WHERE name = %s AND sourcefile LIKE '%%postgresql.auto.conf' ORDER BY seqno DESC LIMIT 1"""
+                   WHERE lower(name) = lower(%s) AND sourcefile LIKE '%%postgresql.auto.conf'
+                   ORDER BY seqno DESC LIMIT 1"""
         row = await (await connection.execute(query, (name,))).fetchone()
         return None if row is None else str(row[0])
 
-    return await as_superuser(service, role, estate, work)
+    return await unhindered(service, role, estate, name, work)
 
 
 async def change(service: str, role: DatabaseRole, estate: Estate, name: str, value: str | None) -> None:
@@ -79,19 +111,54 @@ async def keep(service: str, role: DatabaseRole, estate: Estate, name: str, valu
 
     Raises CannotSet where something that outranks the file (the command line) keeps another value, else EngineError.
     """
-    what = sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value))
-    if value is None:
-        what = sql.SQL("ALTER SYSTEM RESET {}").format(sql.Identifier(name))
+
+    await _write(service, role, estate, name, value)
+
+    async def source(connection: Connection) -> Any:
+        return await _value(connection, "SELECT source FROM pg_settings WHERE name = %s", (name,))
+
+    if value is not None and await as_superuser(service, role, estate, source) == "command line":
+        raise CannotSet(f"{name} of {service} comes from its command line, which outranks its files")
+
+
+async def restore(service: str, role: DatabaseRole, estate: Estate, name: str, value: str | None) -> None:
+    """Set or forget it, whatever the value of now does to sessions; returns when the server has read its files anew.
+
+    Raises EngineError, also when it has not done so in time.
+    """
+
+    async def loaded(connection: Connection) -> Any:
+        return await _value(connection, "SELECT pg_conf_load_time()")
+
+    before = await unhindered(service, role, estate, name, loaded)
+    await _write(service, role, estate, name, value)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _HEEDED_S
+    while await unhindered(service, role, estate, name, loaded) == before:
+        if loop.time() > deadline:
+            raise EngineError(f"{service} has not read its files anew within {_HEEDED_S:g} s")
+        await asyncio.sleep(_LOOK_S)  # a reload is a signal, heeded without an event for those outside
+
+
+def parts(name: str, value: str) -> tuple[str, ...]:
+    """The words of a setting as `ALTER SYSTEM` wants them: of a list of names each, unquoted, else the value itself."""
+    if name not in _LISTS:
+        return (value,)
+    found = [one.group().strip() for one in _WORD.finditer(value) if one.group().strip()]
+    return tuple(one[1:-1].replace('""', '"') if one[0] == '"' else one for one in found) or ("",)
+
+
+async def _write(service: str, role: DatabaseRole, estate: Estate, name: str, value: str | None) -> None:
+    what = sql.SQL("ALTER SYSTEM RESET {}").format(sql.Identifier(name))
+    if value is not None:
+        words = sql.SQL(", ").join(map(sql.Literal, parts(name, value)))
+        what = sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), words)
 
     async def work(connection: Connection) -> None:
         await connection.execute(what)
         await connection.execute("SELECT pg_reload_conf()")
-        source = "SELECT source FROM pg_settings WHERE name = %s"
-        row = await (await connection.execute(source, (name,))).fetchone()
-        if value is not None and row is not None and row[0] == "command line":
-            raise CannotSet(f"{name} of {service} comes from its command line, which outranks its files")
 
-    await as_superuser(service, role, estate, work)
+    await unhindered(service, role, estate, name, work)
 
 
 async def _until_told(service: str, role: DatabaseRole, estate: Estate, name: str, value: str) -> None:

@@ -28,9 +28,9 @@ class Fault(Protocol):
     begins, not from its end; `renewed = True` has no use for a baseline that is not from just before: processes of a
     service that was started anew since would be found dead without having been killed. A fault that needs something
     before the run starts says so by `prepare` (model.preparation). `undo_reach` says that its undo takes back every
-    fault of its kind on the target ("kind"), or those with the same parameters ("alike"); `occupies(target, system)`
-    what no second one may change beside it until one of the responses in `ended_by` is done. Planning refuses two
-    steps that would.
+    fault of its kind on the target ("kind"), or those with the same parameters ("alike"), or with the same value of one
+    parameter (its name); `occupies(target, system)` what no second one may change beside it until one of the responses
+    in `ended_by` is done. Planning refuses two steps that would.
     """
 
     requires: ClassVar[frozenset[str]]

@@ -43,6 +43,8 @@ def takes_back_both(step: PlannedStep, other: PlannedStep, registry: Registry) -
     """The targets on which the undo of one of two faults ends the other as well."""
     reach = getattr(registry.members("faults").get(step.name), "undo_reach", None)
     alike = reach == "kind" or (reach == "alike" and step.params == other.params)
+    if reach not in ("kind", "alike", None) and (said := step.params.get(reach)) is not None:
+        alike = said == other.params.get(reach)
     return frozenset(step.on) & frozenset(other.on) if alike and step.name == other.name else frozenset()
 
 

@@ -34,7 +34,9 @@ class Case:
 
     @property
     def id(self) -> str:
-        return "-".join([self.fault, *(str(self.params[key]) for key in ("kind",) if key in self.params)])
+        return "-".join(
+            [self.fault, *(str(self.params[key]) for key in ("kind", "setting") if key in self.params)]
+        )
 
 
 REFILL = "DELETE FROM item; INSERT INTO item SELECT n::text FROM generate_series(0, 3000) AS n"
@@ -61,7 +63,11 @@ CASES: dict[str, list[Case]] = {
         [Case("link.latency", "stuffed -> web", {"latency": "400ms"})],
         [Case("link.reset", "released -> web", {})],
         [Case("link.timeout", "raided -> web", {})],
-        [Case("mistake.wrong-command", "db", {"truncate": "gone"}, "INSERT INTO gone VALUES (1), (2)")],
+        [
+            Case("mistake.wrong-command", "db", {"truncate": "gone"}, "INSERT INTO gone VALUES (1), (2)"),
+            # One that hurts nobody: all others are held at once.
+            Case("mistake.wrong-command", "db", {"setting": "idle_in_transaction_session_timeout", "value": "5min"}),
+        ],
         [Case("network.partition", "parted", {})],
         [Case("process.freeze", "frozen", {})],
         [Case("process.kill", "killed", {}, "restart")],

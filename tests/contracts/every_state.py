@@ -19,7 +19,8 @@ _MEMBER = {
     "file": "SELECT name || '=' || setting FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf' AND name <> "
     "'primary_conninfo'",
     "in force": "SELECT name || '=' || setting FROM pg_settings WHERE pending_restart OR name IN "
-    "('max_connections', 'default_transaction_read_only', 'synchronous_standby_names', 'session_preload_libraries')",
+    "('max_connections', 'default_transaction_read_only', 'synchronous_standby_names', 'session_preload_libraries', "
+    "'idle_in_transaction_session_timeout')",
     "host rules": "SELECT md5(pg_read_file(current_setting('hba_file')))",
     "reports": f"SELECT count(*)::text FROM pg_stat_activity WHERE application_name = '{REPORT}'",
     "ledger": "SELECT string_agg(amount::text, ',' ORDER BY id) FROM ledger",

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 KILL = "  - {at: 5s, id: crash, fault: process.kill, on: ledger-db}\n"
 FREEZE = "  - {id: a, at: 5s, fault: process.freeze, on: ledger-db, for: 5s}\n"
 SLOW = "  - {id: a, at: 5s, fault: link.latency, on: ledger -> ledger-db, latency: 400ms, for: 5s}\n"
+PUSH = "  - {id: a, at: 5s, fault: mistake.wrong-command, on: ledger-db, setting: work_mem, value: 64kB, for: 5s}\n"
+EMPTY = "  - {id: b, at: 6s, fault: mistake.wrong-command, on: ledger-db, truncate: ledger.entries}\n"
 ROLL = "  - {at: 5s, fault: upgrade.roll-out, on: api-break}\n"
 
 
@@ -90,6 +92,22 @@ def planned(folder: Path, timeline: str, variant: str = "backups-apart") -> str:
         ),
         (SLOW + SLOW.replace("id: a, at: 5s", "id: b, at: 6s"), "`b` overlaps `a` on ledger -> ledger-db"),
         (
+            PUSH + PUSH.replace("id: a, at: 5s", "id: b, at: 6s").replace("64kB", "1MB"),
+            "`b` overlaps `a` on ledger-db: the undo of one takes back both",
+        ),
+        (
+            "  - {at: 5s, fault: mistake.wrong-command, on: ledger-db, setting: work_mem}\n",
+            "`truncate: TABLE`, or `setting: NAME` and `value: VALUE`: one of them, and all of it",
+        ),
+        (
+            PUSH.replace("on: ledger-db", "on: gateway"),
+            "gateway is the primary of no database role; known: ledger-db; no other database than PostgreSQL is known",
+        ),
+        (
+            PUSH + "  - {after: 1s, respond: reset-setting, on: gateway, setting: work_mem}\n",
+            "gateway is no member of a database role; members: ledger-db, ledger-db-standby; no other database",
+        ),
+        (
             KILL + "  - {after: 1s, respond: promote-standby, on: ledger}\n",
             "ledger is no member of a database role",
         ),
@@ -103,6 +121,14 @@ def test_what_comes_too_early_is_refused_at_its_place(tmp_path: Path, timeline: 
     told = planned(tmp_path, timeline)
     assert said in told
     assert "drill.yaml:" in told
+
+
+@pytest.mark.parametrize(
+    "other", [EMPTY, PUSH.replace("id: a, at: 5s", "id: b, at: 6s").replace("work_mem", "temp_buffers")]
+)
+def test_mistakes_of_which_neither_undoes_the_other_may_overlap(tmp_path: Path, other: str) -> None:
+    assert "overlaps" not in planned(tmp_path, PUSH + other)
+    assert "overlaps" not in planned(tmp_path, EMPTY + EMPTY.replace("id: b", "id: c, for: 9s"))
 
 
 def test_validate_tells_it_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
