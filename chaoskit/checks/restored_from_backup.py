@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from chaoskit.metrics.attacks import pushed_settings
 from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import FaultMeasure, Measurements
 from chaoskit.model.verdict import Verdict
@@ -47,6 +48,7 @@ class RestoredFromBackup:
     def judge(self, history: History, measurements: Measurements) -> Verdict:
         """One verdict over the last restore of each backup."""
         name = "restored-from-backup"
+        measurements = _of_rows(history, measurements)
         tried = _tried(history)
         if not tried:
             why = "not exercised: nothing was restored"
@@ -74,6 +76,13 @@ class RestoredFromBackup:
                 *_lost(history, measurements),
             ),
         )
+
+
+def _of_rows(history: History, measurements: Measurements) -> Measurements:
+    """Without the mistakes that made no row wrong."""
+    pushed = pushed_settings(history)
+    faults = tuple(one for one in measurements.faults if one.step not in pushed)
+    return measurements.model_copy(update={"faults": faults})
 
 
 def _tried(history: History) -> dict[str, str | None]:

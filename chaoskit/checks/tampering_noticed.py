@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.metrics.attacks import told_between
+from chaoskit.metrics.attacks import pushed_settings, told_between
 from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import FaultMeasure, Measurements
 from chaoskit.model.outsiders import ADDRESSES
@@ -23,10 +23,10 @@ _LIMIT = Duration.parse("5s")
 class TamperingNoticed:
     """Did the system raise an alert at most 5 s after its rows were changed behind its back?
 
-    Of every `attack.rogue-admin` and `mistake.wrong-command`: by a feed of the system's own (`respond: read-alerts`),
-    the first alert since that is about no address of an attack and no customer. The books of this drill count nowhere:
-    what is asked is whether the bank would have known. An alert that came after several of them speaks of one, and
-    nobody knows of which: it is good for none, and only its coming late counts.
+    Of every `attack.rogue-admin`, and `mistake.wrong-command` that empties a table: by a feed of the system's own
+    (`respond: read-alerts`), the first alert since that is about no address of an attack and no customer. The books of
+    this drill count nowhere: what is asked is whether the bank would have known. An alert that came after several of
+    them speaks of one, and nobody knows of which: it is good for none, and only its coming late counts.
 
     fail: no alert, though the feed was read for 5 s and longer, or a later one. unknown: the change was not witnessed;
     nobody read a feed for so long; the alert lies across the limit; another change had been made before the alert; or
@@ -38,7 +38,8 @@ class TamperingNoticed:
 
     def judge(self, history: History, measurements: Measurements) -> Verdict:
         """One verdict over all changes; the gravest counts."""
-        changes = [one for one in measurements.faults if one.name in TAMPERING]
+        pushed = pushed_settings(history)
+        changes = [one for one in measurements.faults if one.name in TAMPERING and one.step not in pushed]
         if not changes:
             why = "not exercised: nothing was changed behind the system's back"
             return Verdict(name="tampering-noticed", outcome="unknown", exercised=False, reason=why)

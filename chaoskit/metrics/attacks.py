@@ -11,6 +11,7 @@ from chaoskit.model.measurement import AttackMeasure, BooksMeasure, Interval
 from chaoskit.model.outsiders import ADDRESSES, BLOCKED, BLOCKED_STATUS
 
 _CAPABILITY = "outsiders"
+MISTAKE = "mistake.wrong-command"
 _ENDING = ("process.kill", "service.stop", "host.loss")
 """Faults that end a service, and what it keeps in mind with it."""
 _MANY = 20
@@ -35,6 +36,15 @@ def measure_attacks(
     }
     attacks = [fault for fault in timeline.faults if fault.step in outside]
     return tuple(_measure(fault, attacks, history, timeline, about) for fault in attacks)
+
+
+def pushed_settings(history: History) -> frozenset[str]:
+    """The steps that push a setting to a database server: an operator's mistake that changes no row."""
+    return frozenset(
+        step.id
+        for step in history.plan.steps
+        if step.name == MISTAKE and step.params.get("setting") is not None
+    )
 
 
 def _measure(

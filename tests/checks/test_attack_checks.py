@@ -443,6 +443,24 @@ def test_the_restore_point_must_lie_before_damage_to_that_database(
     assert ("by early was seen" in verdict.reason) is (outcome == "fail")
 
 
+def test_a_setting_that_was_pushed_is_no_damage_to_any_row(tmp_path: Path) -> None:
+    builder = restoring(attacked(restored={**RESTORED, "service": "db"}))
+    name, at = "mistake.wrong-command", KILL_LO - S
+    about = {"step": "early", "name": name, "target": "db"}
+    step = builder.plan.steps[0].model_copy(
+        update={
+            "id": "early",
+            "name": name,
+            "on": ("db",),
+            "params": {"setting": "work_mem", "value": "64kB"},
+        }
+    )
+    builder.plan = builder.plan.model_copy(update={"steps": (step, *builder.plan.steps)})
+    builder.event(at, "fault.begin", **about, lo=at)
+    builder.event(at + MS, "fault.witnessed", **about, hi=at + MS, how="seen")
+    assert verdict_of("restored-from-backup", builder, tmp_path).outcome == "pass"
+
+
 def failed_restore(checks: list[str], folder: Path) -> Result:
     """The restore failed, and the step that follows it never began."""
     builder = restoring(attacked(isolated=ISOLATED)).without("response.done")

@@ -111,8 +111,14 @@ def test_an_alert_that_may_have_been_there_before_is_no_word_about_the_change(
     )
 
 
-def test_without_such_a_fault_there_is_nothing_to_judge(tmp_path: Path) -> None:
-    verdict = verdict_of(tampered(fault="process.kill"), tmp_path)
+@pytest.mark.parametrize("fault", ["process.kill", "mistake.wrong-command"])
+def test_where_no_row_was_changed_there_is_nothing_to_judge(fault: str, tmp_path: Path) -> None:
+    """A setting that an operator pushes changes none."""
+    builder = tampered(fault=fault)
+    crash, *others = builder.plan.steps
+    pushed = crash.model_copy(update={"name": fault, "params": {"setting": "work_mem", "value": "64kB"}})
+    builder.plan = builder.plan.model_copy(update={"steps": (pushed, *others)})
+    verdict = verdict_of(builder, tmp_path)
     assert (verdict.outcome, verdict.exercised) == ("unknown", False)
 
 
