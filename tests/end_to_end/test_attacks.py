@@ -154,6 +154,22 @@ def test_a_table_emptied_by_mistake_is_back_with_what_was_paid_since(
     assert "rows of the audit trail are not in the books" in found["tampering-noticed"].reason
 
 
+@pytest.mark.timeout(240)
+def test_a_setting_pushed_by_mistake_is_told_by_the_banks_own_rule_and_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = run(spec.load(DRILLS / "operator-misconfigures.yaml", registry), tmp_path, monkeypatch)
+    (mistake,) = made.measurements.faults
+    assert mistake.witness is not None
+    assert (
+        "a new session of bank is told default_transaction_read_only = 'on', before 'off'" in mistake.witness
+    )
+    facts = [event.data for event in made.history.events if event.kind == "response.fact"]
+    (reset,) = [fact for fact in facts if fact["fact"] == "setting-reset"]
+    assert (reset["service"], reset["was"], reset["now"]) == ("ledger-db", "on", "off")
+    assert not made.measurements.journeys["transfer"].never_bad
+
+
 ROGUE = dict(spec.cells(spec.load(DRILLS / "rogue-admin.yaml", registry)))
 
 
@@ -201,6 +217,7 @@ def test_an_administrator_who_covers_his_tracks_is_seen_by_the_audit_trail_alone
         "ransomware-promoted",
         "ransomware-secrets-kept",
         "operator-truncates",
+        "operator-misconfigures",
         "variant=audit-trail",
     ],
 )
