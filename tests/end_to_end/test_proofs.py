@@ -14,7 +14,7 @@ FAMILIES = {
     "upgrade/forward-fix": 3,
     "resilience/ledger-stop": 3,
 }
-"""A shipped drill of each family that `local` has, one that is soon proven, and its runs: as written, and one a control."""
+"""A shipped drill of each family that `local` has, one that is soon proven, and its runs: as written, one a control."""
 LIGHT = SHORT.replace("{transfer: 30/s, balance: 10/s}", "{transfer: 10/s, balance: 5/s}")
 """Few customers: what waits for the failover must not become a second outage on a busy machine."""
 COMPOSE = """\
