@@ -59,6 +59,7 @@ class AttackRansomware:
     every: Annotated[Duration, Field(description="pause between batches, from 20ms")] = _EVERY
     requires: ClassVar[frozenset[str]] = frozenset({"positions", "links"})
     targets: ClassVar[Literal["service", "link"]] = "service"
+    destroys_data: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 20_000_000 <= self.every.ns <= 60_000_000_000:

@@ -62,6 +62,7 @@ class MistakeWrongCommand:
         str | int | float | bool | None, Field(description="what it is set to, as in postgresql.conf")
     ] = None
     requires: ClassVar[frozenset[str]] = frozenset({"processes"})
+    destroys_data: ClassVar[frozenset[str]] = frozenset({"truncate"})
     targets: ClassVar[Literal["service", "link"]] = "service"
     undo_reach: ClassVar[str] = "setting"
 

@@ -36,6 +36,8 @@ Kind = Literal[
     "refused",
     "not decided",
     "repaired",
+    "backlog drained",
+    "reconciled",
 ]
 """Every kind of row there is. tests/judge/test_explained_clocks.py has a history with each."""
 Reading = Callable[[Event], tuple[int, int] | None]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaoskit.judge import attacks, decisions, minimum, redundancy, stand_in
+from chaoskit.judge import attacks, books_clocks, decisions, minimum, redundancy, stand_in
 from chaoskit.judge.clock_row import ClockRow, Kind, said
 from chaoskit.judge.wording import bounds, share, span
 from chaoskit.model.measurement import (
@@ -56,6 +56,7 @@ def clock_rows(measurements: Measurements) -> Iterator[ClockRow]:
         yield _decision(one, started)
     if measurements.suspects:
         yield _repaired(measurements)
+    yield from books_clocks.rows(measurements)
 
 
 def detected(measurements: Measurements) -> ClockRow:

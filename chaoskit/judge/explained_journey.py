@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from chaoskit.judge import explained_loss
+from chaoskit.judge import explained_books, explained_loss
 from chaoskit.judge.paper import Paper, doubt, listed, seconds
 from chaoskit.judge.wording import bounds, ceil_s, floor_s, share, span
 from chaoskit.metrics.arrivals import Arrival, arrivals_of, ok_series
@@ -253,5 +253,7 @@ NUMBERS: Mapping[str, Callable[[Paper, str], str]] = {
     "lost": explained_loss.lost,
     "in-doubt": explained_loss.in_doubt,
     "outages": _outages,
+    "backlog-drained": explained_books.backlog_drained,
+    "reconciled": explained_books.reconciled,
 }
 """What can be asked of a journey."""

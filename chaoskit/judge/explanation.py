@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from chaoskit.errors import InputError
-from chaoskit.judge import clocks, explained_clocks, explained_minimum, stand_in
+from chaoskit.judge import clocks, explained_books, explained_clocks, explained_minimum, stand_in
 from chaoskit.judge.clock_row import row_name
 from chaoskit.judge.explained_journey import NUMBERS
 from chaoskit.judge.paper import Paper, listed
@@ -25,6 +25,8 @@ def names(paper: Paper) -> tuple[str, ...]:
         found += [f"{journey}.good", f"{journey}.rta", f"{journey}.minimum-service"]
         if paper.loss(journey) is not None:
             found += [f"{journey}.lost", f"{journey}.in-doubt"]
+        found += [f"{journey}.backlog-drained"] if measure.backlog_drained is not None else []
+        found += [f"{journey}.reconciled"] if measure.reconciled is not None or measure.destroyed_by else []
         found += [f"{journey}.outages"] if measure.rta is not None or measure.outages else []
     found += [REDUNDANCY_RESTORED] if paper.measurements.redundancy else []
     found += [
@@ -67,7 +69,10 @@ def _number(paper: Paper, name: str) -> str | None:
     journey, _, number = name.rpartition(".")
     number = _OBJECTIVES.get(number, number)
     if journey in paper.measurements.journeys and number in NUMBERS:
-        return NUMBERS[number](paper, journey)
+        text = NUMBERS[number](paper, journey)
+        if name.endswith(".rto") and (judged := explained_books.judged(paper, journey)) is not None:
+            text = "\n\n".join([text, judged, explained_books.reconciled(paper, journey)])
+        return text
     if journey in paper.measurements.stand_ins and number in stand_in.NUMBERS:
         return stand_in.NUMBERS[number](paper, journey)
     if journey == MINIMUM_SERVICE and paper.measurements.minimum_service is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from chaoskit.judge.books_clocks import with_books
+from chaoskit.judge.limit import with_people, within
 from chaoskit.judge.minimum import judge_minimum
 from chaoskit.judge.redundancy import judge_redundancy
 from chaoskit.judge.wording import bounds, money, share, span
@@ -38,7 +40,7 @@ def _journey(journey: str, asked: Drill, plan: Plan, measurements: Measurements)
     measure = measurements.journeys.get(journey)
     verdicts = []
     if objective.rto is not None:
-        verdicts.append(_rto(journey, objective.rto, measure))
+        verdicts.append(with_books(_rto(journey, objective.rto, measure), objective.rto.ns, measure))
     if objective.minimum_service is not None:
         verdicts.append(_minimum(journey, objective.minimum_service, measure))
     if objective.success is not None:
@@ -62,23 +64,9 @@ def _no_books(plan: Plan) -> bool:
     return not any(plan.system.journeys[j].books for j in plan.load if j in plan.system.journeys)
 
 
-def within(interval: Interval, limit_ns: int) -> str:
-    """pass ⇔ the upper bound ≤ limit · fail ⇔ the lower bound > limit · unknown otherwise."""
-    if interval.hi is not None and interval.hi <= limit_ns:
-        return "pass"
-    return "fail" if interval.lo > limit_ns else "unknown"
-
-
 def verdict(name: str, outcome: str, reason: str, **more: object) -> Verdict:
     """A verdict whose outcome was computed."""
     return Verdict.model_validate({"name": name, "outcome": outcome, "reason": reason, **more})
-
-
-def with_people(interval: Interval, modelled_ns: int) -> Interval:
-    """Measured machine time plus modelled human time."""
-    return Interval(
-        lo=interval.lo + modelled_ns, hi=None if interval.hi is None else interval.hi + modelled_ns
-    )
 
 
 def _rto(journey: str, limit: Duration, measure: JourneyMeasure | None) -> Verdict:

@@ -17,6 +17,7 @@ from chaoskit.metrics.diagnosis import measure_suspects
 from chaoskit.metrics.exercised import measure_fault
 from chaoskit.metrics.minimum import measure_minimum
 from chaoskit.metrics.notices import measure_notices
+from chaoskit.metrics.reconciled import Reconciled, measure_reconciled
 from chaoskit.metrics.recovery import Probed, Recovery, measure_recovery
 from chaoskit.metrics.redundancy import measure_redundancy, measure_switches
 from chaoskit.metrics.roll_outs import measure_roll_outs
@@ -155,9 +156,10 @@ def _journey(
     spec = history.plan.system.journeys[journey]
     volley, at = recovery.volley, recovery.recovered_at
     seen, backlog = served
-    reconciled = None
-    if spec.books in losses and recovery.rta is not None:
-        reconciled = _reconciled(history.events, recovery, losses[spec.books], books[spec.books])
+    reconciled = Reconciled()
+    if spec.books is not None and not spec.reads:
+        found = (losses[spec.books], books[spec.books]) if spec.books in losses else None
+        reconciled = measure_reconciled(history, timeline, recovery, spec.books, found)
     return JourneyMeasure(
         journey=journey,
         scheduled=seen.scheduled,
@@ -185,7 +187,12 @@ def _journey(
         minimum_service=recovery.minimum_service,
         minimum_modelled=recovery.minimum_modelled,
         backlog_drained=backlog,
-        reconciled=reconciled,
+        reconciled=reconciled.after,
+        reconciled_since=reconciled.since,
+        reconciled_modelled=reconciled.modelled,
+        reconciled_by=reconciled.by,
+        reconciled_event=reconciled.event,
+        destroyed_by=reconciled.destroyed_by,
         probe_period=next(p.every.ns for p in history.plan.probes if p.journey == journey),
         invalid=recovery.invalid,
         events=_path(timeline, recovery),
@@ -209,24 +216,6 @@ def _path(timeline: Timeline, recovery: Recovery) -> tuple[int, ...]:
         if until is None or response.begin <= until:
             inside += response.events
     return tuple(sorted({*volley.events, *inside}))
-
-
-def _reconciled(
-    events: tuple[Event, ...], recovery: Recovery, loss: LossMeasure, books: BooksMeasure
-) -> Interval | None:
-    """When the books were proven right: between full service and the last snapshot; never, if they are not."""
-    looked = [event.t for event in events if event.kind == "collect.snapshot"]
-    if recovery.rta is None or recovery.volley is None or not looked or loss.problems or books.problems:
-        return None
-    right = (
-        not loss.missing()
-        and not books.violations
-        and not {"doubled", "held", "unresolved"} & set(loss.in_doubt.values())
-    )
-    if not right:
-        return Interval(lo=max(0, max(looked) - recovery.volley.hi), hi=None)
-    hi = max(looked) - recovery.volley.lo
-    return Interval(lo=min(recovery.rta.lo, hi), hi=hi)
 
 
 def _with_unbooked(loss: LossMeasure, stand_ins: dict[str, StandInMeasure]) -> LossMeasure:

@@ -120,7 +120,36 @@ class JourneyMeasure(Frozen):
         int, Field(description="modelled human time on the path to minimum service, ns")
     ] = 0
     backlog_drained: Interval | None = None
-    reconciled: Interval | None = None
+    reconciled: Annotated[
+        Interval | None,
+        Field(
+            description="until the last response that put the journey's books right was done; hi None: they are not "
+            "right, and were not when they were last looked at; None: not known, or the journey has no books"
+        ),
+    ] = None
+    reconciled_since: Annotated[
+        Interval | None,
+        Field(
+            description="f_lo to f_hi of the fault that `reconciled` is counted from: an earlier one than the "
+            "journey's where that destroyed data; CLOCK_MONOTONIC ns, not relative"
+        ),
+    ] = None
+    reconciled_modelled: Annotated[
+        int, Field(description="modelled human time on the path to right books, ns")
+    ] = 0
+    reconciled_by: Annotated[
+        str | None, Field(description="step that put the books right last; None: none had to, or none did")
+    ] = None
+    reconciled_event: Annotated[
+        int | None, Field(description="event that ends `reconciled`: that step's, or the last snapshot")
+    ] = None
+    destroyed_by: Annotated[
+        tuple[str, ...],
+        Field(
+            description="steps that began and destroy data of the journey's books; then its RTO is judged on the later "
+            "of full service and reconciled"
+        ),
+    ] = ()
     probe_period: int
     invalid: Annotated[
         tuple[str, ...], Field(description="why the measurement cannot be used, e.g. probes not sent")

@@ -23,6 +23,9 @@ class Witness:
 class Fault(Protocol):
     """Something broken on purpose. Fields are its YAML parameters.
 
+    A class attribute `destroys_data = True` says that what was booked may be gone by it; a frozenset of parameters'
+    names, that it may where one of them is given. The RTO of a journey with books then waits until they are right.
+
     The conductor calls, for each target: `baseline` (before anything is broken), `undo` (the data that is fsynced),
     `apply`, `witness`. A class attribute `watched = True` has the witness look from the instant at which `apply`
     begins, not from its end; `renewed = True` has no use for a baseline that is not from just before: processes of a
@@ -78,7 +81,8 @@ class Response(Protocol):
     A class attribute `recovers = False` says that nothing comes back by it alone (a diagnosis, a notice): leaving it
     out proves nothing. A method `check(on, system)`, if there is one, raises ValueError while planning for parameters
     that cannot work in this system, and `check_order(earlier)` where none of the steps that may have begun before
-    it is one that it needs.
+    it is one that it needs. `mends_books = True`: the end of its run may be when the books are right again;
+    `destroys_data = True`: what was booked may be gone by it, as by a restore.
     """
 
     requires: ClassVar[frozenset[str]]

@@ -52,6 +52,11 @@ class PlannedStep(Frozen):
     place: Place
     requires: tuple[str, ...] = ()
     recovers: Annotated[bool, Field(description="False: nothing comes back by this response alone")] = True
+    destroys_data: Annotated[
+        bool,
+        Field(description="what was booked may be gone by it: an RTO then waits for right books as well"),
+    ] = False
+    mends_books: Annotated[bool, Field(description="its end may be when the books are right again")] = False
 
     def waits_ns(self, pace: str) -> int:
         """How long the run may wait for whoever decides: not at all, its pace, its limit, or in full."""

@@ -154,6 +154,8 @@ def plan_steps(loaded: Loaded, registry: Registry) -> tuple[PlannedStep, ...]:
                 place=_place(loaded, number),
                 requires=_requires(step, member, registry),
                 recovers=_recovers(step, member, registry),
+                destroys_data=_says("destroys_data", step, member, registry),
+                mends_books=_says("mends_books", step, member, registry),
             )
         )
     return tuple(planned)
@@ -208,6 +210,12 @@ def _recovers(step: Step, name: str, registry: Registry) -> bool:
     if step.kind == "probe":
         return False
     return bool(step.fault or getattr(registry.members("responses")[name], "recovers", True))
+
+
+def _says(what: str, step: Step, name: str, registry: Registry) -> bool:
+    """What the member says of itself; in the plan, so that an old run can be judged without the member."""
+    said: bool | frozenset[str] = getattr(registry.members(MEMBERS[step.kind])[name], what, False)
+    return said if isinstance(said, bool) else not said.isdisjoint(step.params)
 
 
 def _decider(step: Step, loaded: Loaded) -> Decider | None:

@@ -42,6 +42,7 @@ class ReplayStandIn:
     ] = None
     within: Annotated[Duration, Field(description="deadline")] = _WITHIN
     requires: ClassVar[frozenset[str]] = frozenset()
+    mends_books: ClassVar[bool] = True
     recovers: ClassVar[bool] = False
 
     def check(self, on: Sequence[str], system: System) -> None:

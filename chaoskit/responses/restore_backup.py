@@ -71,6 +71,8 @@ class RestoreBackup:
         _WITHIN
     )
     requires: ClassVar[frozenset[str]] = frozenset({"backups", "lifecycle", "processes", "links", "releases"})
+    destroys_data: ClassVar[bool] = True  # what was booked since its point
+    mends_books: ClassVar[bool] = True
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, for a backup that is not there, or of which nothing says up to where."""

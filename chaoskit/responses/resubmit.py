@@ -43,6 +43,7 @@ class Resubmit:
     ] = None
     within: Annotated[Duration, Field(description="deadline")] = _WITHIN
     requires: ClassVar[frozenset[str]] = frozenset({"backups"})
+    mends_books: ClassVar[bool] = True
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, for a backup that is not there, or one without a journal behind it."""

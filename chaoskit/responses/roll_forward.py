@@ -45,6 +45,7 @@ class RollForward:
     strategy: roll_out.AskedStrategy = None
     pause: roll_out.AskedPause = None
     requires: ClassVar[frozenset[str]] = frozenset({"lifecycle", "links", "releases"})
+    mends_books: ClassVar[bool] = True
 
     def check(self, on: Sequence[str], system: System) -> None:
         """Raises ValueError, while planning, for a release that is not there."""

@@ -61,4 +61,4 @@ def test_a_fault_that_was_undone_before_makes_nobody_right(tmp_path: Path) -> No
 def test_nobody_named(tmp_path: Path) -> None:
     verdict, result = judged(tmp_path)
     assert (verdict.outcome, verdict.exercised) == ("unknown", False)
-    assert result.clocks == ()
+    assert not {row["clock"] for row in result.clocks} & {"detected", "identified", "repaired"}

@@ -33,6 +33,7 @@ from tests.histories.builder import (
     drill,
     plan_for,
 )
+from tests.histories.destroyed import destroyed
 from tests.judge.test_decisions import ALERT as DETECTED
 from tests.judge.test_decisions import decided
 from tests.metrics import test_roll_outs as roll_outs
@@ -131,6 +132,8 @@ HISTORIES: dict[str, Callable[[], RunBuilder]] = {
     "decided": modelled,
     "refused": lambda: decided("decision.refused", DETECTED + S, drop=True, who="Kim"),
     "missed": lambda: decided("decision.missed", DETECTED + 5 * S, drop=True, reason="nobody answered"),
+    "data destroyed": destroyed,
+    "data destroyed, and no look": lambda: destroyed().without("collect.snapshot"),
 }
 """Together they have every kind of row; whoever adds a kind adds a history."""
 
