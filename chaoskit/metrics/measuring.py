@@ -153,13 +153,9 @@ def _journey(
     losses: dict[str, LossMeasure],
     books: dict[str, BooksMeasure],
 ) -> JourneyMeasure:
-    spec = history.plan.system.journeys[journey]
     volley, at = recovery.volley, recovery.recovered_at
     seen, backlog = served
-    reconciled = Reconciled()
-    if spec.books is not None and not spec.reads:
-        found = (losses[spec.books], books[spec.books]) if spec.books in losses else None
-        reconciled = measure_reconciled(history, timeline, recovery, spec.books, found)
+    reconciled = _reconciled(history, timeline, journey, recovery, losses, books)
     return JourneyMeasure(
         journey=journey,
         scheduled=seen.scheduled,
@@ -197,6 +193,22 @@ def _journey(
         invalid=recovery.invalid,
         events=_path(timeline, recovery),
     )
+
+
+def _reconciled(
+    history: History,
+    timeline: Timeline,
+    journey: str,
+    recovery: Recovery,
+    losses: dict[str, LossMeasure],
+    books: dict[str, BooksMeasure],
+) -> Reconciled:
+    """The clock of a journey's books; of one that only reads there is none."""
+    spec = history.plan.system.journeys[journey]
+    if spec.books is None or spec.reads:
+        return Reconciled()
+    found = (losses[spec.books], books[spec.books]) if spec.books in losses else None
+    return measure_reconciled(history, timeline, recovery, spec.books, found)
 
 
 def _held(history: History, timeline: Timeline, journey: str) -> HeldUp:
