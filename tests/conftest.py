@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 # A shell that starts the tests in the background leaves SIGINT ignored, `nohup` SIGHUP, and children inherit that: the
@@ -16,3 +19,12 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # An example that takes 200 ms says that this machine is busy, nothing of the code.
 settings.register_profile("chaoskit", deadline=None)
 settings.load_profile("chaoskit")
+
+
+@pytest.fixture(autouse=True)
+def unbounded() -> Iterator[None]:
+    """Who asks for real time in this very process leaves it bounded for good: two busy seconds of a later test, which
+    asks as well, would end the worker."""
+    before = resource.getrlimit(resource.RLIMIT_RTTIME)
+    yield
+    assert resource.getrlimit(resource.RLIMIT_RTTIME)[1] == before[1], "ask for real time in a child process"

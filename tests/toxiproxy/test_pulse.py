@@ -20,6 +20,7 @@ from chaoskit.errors import EnvironmentBroken
 from chaoskit.runtimes.local.proxy_pulse import SILENT_NS, ProxyPulse
 from chaoskit.runtimes.process_table import look
 from chaoskit.runtimes.record import Identity
+from chaoskit.toxiproxy.server import pulse as server_pulse
 from chaoskit.toxiproxy.server.pulse import BEAT_NS, EVERY_NS, LEAST_NS, Pulse
 
 MS = 1_000_000
@@ -85,6 +86,14 @@ def test_one_that_stays_stopped_is_noticed_by_its_silence(server: tuple[int, Pat
     eventually(lambda: pulse.read(monotonic_ns())[-1][1] is not None)
 
 
+@pytest.fixture
+def ordinary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without real time, which would leave this worker bounded for good."""
+    monkeypatch.setattr(server_pulse, "claim_processor", lambda priority: "nice 0")
+    monkeypatch.setattr(server_pulse, "reclaim_processor", lambda priority: None)
+
+
+@pytest.mark.usefixtures("ordinary")
 def test_an_end_is_no_silence(tmp_path: Path) -> None:
     path = tmp_path / "pulse.jsonl"
 
@@ -104,6 +113,7 @@ def test_an_end_is_no_silence(tmp_path: Path) -> None:
     assert all(hi is not None for _, hi, _ in read)
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_a_full_disk_silences_it_and_ends_nothing(tmp_path: Path) -> None:
     async def main() -> None:
         pulse = Pulse(Path("/dev/full"))
