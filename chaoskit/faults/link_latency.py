@@ -17,6 +17,7 @@ from chaoskit.registry import register
 
 _SHARE = 0.8
 _PROOF_NS = 300_000_000
+_ASKED_OF_CHANCE = 12
 _MS = 1_000_000
 _LONGEST_MS = 20_000  # more than that is `link.timeout`: nobody waits, and no witness could
 _NOISE_MS = 5  # less is what a busy machine and the proxy itself add: no witness could tell
@@ -34,9 +35,10 @@ class LinkLatency:
     instant (`link.cut`).
 
     Witness: on a connection from before the fault, through the caller's address, questions of the callee's own
-    protocol take at least 80 % of the latency longer than before, or so long at all where that is twice as long as
-    any before; one late answer is proof from 300 ms on, a smaller latency takes up to five. A callee whose protocol
-    is not known cannot be asked, and the fault stays unwitnessed.
+    protocol take at least 80 % of the latency, less half the jitter, longer than before, or so long at all where that
+    is twice as long as any before; one late answer is proof from 300 ms on, a smaller latency takes up to five. With
+    jitter some answers are early by chance: more are asked then, and half of them must be late. A callee whose
+    protocol is not known cannot be asked, and the fault stays unwitnessed.
     Undo: the toxics are removed; what they hold is delivered then.
     Fidelity on `local`: (and `docker`) a real delay in the proxy on the caller's way; connecting itself is not delayed.
 
@@ -85,12 +87,14 @@ class LinkLatency:
     async def _look(self, position: Position) -> Witness:
         if position.line is None or not position.line.can_ask:
             return Witness(False, None, position.why or position.mute)
-        late_ns = _late_from(position.times_ns, int(_SHARE * self.latency.ns))
-        # The smaller the latency, the more likely a busy machine imitates it: then several answers must be late.
-        needed = max(1, min(5, -(-_PROOF_NS // self.latency.ns)))
+        # Four in five answers or more are as late as that, however large the jitter: of twelve, half always are.
+        least_ns = self.latency.ns - self.jitter.ns // 2
+        late_ns = _late_from(position.times_ns, int(_SHARE * least_ns))
+        # The smaller the delay, the more likely a busy machine imitates it: then several answers must be late.
+        needed = max(1, min(5, -(-_PROOF_NS // least_ns)))
         within_s = 2 * (self.latency.s + self.jitter.s) + 2
         late = []
-        for asked in range(1, (4 * needed if self.jitter.ns else needed) + 1):
+        for asked in range(1, (max(_ASKED_OF_CHANCE, 4 * needed) if self.jitter.ns else needed) + 1):
             answer = await position.line.ask(within_s)
             if answer.kind != "answered":
                 return Witness(False, None, f"a connection from before was {answer.kind}: {answer.detail}")
