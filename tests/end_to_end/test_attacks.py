@@ -118,6 +118,7 @@ def opened(made: judging.Run, fact: str) -> dict[str, Any]:
     return dict(found)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_standby_that_is_promoted_has_the_damage_though_the_attacker_stays_outside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -134,6 +135,7 @@ def test_a_standby_that_is_promoted_has_the_damage_though_the_attacker_stays_out
     assert opened(made, "not-backed-up")["writer"] == "ledger-db-standby"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_bank_that_reopens_with_the_old_secrets_is_wrecked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
