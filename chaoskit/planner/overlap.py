@@ -7,7 +7,9 @@ b          ├──────────── …          run goes on as i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 from chaoskit.errors import Problem
 from chaoskit.model.parameters import build
@@ -41,11 +43,29 @@ def refuse_overlaps(steps: Sequence[PlannedStep], loaded: Loaded, registry: Regi
 
 def takes_back_both(step: PlannedStep, other: PlannedStep, registry: Registry) -> frozenset[str]:
     """The targets on which the undo of one of two faults ends the other as well."""
-    reach = getattr(registry.members("faults").get(step.name), "undo_reach", None)
-    alike = reach == "kind" or (reach == "alike" and step.params == other.params)
-    if reach not in ("kind", "alike", None) and (said := step.params.get(reach)) is not None:
-        alike = said == other.params.get(reach)
-    return frozenset(step.on) & frozenset(other.on) if alike and step.name == other.name else frozenset()
+    member = registry.members("faults").get(step.name)
+    reach = getattr(member, "undo_reach", None)
+    if member is None or reach is None or step.name != other.name:
+        return frozenset()
+    if reach == "alike":
+        alike = _same_names(build(member, step.params), build(member, other.params))
+    elif reach != "kind" and (said := step.params.get(reach)) is not None:
+        # A server takes WORK_MEM for work_mem.
+        alike = str(said).casefold() == str(other.params.get(reach)).casefold()
+    else:
+        alike = reach == "kind"
+    return frozenset(step.on) & frozenset(other.on) if alike else frozenset()
+
+
+def _same_names(one: Any, other: Any) -> bool:
+    """Whether what two faults of one kind put somewhere has a name in common, and so the undo of one takes it away.
+
+    The names tell values, however they are written, and of a link's fault the direction: `both` has a name for each.
+    """
+    ways = {getattr(one, "direction", None), getattr(other, "direction", None)}
+    if len(ways) > 1 and "both" in ways:
+        other = replace(other, direction=one.direction)
+    return bool(one == other)
 
 
 def _within_one_step(number: int, step: PlannedStep, loaded: Loaded, registry: Registry) -> Iterator[Problem]:

@@ -92,6 +92,18 @@ def planned(folder: Path, timeline: str, variant: str = "backups-apart") -> str:
         ),
         (SLOW + SLOW.replace("id: a, at: 5s", "id: b, at: 6s"), "`b` overlaps `a` on ledger -> ledger-db"),
         (
+            SLOW + SLOW.replace("id: a, at: 5s", "id: b, at: 6s").replace("400ms", "0.4s, jitter: 0ms"),
+            "`b` overlaps `a` on ledger -> ledger-db",
+        ),
+        (
+            SLOW + SLOW.replace("id: a, at: 5s", "id: b, at: 6s").replace("400ms", "400ms, direction: both"),
+            "`b` overlaps `a` on ledger -> ledger-db",
+        ),
+        (
+            PUSH + PUSH.replace("id: a, at: 5s", "id: b, at: 6s").replace("work_mem", "WORK_MEM"),
+            "`b` overlaps `a` on ledger-db",
+        ),
+        (
             PUSH + PUSH.replace("id: a, at: 5s", "id: b, at: 6s").replace("64kB", "1MB"),
             "`b` overlaps `a` on ledger-db: the undo of one takes back both",
         ),
@@ -155,6 +167,8 @@ def test_who_has_no_way_to_a_database_is_no_place_to_wreck_it_from(tmp_path: Pat
         FREEZE + "  - {at: 11s, id: b, fault: process.freeze, on: ledger-db, for: 9s}\n",
         FREEZE + "  - {at: 6s, id: b, fault: process.freeze, on: ledger, for: 9s}\n",
         SLOW + SLOW.replace("id: a, at: 5s", "id: b, at: 6s").replace("400ms", "500ms"),  # two toxics
+        SLOW.replace("400ms", "400ms, direction: answers")
+        + SLOW.replace("id: a, at: 5s", "id: b, at: 6s").replace("400ms", "400ms, direction: requests"),
         KILL
         + KILL.replace("id: crash", "id: again").replace("5s", "7s"),  # somebody may have started it again
         KILL + "  - {when: {down: ledger-db}, id: b, fault: process.kill, on: ledger}\n",
