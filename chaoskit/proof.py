@@ -125,10 +125,7 @@ def _control(
         unarmed, armed = (None, None) if others else (run.measurements, written.measurements)
         nothing = why_no_control(control.step, run.history, run.measurements)
         return Proven(run, judge_disarmed(control.name, run.result, unarmed, armed, nothing))
-    measured = written.measurements
-    uppers = [one.rta.hi for one in measured.journeys.values() if one.rta is not None]
-    uppers += [one.restored.hi for one in measured.redundancy if one.restored is not None]
-    changed = without_recovery(plan, control, max((hi for hi in uppers if hi is not None), default=0))
+    changed = without_recovery(plan, control, _upper_ns(written.measurements))
     taken_out = control.steps
     without = Controls(dead=taken_out) if control.kind == "kill" else Controls(leave_out=taken_out)
     run = pipeline.run_plan(changed, reports=reports, watch=watch, controls=without)
@@ -142,11 +139,22 @@ def _control(
     return Proven(run, judge_left_out(control.name, result, same))
 
 
+def _upper_ns(measured: Measurements) -> int:
+    """The longest recovery time that any objective is judged by, people apart; 0 if none came to an end."""
+    journeys = measured.journeys.values()
+    spans = [one.rta for one in journeys]
+    spans += [one.reconciled for one in journeys if one.destroyed_by]  # its RTO waits for them
+    spans += [one.restored for one in measured.redundancy]
+    return max((one.hi for one in spans if one is not None and one.hi is not None), default=0)
+
+
 def _machine_alone(measured: Measurements) -> Measurements:
     """Without the human time that was only modelled: the control's limit comes from the machine's own recovery."""
-    journeys = {
-        name: journey.model_copy(update={"modelled": 0, "minimum_modelled": 0})
-        for name, journey in measured.journeys.items()
-    }
+    nobody = {"modelled": 0, "minimum_modelled": 0, "reconciled_modelled": 0}
+    journeys = {name: journey.model_copy(update=nobody) for name, journey in measured.journeys.items()}
     redundancy = tuple(one.model_copy(update={"modelled": 0}) for one in measured.redundancy)
-    return measured.model_copy(update={"journeys": journeys, "redundancy": redundancy})
+    whole = measured.minimum_service
+    minimum = None if whole is None else whole.model_copy(update={"modelled": 0})
+    return measured.model_copy(
+        update={"journeys": journeys, "redundancy": redundancy, "minimum_service": minimum}
+    )

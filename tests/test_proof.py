@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from chaoskit import registry
-from chaoskit.planner.controls import Control
-from chaoskit.proof import futile, unshown
+import pytest
+
+from chaoskit import judging, pipeline, registry
+from chaoskit.model.plan import Plan
+from chaoskit.planner.controls import Control, controls_of
+from chaoskit.proof import futile, prove, unshown
+from tests.histories.builder import ZERO, S
+from tests.histories.destroyed import destroyed
 
 
 def run(*done: str, well_ns: int | None = 50, never_bad: bool = False) -> Any:
@@ -68,3 +74,33 @@ def test_only_a_response_that_came_to_its_end_can_be_left_out() -> None:
 def test_checks_that_pass_only_where_the_system_answered() -> None:
     found = {name for name, one in registry.members("checks").items() if getattr(one, "answers", False)}
     assert found == {"attack-repelled", "tampering-noticed"}
+
+
+@pytest.mark.parametrize(("again_s", "least_s", "most_s"), [(3, 12.5, 12.8), (8, 23.9, 24.1)])
+def test_a_proof_of_destroyed_data_waits_for_right_books_and_for_nobody_who_is_modelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again_s: int, least_s: float, most_s: float
+) -> None:
+    """The drill as written meets the limit that its control is judged against, or the control could miss nothing."""
+    asked = {"objectives": {"transfer": {"rto": "10m"}}, "checks": []}
+    builder = destroyed(again=ZERO + again_s * S, people=300 * S, **asked)
+    written = judging.judge_folder(builder.write(tmp_path / "written"))
+    plan = written.history.plan
+    limits: list[float] = []
+
+    def run_plan(changed: Plan, **_: object) -> judging.Run:
+        if changed is plan:
+            return written
+        limits.extend(one.rto.s for one in changed.drill.objectives.values() if one.rto is not None)
+        builder.postings.pop(0)  # what nobody has sent again
+        return judging.judge_folder(builder.write(tmp_path / "without"))
+
+    monkeypatch.setattr(pipeline, "run_plan", run_plan)
+    again = next(one for one in controls_of(plan, registry) if (one.kind, one.step) == ("leave-out", "again"))
+    found = [one.verdict for one in prove(plan, (again,), tmp_path)]
+    assert written.result.outcome == "pass"
+    assert found[0].proven
+    assert least_s < limits[0] < most_s
+    assert "does not meet either" not in found[1].reason
+    if limits[0] < 13:  # the run was watched for as long
+        assert found[1].proven
+        assert found[1].reason.startswith("misses transfer.rto: ")

@@ -105,6 +105,8 @@ def values_of(run: StoredRun) -> dict[str, float]:
     for name, journey in measured.journeys.items():
         if journey.rta is not None and not journey.invalid:
             values[f"{name}.rta, s"] = middle_s(journey.rta)
+            if journey.destroyed_by and journey.reconciled is not None:  # what its RTO is judged by as well
+                values[f"{name}.reconciled, s"] = middle_s(journey.reconciled)
         if journey.scheduled:
             values[f"{name}.not good, share"] = 1 - journey.good_ratio
     if measured.clocks.detected is not None:

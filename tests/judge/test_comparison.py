@@ -66,6 +66,28 @@ def test_slower_recovery_is_worse_and_quicker_is_not(judged: Path) -> None:
     assert compare(copies(run, slower, "old"), copies(run, USUAL, "new")).outcome == "no worse"
 
 
+def test_books_that_are_right_later_are_worse_where_data_were_destroyed(judged: Path) -> None:
+    """The RTO fails by them alone: service is back as soon as ever."""
+    run = load_stored_run(judged)
+
+    def restored(side: str, right_s: Sequence[float], by: tuple[str, ...] = ("attack",)) -> list[StoredRun]:
+        return [with_books(one, s, by) for one, s in zip(copies(run, USUAL, side), right_s, strict=True)]
+
+    found = compare(restored("old", USUAL), restored("new", [9, 9.1, 9.2, 9.3, math.inf]))
+    assert found.outcome == "worse"
+    assert [shift.metric for shift in found.shifts if shift.flagged] == ["transfer.reconciled, s"]
+    # Where nothing was destroyed nobody waits for them, and the last look is all that is known.
+    assert compare(restored("old", USUAL, ()), restored("new", [9] * 5, ())).outcome == "no worse"
+
+
+def with_books(run: StoredRun, right_s: float, destroyed_by: tuple[str, ...]) -> StoredRun:
+    hi = None if math.isinf(right_s) else int(right_s * SECOND)
+    update = {"reconciled": Interval(lo=hi or SECOND, hi=hi), "destroyed_by": destroyed_by}
+    journeys = dict(run.measurements.journeys)
+    journeys["transfer"] = journeys["transfer"].model_copy(update=update)
+    return replace(run, measurements=run.measurements.model_copy(update={"journeys": journeys}))
+
+
 def test_what_fewer_than_half_of_the_new_runs_do_is_worse_though_the_medians_are_equal(judged: Path) -> None:
     """Eight of twenty lose a payment, and none did before: the median of both is 0."""
     run = load_stored_run(judged)
