@@ -116,3 +116,6 @@ def _people(paper: Paper, row: ClockRow) -> Iterator[str]:
     ]
     if added:
         yield f"added to the recovery time, of all decisions on the way to it: {', '.join(added)}"
+    books = {name: one.awaited_books_ns for name, one in paper.measurements.journeys.items()}
+    if until := [f"{name} + {span(ns)}" for name, ns in books.items() if ns]:
+        yield f"added to the time until its books were right: {', '.join(until)}"

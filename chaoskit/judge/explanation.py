@@ -110,6 +110,11 @@ def _people(paper: Paper) -> str:
         for name, m in paper.measurements.journeys.items()
         if m.modelled
     ]
+    text += [
+        f"{name}: {span(m.awaited_books_ns)} of it lie on its way to right books, which its RTO waits for as well"
+        for name, m in paper.measurements.journeys.items()
+        if m.awaited_books_ns
+    ]
     return listed(f"people: {paper.result.modelled_s:g} s modelled and not waited for", text)
 
 

@@ -195,7 +195,7 @@ def _machine_s(measurements: Measurements) -> tuple[float, float] | None:
 
 
 def _modelled_ns(measurements: Measurements) -> int:
-    return max((j.modelled for j in measurements.journeys.values()), default=0)
+    return max((max(j.modelled, j.awaited_books_ns) for j in measurements.journeys.values()), default=0)
 
 
 def _notes(history: History, measurements: Measurements, drill: Drill | None) -> tuple[str, ...]:

@@ -156,6 +156,11 @@ class JourneyMeasure(Frozen):
     ] = ()
     events: tuple[int, ...] = ()
 
+    @property
+    def awaited_books_ns(self) -> int:
+        """Modelled human time on the way to right books, ns; 0 where no RTO waits for them."""
+        return self.reconciled_modelled if self.destroyed_by else 0
+
 
 class Violation(Frozen):
     """One rule of the books that does not hold: how often, and the cases."""

@@ -85,6 +85,18 @@ def test_people_that_only_the_books_waited_for_count(tmp_path: Path) -> None:
     assert "305.99 – 306.00 s (machine 5.99 – 6.00 s and people 5m modelled)" in found.reason
 
 
+def test_the_headline_tells_people_that_only_the_books_waited_for(tmp_path: Path) -> None:
+    paper = paper_of(asked("6m", again=ZERO + 6 * S, people=300 * S), tmp_path)
+    assert rto(paper.result).outcome == "pass"
+    assert paper.measurements.journeys["transfer"].modelled == 0
+    assert paper.result.modelled_s == 300
+    assert any("5m of human time are modelled and were not waited for" in note for note in paper.result.notes)
+    assert "transfer: 5m of it lie on its way to right books" in explain(paper, "people")
+    assert "until its books were right: transfer + 5m" in explain(paper, "decided: again")
+    shown = paper_of(asked("6m", again=ZERO + 6 * S, people=300 * S, flags=False), tmp_path / "old").result
+    assert shown.modelled_s == 0  # no RTO waits for these books
+
+
 def test_both_clocks_are_shown_with_the_journey_and_who_put_the_books_right(tmp_path: Path) -> None:
     result = paper_of(asked("30s", again=ZERO + 6 * S), tmp_path).result
     right = row(result, "reconciled: transfer")
