@@ -13,6 +13,7 @@ from chaoskit.judge.wording import bounds, share, span
 from chaoskit.model.measurement import (
     DecisionMeasure,
     Interval,
+    JourneyMeasure,
     Measurements,
     NoticeMeasure,
     RollOutMeasure,
@@ -182,18 +183,32 @@ def _repaired(measurements: Measurements) -> ClockRow:
     if not hurt:
         how = "no probe of any journey was bad after a fault"
         return ClockRow("repaired", "", "no journey was seen to be hurt", how=(how,))
-    last = max(hurt, key=lambda one: float("inf") if one.rta is None or one.rta.hi is None else one.rta.hi)
+    last = max(hurt, key=_good_again)
     people = f", {span(last.modelled)} of people on top, modelled" if last.modelled else ""
     invalid = " (invalid)" if last.invalid else ""
     return ClockRow(
         "repaired",
         "",
-        f"{last.journey} was good again last{people}",
+        f"{last.journey} was good again last{_own_clock(last, measurements)}{people}",
         after=last.rta,
         shown=f"{bounds(last.rta)}{invalid}",
         same=f"{last.journey}.rta",
-        how=("the longest of: " + ", ".join(f"{one.journey} {bounds(one.rta)}" for one in hurt),),
+        how=("the last of: " + ", ".join(f"{one.journey} {bounds(one.rta)}" for one in hurt),),
     )
+
+
+def _good_again(one: JourneyMeasure) -> float:
+    """The latest instant at which it was good again to stay, ns; each journey's clock starts with its own fault."""
+    if one.rta is None or one.rta.hi is None:
+        return float("inf")
+    return one.rta.hi + (one.clock.lo if one.clock is not None else 0)
+
+
+def _own_clock(one: JourneyMeasure, measurements: Measurements) -> str:
+    started = measurements.clocks.started
+    if one.clock is None or started is None or one.clock.lo == started.lo:
+        return ""
+    return f", counted from a later fault ({' and '.join(one.started_by)})"
 
 
 def _hit(rolled: RollOutMeasure) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chaoskit.metrics.people import modelled_ns
 from chaoskit.metrics.reconciliation import RULES
@@ -17,6 +18,9 @@ from chaoskit.model.history import Event, History
 from chaoskit.model.measurement import BooksMeasure, Interval, LossMeasure
 from chaoskit.model.plan import PlannedStep
 from chaoskit.model.system import System
+
+_SENT = {"resubmitted": "resubmitted", "stand-in-replayed": "booked"}
+"""What a response records, and the keys in it that it has carried out itself."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def measure_reconciled(
     loss, measured = found
     if not looks or loss.problems or measured.problems:
         return Reconciled(destroyed_by=destroyed)
-    mending = {step.id for step in striking if step.mends_books}
+    mending = _mending(history, timeline, {step.id for step in striking if step.mends_books}, volley.lo)
     since = Interval(lo=volley.lo, hi=volley.hi)
     ends = _ends(timeline, recovery.rta, volley, mending, destroyed, looks[-1])
     if not _right(loss, measured):
@@ -106,29 +110,48 @@ def _ends(
     timeline: Timeline,
     rta: Interval,
     volley: Volley,
-    mending: set[str],
+    mends: Sequence[_Mend],
     destroyed: Sequence[str],
     look: Event,
 ) -> tuple[Interval, str | None, int, int | None]:
     """(bounds, who put them right, the event that says so, until when people count) of books that are right."""
     last_hurt = max((fault.lo for fault in timeline.faults if fault.step in destroyed), default=volley.lo)
-    mends = [one for one in timeline.responses if one.step in mending and one.begin >= volley.lo]
-    done = [one for one in mends if one.done is not None and one.done >= last_hurt]
+    done = [one for one in mends if one.span.done is not None and one.span.done >= last_hurt]
     seen = look.t - volley.lo
     if not done:
         return Interval(lo=min(rta.lo, seen), hi=seen), None, look.n, None
     last = max(done, key=_done)
-    lo = max(0, _done(last) - volley.hi)
-    if any(one.done is None and one.begin > last.begin for one in mends):
+    # What the last ones found right, as there was nothing to send again, was right before.
+    changed = max((_done(one) for one in done if not one.idle), default=None)
+    lo = min(rta.lo, seen) if changed is None else max(0, changed - volley.hi)
+    if any(one.span.done is None and one.span.begin > last.span.begin for one in mends):
         # One that failed may have put right what was missing: when, nobody knows.
-        return Interval(lo=lo, hi=max(lo, seen)), last.step, look.n, None
+        return Interval(lo=lo, hi=max(lo, seen)), last.span.step, look.n, None
     hi = max(lo, _done(last) - volley.lo)
-    return Interval(lo=lo, hi=hi), last.step, last.events[-1], last.done
+    return Interval(lo=min(lo, hi), hi=hi), last.span.step, last.span.events[-1], last.span.done
 
 
-def _done(response: ResponseSpan) -> int:
-    assert response.done is not None
-    return response.done
+class _Mend(NamedTuple):
+    """A response that may have put books right; `idle`: it says itself that it sent nothing again, so it did not."""
+
+    span: ResponseSpan
+    idle: bool
+
+
+def _mending(history: History, timeline: Timeline, steps: set[str], since: int) -> list[_Mend]:
+    facts = [event.data for event in history.events if event.kind == "response.fact"]
+    idle = {
+        fact.get("step")
+        for fact in facts
+        if (sent := _SENT.get(str(fact.get("fact")))) is not None and fact.get(sent) == []
+    }
+    spans = (one for one in timeline.responses if one.step in steps and one.begin >= since)
+    return [_Mend(one, one.step in idle) for one in spans]
+
+
+def _done(mend: _Mend) -> int:
+    assert mend.span.done is not None
+    return mend.span.done
 
 
 def _right(loss: LossMeasure, books: BooksMeasure) -> bool:

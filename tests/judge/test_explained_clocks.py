@@ -255,3 +255,21 @@ def test_a_row_that_names_nothing_it_was_made_from_is_refused() -> None:
 def test_an_unknown_row_lists_those_that_there_are(papers: dict[str, Paper]) -> None:
     with pytest.raises(InputError, match=r"'decided: rejoin'.*there are: .*decided\.promote"):
         explain(papers["decided"], "decided: rejoin")
+
+
+def test_who_was_good_again_last_is_told_by_the_clock_and_not_by_the_longest_outage(
+    papers: dict[str, Paper],
+) -> None:
+    """Two faults: the first one's outage is longer, the second one's ends later."""
+    measured = papers["suspects"].measurements
+    started = measured.clocks.started
+    assert started is not None
+    assert started.hi is not None
+    later = Interval(lo=started.lo + 60 * S, hi=started.hi + 60 * S)
+    journeys = dict(measured.journeys)
+    update = {"rta": Interval(lo=S, hi=2 * S), "clock": later, "started_by": ("second",)}
+    journeys["balance"] = journeys["balance"].model_copy(update=update)
+    rows = clock_rows(measured.model_copy(update={"journeys": journeys}))
+    row = next(one for one in rows if one.kind == "repaired")
+    assert row.what == "balance was good again last, counted from a later fault (second)"
+    assert (row.same, row.cell) == ("balance.rta", "1.00 – 2.00 s")

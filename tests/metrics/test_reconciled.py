@@ -34,6 +34,21 @@ def test_books_are_right_when_the_last_response_that_put_them_right_is_done(tmp_
     assert found.reconciled_since == Interval(lo=KILL_LO, hi=KILL_HI)
 
 
+def test_what_was_found_right_may_have_been_right_before(tmp_path: Path) -> None:
+    """The last step sent nothing again: a limit between it and the step before it is not surely missed."""
+    builder = destroyed(again=ZERO + 6 * S)
+    promoted = next(
+        at for at, kind, data in builder.events if kind == "response.done" and data["step"] == "promote"
+    )
+    about = {"step": "again", "fact": "resubmitted", "replayed": ["k"], "refused": [], "unknown": []}
+    builder.event(ZERO + 5 * S, "response.fact", **about, resubmitted=[])
+    found = journey(builder, tmp_path)
+    assert found.reconciled == Interval(lo=promoted - KILL_HI, hi=ZERO + 6 * S - KILL_LO)
+    assert found.reconciled_by == "again"
+    builder.events[-1][2]["resubmitted"] = ["k"]
+    assert journey(builder, tmp_path / "sent").reconciled == since_the_fault(ZERO + 6 * S)
+
+
 def test_they_can_be_right_before_service_is_back(tmp_path: Path) -> None:
     assert journey(destroyed(again=ZERO + 2 * S), tmp_path).reconciled == since_the_fault(ZERO + 2 * S)
 
