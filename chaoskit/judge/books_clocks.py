@@ -22,6 +22,22 @@ def later_of(one: Interval, other: Interval) -> Interval:
     return Interval(lo=max(one.lo, other.lo), hi=hi)
 
 
+def with_their_people(measure: JourneyMeasure, right: Interval) -> Interval:
+    """When a journey's books were right, `right`, with modelled human time.
+
+    Books that no step put right may have been right with full service: people who decided later miss nothing then.
+    """
+    whole = with_people(right, measure.reconciled_modelled)
+    if measure.reconciled_by is not None or surely_wrong(right):
+        return whole
+    return Interval(lo=right.lo + min(measure.modelled, measure.reconciled_modelled), hi=whole.hi)
+
+
+def surely_wrong(right: Interval) -> bool:
+    """Whether the books were certainly not right when they were last looked at."""
+    return right.hi is None and right.lo > 0
+
+
 def with_books(full: Verdict, limit_ns: int, measure: JourneyMeasure | None) -> Verdict:
     """The verdict on full service, made one on the later of it and right books; the reason says which decided.
 
@@ -36,7 +52,7 @@ def with_books(full: Verdict, limit_ns: int, measure: JourneyMeasure | None) -> 
         why = f"{full.reason}; but {by} destroyed data, and when the books were right again is not known"
         return full.model_copy(update={"outcome": "unknown", "reason": why})
     served = with_people(measure.rta, measure.modelled)
-    right = with_people(measure.reconciled, measure.reconciled_modelled)
+    right = with_their_people(measure, measure.reconciled)
     outcome = within(later_of(served, right), limit_ns)
     if right.hi is not None and served.hi is not None and right.hi <= served.hi:
         why = f"{full.reason}; its books were right by then, after {bounds(right)}"
@@ -87,7 +103,7 @@ def righted(measure: JourneyMeasure) -> str:
     if found is None:
         return f"unknown: the books were not collected, or say nothing{lost}"
     if found.hi is None:
-        sure = "not right" if found.lo else "not known to be right"
+        sure = "not right" if surely_wrong(found) else "not known to be right"
         return f"the books were {sure} when they were last looked at{lost}"
     people = (
         f"; {span(measure.reconciled_modelled)} of people on top, modelled"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.judge.books_clocks import later_of, righted
+from chaoskit.judge.books_clocks import later_of, righted, with_their_people
 from chaoskit.judge.limit import with_people
 from chaoskit.judge.paper import Paper, doubt, listed, seconds
 from chaoskit.judge.wording import bounds, span
@@ -26,7 +26,7 @@ def reconciled(paper: Paper, journey: str) -> str:
             *_subtracted(paper, event.t, Interval(lo=since.lo, hi=hi), found),
         ]
         if measure.reconciled_modelled and found.hi is not None:
-            total = with_people(found, measure.reconciled_modelled)
+            total = with_their_people(measure, found)
             text.append(f"with {span(measure.reconciled_modelled)} of modelled human time: {bounds(total)}")
     return listed(f"{journey}.reconciled: {bounds(found)}", text)
 
@@ -40,7 +40,7 @@ def judged(paper: Paper, journey: str) -> str | None:
     if measure.reconciled is None:
         return f"{by} destroyed data, and when the books of {journey} were right again is not known"
     served = with_people(measure.rta, measure.modelled)
-    right = with_people(measure.reconciled, measure.reconciled_modelled)
+    right = with_their_people(measure, measure.reconciled)
     return (
         f"{by} destroyed data: the RTO is judged by the later of full service, {bounds(served)}, and right books, "
         f"{bounds(right)}, modelled human time included: {bounds(later_of(served, right))}"

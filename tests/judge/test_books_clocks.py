@@ -85,6 +85,22 @@ def test_people_that_only_the_books_waited_for_count(tmp_path: Path) -> None:
     assert "305.99 – 306.00 s (machine 5.99 – 6.00 s and people 5m modelled)" in found.reason
 
 
+@pytest.mark.parametrize(("limit", "outcome"), [("4s", "fail"), ("4m", "unknown"), ("6m", "pass")])
+def test_people_after_full_service_miss_no_rto_of_books_that_no_step_put_right(
+    tmp_path: Path, limit: str, outcome: str
+) -> None:
+    """They may have been right with full service, before those people decided anything."""
+    builder = asked(limit, again=ZERO + 6 * S, people=300 * S)
+    steps = [step.model_copy(update={"mends_books": False}) for step in builder.plan.steps]
+    builder.plan = builder.plan.model_copy(update={"steps": tuple(steps)})
+    paper = paper_of(builder, tmp_path)
+    assert rto(paper.result).outcome == outcome
+    if outcome != "fail":
+        assert "its books were right after 4.10 – 313.00 s" in rto(paper.result).reason
+    assert "right books, 4.10 – 313.00 s" in explain(paper, "transfer.rto")
+    assert "5m of modelled human time: 4.10 – 313.00 s" in explain(paper, "transfer.reconciled")
+
+
 def test_the_headline_tells_people_that_only_the_books_waited_for(tmp_path: Path) -> None:
     paper = paper_of(asked("6m", again=ZERO + 6 * S, people=300 * S), tmp_path)
     assert rto(paper.result).outcome == "pass"
