@@ -48,7 +48,8 @@ def takes_back_both(step: PlannedStep, other: PlannedStep, registry: Registry) -
     if member is None or reach is None or step.name != other.name:
         return frozenset()
     if reach == "alike":
-        alike = _same_names(build(member, step.params), build(member, other.params))
+        same = step.params == other.params
+        alike = same or _same_names(build(member, step.params), build(member, other.params))
     elif reach != "kind" and (said := step.params.get(reach)) is not None:
         # A server takes WORK_MEM for work_mem.
         alike = str(said).casefold() == str(other.params.get(reach)).casefold()
