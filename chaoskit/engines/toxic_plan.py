@@ -21,11 +21,15 @@ _STREAMS: dict[Direction, tuple[Stream, ...]] = {
 }
 
 
-def toxics(type_: str, direction: Direction, attributes: Mapping[str, int]) -> tuple[Toxic, ...]:
-    """One toxic a direction. Its name tells its parameters, so that two faults of one kind can lie on one link."""
+def toxics(
+    type_: str, direction: Direction, attributes: Mapping[str, int], of: str = ""
+) -> tuple[Toxic, ...]:
+    """One toxic a direction. Its name tells its parameters, so that two faults of one kind can lie on one link, and
+    whose it is (`of`), where faults of different kinds lay the same."""
     tag = "-".join(str(value) for value in attributes.values())
     return tuple(
-        Toxic(f"chaoskit-{type_}-{tag}-{stream}", type_, stream, attributes) for stream in _STREAMS[direction]
+        Toxic(f"chaoskit-{of}{type_}-{tag}-{stream}", type_, stream, attributes)
+        for stream in _STREAMS[direction]
     )
 
 
@@ -51,7 +55,10 @@ def whole_ms(name: str, duration: Duration, at_least_ms: int = 0, at_most_ms: in
 
 _FOR_EVER_MS = 2**31 - 1
 # Bytes are dropped, and the end of a connection whose owner has died is held back: to the other side it just hangs.
-SILENCE = toxics("timeout", "both", {"timeout": 0}) + toxics("slow_close", "both", {"delay": _FOR_EVER_MS})
+SILENCE = (
+    *toxics("timeout", "both", {"timeout": 0}, "lost-"),
+    *toxics("slow_close", "both", {"delay": _FOR_EVER_MS}, "lost-"),
+)
 
 
 def outbound(service: str, system: System) -> tuple[str, ...]:
