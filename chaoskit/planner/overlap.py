@@ -7,7 +7,7 @@ b          ├──────────── …          run goes on as i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import combinations
 from typing import Any
 
@@ -48,7 +48,7 @@ def takes_back_both(step: PlannedStep, other: PlannedStep, registry: Registry) -
     if member is None or reach is None or step.name != other.name:
         return frozenset()
     if reach == "alike":
-        same = step.params == other.params
+        same = step.params == other.params  # a plain class has none
         alike = same or _same_names(build(member, step.params), build(member, other.params))
     elif reach != "kind" and (said := step.params.get(reach)) is not None:
         # A server takes WORK_MEM for work_mem.
@@ -61,12 +61,18 @@ def takes_back_both(step: PlannedStep, other: PlannedStep, registry: Registry) -
 def _same_names(one: Any, other: Any) -> bool:
     """Whether what two faults of one kind put somewhere has a name in common, and so the undo of one takes it away.
 
-    The names tell values, however they are written, and of a link's fault the direction: `both` has a name for each.
+    The names tell values, however they are written and in whatever order, and of a link's fault the direction: `both`
+    has a name for each.
     """
     ways = {getattr(one, "direction", None), getattr(other, "direction", None)}
     if len(ways) > 1 and "both" in ways:
         other = replace(other, direction=one.direction)
-    return bool(one == other)
+    return _values(one) == _values(other)
+
+
+def _values(member: Any) -> dict[str, Any]:
+    values = {one.name: getattr(member, one.name) for one in fields(member)}
+    return {name: frozenset(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def _within_one_step(number: int, step: PlannedStep, loaded: Loaded, registry: Registry) -> Iterator[Problem]:

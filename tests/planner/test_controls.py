@@ -160,3 +160,15 @@ def test_faults_that_are_not_taken_back_by_one_anothers_undo_have_a_recovery_eac
     second = {**slow, "id": "again", "at": "2s", "for": "7s", "params": more}
     left_out = [c.steps for c in controls_of(plan_with(first, second), registry) if c.kind == "leave-out"]
     assert left_out == ([{"slow", "again"}] if together else [{"slow"}, {"again"}])
+
+
+def test_the_order_in_which_a_partition_names_services_makes_no_other_partition() -> None:
+    """One rule of the packet filter for both, which the first end takes away."""
+    cut = {"at": "0s", "id": "cut", "fault": "network.partition", "on": ["db"], "for": "9s"}
+    first = {**cut, "params": {"from": ["ledger", "standby"]}}
+    second = {**cut, "id": "again", "at": "2s", "for": "7s", "params": {"from": ["standby", "ledger"]}}
+    left_out = [c.steps for c in controls_of(plan_with(first, second), registry) if c.kind == "leave-out"]
+    assert left_out == [{"cut", "again"}]
+    second["params"] = {"from": ["ledger"]}
+    left_out = [c.steps for c in controls_of(plan_with(first, second), registry) if c.kind == "leave-out"]
+    assert left_out == [{"cut"}, {"again"}]
