@@ -14,6 +14,7 @@ from chaoskit.registry import register
 
 _ROLL_OUT = "upgrade.roll-out"
 _RULE = "payload-differs"
+_BESIDE_NS = 250_000_000
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ class OldReadsNew:
 
     Judged are the accounts that moved in that time, whether the customer was told so or the books alone say it: whoever
     asks for one of them after the roll-back must be answered at least once; what failed before the journey had
-    recovered says nothing of its account. And a payment that was posted in that time
+    recovered says nothing of its account, nor what failed while somebody was turned away in the same way (the
+    same status, or no answer, at most 250 ms before or after) whose account had not moved or was read at another time.
+    And a payment that was posted in that time
     must not be refused when it is asked for again, with the same payload, under its key; nor may it stand in the books
     with another payload's hash, by which it would be, whether or not somebody has asked again. Whether the balances
     shown are true is `reads-are-true`. Where the data was restored as well, what counts is what is there once customers
@@ -83,9 +86,12 @@ class OldReadsNew:
             )
         written = _written(history, measurements, span)
         moved = set(written.values())
+        asked = _asked(history, measurements, span)
+        readable = {account for account, read in asked if account not in moved or read.outcome == "ok"}
+        others = [read for account, read in asked if account in readable and read.outcome != "ok"]
         answered: dict[str, list[Operation]] = {}
-        for account, read in _asked(history, measurements, span):
-            if account in moved:
+        for account, read in asked:
+            if account in moved and not (read.outcome != "ok" and _everybody_then(read, others)):
                 answered.setdefault(account, []).append(read)
         keys = {key for key, _ in written}
         refused = _refused(history, keys, span)
@@ -119,6 +125,22 @@ def _verdict(
         return Verdict(name=name, outcome="unknown", reason=why, events=events)
     reason = f"{len(answered)} accounts that moved under the release were read after it was {span.done}"
     return Verdict(name=name, outcome="pass", reason=reason, events=events)
+
+
+def _everybody_then(read: Operation, others: list[Operation]) -> bool:
+    """Whether one of these reads, of accounts that can be read, failed in the same way about the same time."""
+    return any(
+        one.outcome == read.outcome
+        and one.status == read.status
+        and (one.sent or 0) - _BESIDE_NS <= _known(read)
+        and (read.sent or 0) <= _known(one) + _BESIDE_NS
+        for one in others
+    )
+
+
+def _known(read: Operation) -> int:
+    """When its outcome was known, ns; of one that had none, when it was sent."""
+    return read.done or read.sent or 0
 
 
 def _once_in_vain(reads: list[Operation]) -> bool:

@@ -106,6 +106,34 @@ def test_who_asked_while_nobody_was_answered_says_nothing_of_an_account(tmp_path
     assert verdict.details == ("account B1: moved under the release, never answered since",)
 
 
+@pytest.mark.parametrize(
+    ("account", "status", "later", "outcome"),
+    [
+        ("C9", 503, 100 * MS, "pass"),  # the bank turned everybody away, as one that is asked too much does
+        ("C9", 503, 400 * MS, "fail"),  # at another time
+        ("C9", 500, 100 * MS, "fail"),  # in another way
+        ("A1", 503, 100 * MS, "pass"),  # one who was answered at another time
+        ("A2", 503, 100 * MS, "fail"),  # only those who were never answered
+    ],
+)
+def test_who_was_turned_away_as_everybody_was_says_nothing_of_an_account(
+    tmp_path: Path, account: str, status: int, later: int, outcome: str
+) -> None:
+    builder = built()
+    pay(builder, ZERO + S, "A1", "B1")
+    pay(builder, ZERO + 2 * S, "A1", "A2")
+    for at, whose, answer in ((BACK + S, "B1", 503), (BACK + S + later, account, status)):
+        look(builder, at, whose, outcome="unknown")
+        builder.records["load"][-1]["status"] = answer
+    look(builder, BACK + 2 * S, "A1")
+    verdict = judged(builder, tmp_path / "run")
+    assert verdict.outcome == outcome, verdict.reason
+    if outcome == "pass":
+        assert verdict.reason.startswith("1 accounts that moved under the release were read")
+    else:
+        assert "account B1: moved under the release, never answered since" in verdict.details
+
+
 def test_a_posted_payment_that_the_old_version_refuses_fails(tmp_path: Path) -> None:
     builder = built()
     key = pay(builder, ZERO + 2 * S, "A1", "B1", outcome="unknown")

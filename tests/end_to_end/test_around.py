@@ -25,7 +25,7 @@ def outcomes(made: judging.Run) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("variant", ["no-deputy", "deputy"])
+@pytest.mark.parametrize("variant", [pytest.param("no-deputy", marks=pytest.mark.slow), "deputy"])
 def test_a_deputy_decides_or_nobody_does(
     variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

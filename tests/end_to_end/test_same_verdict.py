@@ -21,7 +21,10 @@ FAILS = {
 
 @pytest.mark.docker
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("drill", same_verdict.DRILLS)
+@pytest.mark.parametrize(
+    "drill",
+    [same_verdict.DRILLS[0], *(pytest.param(one, marks=pytest.mark.slow) for one in same_verdict.DRILLS[1:])],
+)
 def test_each_once_on_docker(drill: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAOSKIT_STATE_DIR", str(tmp_path / "state"))
     run = same_verdict.run_once(drill, "docker", 7)
