@@ -46,7 +46,7 @@ def prove_gone(trials: list[Trial]) -> None:
 
 @pytest.mark.timeout(400)
 def test_sigkill_of_the_conductor_leaves_nothing(ground: Ground) -> None:
-    """25 seeded instants over the whole life: before the first object, at every phase, after the last; 200 in the slow tier."""
+    """25 seeded instants over the whole life: before the first object, at every phase, after the last."""
     prove_gone(run_trials(ground, instants=25, beside=2, seed="conductor-0"))
 
 
