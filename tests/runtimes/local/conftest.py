@@ -34,7 +34,7 @@ def new_run() -> str:
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[bool]] | Callable[[], bool], within_s: float = 5.0
+    condition: Callable[[], Awaitable[bool]] | Callable[[], bool], within_s: float = 20.0
 ) -> None:
     """Wait until it is true; TimeoutError after `within_s` seconds. For what nothing announces."""
     async with asyncio.timeout(within_s):
