@@ -127,7 +127,7 @@ def in_terminal(desk: Desk, type_at: bytes, line: bytes, number: int = 0) -> tup
         stderr=theirs,
     )
     os.close(theirs)
-    seen, typed, limit = b"", not type_at, time.monotonic() + 90
+    seen, typed, limit = b"", not type_at, time.monotonic() + 180
     while time.monotonic() < limit:
         try:
             piece = os.read(ours, 65536)

@@ -13,13 +13,13 @@ from tests.cli.conftest import Desk
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_signal_heals_and_judges(desk: Desk, number: signal.Signals) -> None:
+    reports = desk.folder / "reports"
     process = desk.popen("run", desk.drill)
     try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            events = list((desk.folder / "reports").glob("*/events.jsonl"))
-            if events and '"fault.witnessed"' in events[0].read_text():
-                break
+        deadline = time.monotonic() + 180  # another measurement on this machine may come first
+        while not any('"fault.witnessed"' in one.read_text() for one in reports.glob("*/events.jsonl")):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(number)
         process.send_signal(number)

@@ -38,7 +38,7 @@ def typed(command: str, folder: Path) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
