@@ -27,6 +27,7 @@ from tests.runtimes.local.test_attack import (
     URL,
     as_much,
     attack,
+    carried_out,
     damage,
     log,
     more_than,
@@ -74,7 +75,7 @@ async def test_he_has_what_the_service_has_and_is_gone_when_he_is_ended(
         estate: Any = running
         unseen = await only_look(estate)  # the control: nobody attacks
         assert (unseen.seen, unseen.seen_ns) == (False, None)
-        undo, witness = await attack(estate)
+        undo, witness = await attack(estate, every="200ms")
         assert witness.seen, witness.how
         (him,) = inside(estate)
         shop = estate.replicas["shop"][0]
@@ -91,8 +92,9 @@ async def test_he_has_what_the_service_has_and_is_gone_when_he_is_ended(
         for _ in range(3):
             await estate.undo(undo)
         assert inside(estate) == []
+        await eventually(lambda: carried_out(estate), 10)
         ended = await damage(estate)
-        await asyncio.sleep(0.5)  # five batches, had he lived
+        await asyncio.sleep(1)  # five batches, had he lived
         assert await damage(estate) == ended < 301
         # Whoever promotes the standby now promotes the damage.
         await eventually(lambda: as_much(estate, ended), 10)

@@ -93,15 +93,16 @@ def test_he_wrecks_rows_until_he_is_ended_and_the_copy_is_wrecked_as_well(
 ) -> None:
     async def main() -> None:
         async with provision(plan(tmp_path)) as estate:
-            undo, witness = await attack(estate)
+            undo, witness = await attack(estate, every="200ms")
             assert witness.seen, witness.how
             assert "read directly" in witness.how
             before = await damage(estate)
             await eventually(lambda: more_than(estate, before), 10)
             for _ in range(3):
                 await estate.undo(undo)
+            await eventually(lambda: carried_out(estate))
             ended = await damage(estate)
-            await asyncio.sleep(0.5)  # five batches, had he lived
+            await asyncio.sleep(1)  # five batches, had he lived
             assert await damage(estate) == ended < 301
             # Whoever promotes the standby now promotes the damage.
             await eventually(lambda: as_much(estate, ended), 10)
@@ -134,6 +135,12 @@ def test_on_a_copy_he_waits_and_when_it_is_promoted_he_wrecks_it_as_well(
             assert said[-1][0] == "rows"
 
     asyncio.run(main())
+
+
+async def carried_out(estate: LocalEstate) -> bool:
+    """Whether his session has ended: what he had asked for is carried out though he himself was killed."""
+    his = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'backup-agent'"
+    return await PostgreSQL(estate.direct("db"), estate.plan.system.roles["database"]).value(his, {}) == "0"
 
 
 async def more_than(estate: LocalEstate, before: int) -> bool:
