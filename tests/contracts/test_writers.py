@@ -17,7 +17,7 @@ from chaoskit.model.parameters import build
 from tests.contracts.bench_estate import LINKS, Bench, system
 
 
-async def tried(estate: Bench, lasting: str = "600ms") -> Look:
+async def tried(estate: Bench, lasting: str = "2s") -> Look:
     probe = build(registry.member("probes", "writers"), {"every": "50ms", "lasting": lasting})
     look: Look = await probe.look("db-standby", estate, 10)
     return look
@@ -40,8 +40,8 @@ def test_two_that_take_writes_at_one_time_are_two(bank: Bench) -> None:
 
 def test_one_after_the_other_are_never_two(bank: Bench) -> None:
     async def main() -> Look:
-        looking = asyncio.create_task(tried(bank, "2s"))
-        await asyncio.sleep(0.4)
+        looking = asyncio.create_task(tried(bank, "5s"))
+        await asyncio.sleep(1)  # the first writes, of which nobody tells
         await bank.kill("db")
         await asyncio.to_thread(bank.members["db-standby"].execute, "SELECT pg_promote()")
         return await looking

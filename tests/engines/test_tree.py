@@ -45,7 +45,7 @@ class Told:
         return next(at for one, seen, at in self.shown if (one, seen) == (process, state))
 
 
-def witnessed(told: Any, before: Sequence[ProcessRef], within_s: float = 0.2) -> Witness:
+def witnessed(told: Any, before: Sequence[ProcessRef], within_s: float = 20.0) -> Witness:
     return asyncio.run(tree.witness_death(told, "db", before, within_s))
 
 
@@ -66,7 +66,7 @@ def test_it_is_dead_when_the_last_process_cannot_run_any_more_not_when_its_memor
 def test_a_look_ends_at_the_first_that_decides_it_and_asks_that_one_first_the_next_time() -> None:
     """Twenty processes are twenty times two files of the kernel's, on a machine that has better things to do."""
     told = Told({PARENT: ["dying"], CHILD: ["running", "running", "gone"], LATE: ["gone"]}, [()])
-    fate = asyncio.run(tree.until(told, [PARENT, CHILD, LATE], frozenset({"dying", "gone"}), 0.5))  # type: ignore[arg-type]
+    fate = asyncio.run(tree.until(told, [PARENT, CHILD, LATE], frozenset({"dying", "gone"}), 20.0))  # type: ignore[arg-type]
     assert [one for one, _, _ in told.shown] == [PARENT, CHILD, CHILD, CHILD, PARENT, LATE]
     assert fate is not None
     assert (fate.dying, fate.gone) == (1, 2)

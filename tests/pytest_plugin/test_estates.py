@@ -23,7 +23,7 @@ def web(chaos_estate_factory):
     return chaos_estate_factory("system.yaml")
 
 """
-GONE_WITHIN_S = 5.0
+GONE_WITHIN_S = 15.0  # what is left then has leaked; how fast it goes beside other tests says nothing
 
 
 @pytest.fixture
