@@ -18,7 +18,9 @@ from tests.runtimes.docker.links_bench import Bench, bench
 
 pytestmark = pytest.mark.docker
 LINKS = ("customers -> web", "web -> db", "web -> cache")
-LATENCY = Toxic("slow", "latency", "downstream", {"latency": 400, "jitter": 0})
+LATENCY = Toxic("slow", "latency", "downstream", {"latency": 1500, "jitter": 0})
+LATE_S = 1.49
+"""No answer of a busy machine takes so long without it."""
 
 
 async def healed(here: Bench, before: int, within_s: float = 10.0) -> None:
@@ -56,15 +58,15 @@ def test_the_deadlock_is_healed_the_fault_takes_effect_and_is_undone() -> None:
             assert restart.lo < restart.hi <= monotonic_ns()
             assert restart.hi > begun
             assert set(restart.links) == set(LINKS)
-            assert await asked(here, "web -> db") >= 0.39
-            assert await asked(here, "customers -> web") < 0.39
+            assert await asked(here, "web -> db") >= LATE_S
+            assert await asked(here, "customers -> web") < LATE_S
             with pytest.raises(ConnectionRefusedError):  # what was cut is still cut
                 here.ask("web -> cache")
             del line
             await here.links.remove_toxic("web -> db", "slow")
             await here.links.enable("web -> cache", True)
-            assert await asked(here, "web -> db") < 0.39
-            assert await asked(here, "web -> cache") < 0.39
+            assert await asked(here, "web -> db") < LATE_S
+            assert await asked(here, "web -> cache") < LATE_S
 
     asyncio.run(main())
 
@@ -105,10 +107,10 @@ def test_a_server_that_is_dead_or_stopped_is_replaced(how: str) -> None:
             else:
                 await asyncio.to_thread(here.engine.client.api.remove_container, server.id, force=True)
             await healed(here, 0)
-            assert await asked(here, "web -> cache") >= 0.39
-            assert await asked(here, "web -> db") < 0.39
+            assert await asked(here, "web -> cache") >= LATE_S
+            assert await asked(here, "web -> db") < LATE_S
             await here.links.remove_toxic("web -> cache", "slow")
-            assert await asked(here, "web -> cache") < 0.39
+            assert await asked(here, "web -> cache") < LATE_S
 
     asyncio.run(main())
 
