@@ -53,7 +53,10 @@ class LinkLatency:
 
     latency: Annotated[Duration, Field(description="delay of everything in the direction, 5ms to 20s")]
     jitter: Annotated[
-        Duration, Field(description="each delay is drawn from latency ± jitter; at most `latency`")
+        Duration,
+        Field(
+            description="each delay is drawn from latency ± jitter; at most `latency`, less half of it at least 5ms"
+        ),
     ] = _STEADY
     direction: Annotated[
         Direction, Field(description="what is late: requests to the callee, its answers, or both")
@@ -67,6 +70,9 @@ class LinkLatency:
         whole_ms("jitter", self.jitter, 0, _LONGEST_MS)
         if self.jitter > self.latency:
             raise ValueError(f"jitter {self.jitter} is more than the latency {self.latency}")
+        if self._least_ns < _NOISE_MS * _MS:
+            why = f"the latency {self.latency} less half the jitter {self.jitter} is less than {_NOISE_MS}ms"
+            raise ValueError(f"{why}: no witness could tell it from a busy machine")
 
     async def baseline(self, target: str, estate: Estate) -> Position:
         return await position_on(target, estate, asks=7)
@@ -87,11 +93,9 @@ class LinkLatency:
     async def _look(self, position: Position) -> Witness:
         if position.line is None or not position.line.can_ask:
             return Witness(False, None, position.why or position.mute)
-        # Four in five answers or more are as late as that, however large the jitter: of twelve, half always are.
-        least_ns = self.latency.ns - self.jitter.ns // 2
-        late_ns = _late_from(position.times_ns, int(_SHARE * least_ns))
+        late_ns = _late_from(position.times_ns, int(_SHARE * self._least_ns))
         # The smaller the delay, the more likely a busy machine imitates it: then several answers must be late.
-        needed = max(1, min(5, -(-_PROOF_NS // least_ns)))
+        needed = max(1, min(5, -(-_PROOF_NS // self._least_ns)))
         within_s = 2 * (self.latency.s + self.jitter.s) + 2
         late = []
         for asked in range(1, (max(_ASKED_OF_CHANCE, 4 * needed) if self.jitter.ns else needed) + 1):
@@ -108,6 +112,11 @@ class LinkLatency:
                 return Witness(True, late[0].at_ns, f"{how}, {usual_ms:.1f} ms before the fault")
         how = f"only {len(late)} of {asked} answers took {late_ns / _MS:.0f} ms or more"
         return Witness(False, None, how)
+
+    @property
+    def _least_ns(self) -> int:
+        """Four delays in five or more are at least 80 % of it, however large the jitter: of twelve, half always are."""
+        return self.latency.ns - self.jitter.ns // 2
 
     def _toxics(self) -> tuple[Toxic, ...]:
         attributes = {"latency": self.latency.ns // _MS, "jitter": self.jitter.ns // _MS}

@@ -26,7 +26,7 @@ OF_CHANCE = [
         ("20ms", "20ms"),
         ("400ms", "100ms"),
         ("2s", "2s"),
-        ("5ms", "1ms"),
+        ("6ms", "1ms"),
     ]
 ]
 
@@ -80,3 +80,8 @@ def test_without_jitter_every_answer_must_be_late() -> None:
     fault = LinkLatency(Duration.parse("120ms"))
     assert look(fault, lambda _: 121 * MS).seen
     assert not look(fault, lambda number: (121 if number > 1 else 90) * MS).seen
+
+
+def test_a_delay_that_a_busy_machine_has_anyway_is_refused() -> None:
+    with pytest.raises(ValueError, match="the latency 5ms less half the jitter 5ms is less than 5ms"):
+        LinkLatency(Duration.parse("5ms"), Duration.parse("5ms"))
