@@ -19,15 +19,22 @@ def first_bad(arrivals: Sequence[Arrival], zero: int) -> int | None:
     return None
 
 
-def starting_volley(arrivals: Sequence[Arrival], bad: int, volleys: Sequence[Volley]) -> Volley | None:
+def starting_volley(
+    arrivals: Sequence[Arrival], bad: int, volleys: Sequence[Volley], period: int
+) -> Volley | None:
     """The latest volley whose lo ≤ the first bad arrival; None: it was bad before any fault began.
 
     An arrival that was in flight when a fault struck was sent before it. So the arrival counts as lasting for as
     long as it was on its way, but no longer than any good arrival before it ever took: one that had been hanging for
-    longer than that was hurt by an earlier fault, or by none.
+    longer than that was hurt by an earlier fault, or by none. Of none there is no telling where it was still on its way
+    when the first fault struck, less than a `period` (ns) after it was sent: the arrival before it was good, no clock
+    is finer, and a machine on which a fault is just being applied is slower than ever before.
     """
     first = arrivals[bad]
     usual = max((a.decided - a.intended for a in arrivals[:bad] if a.good), default=0)
     in_flight = min(max(usual, FINEST_NS), first.decided - first.intended)
     candidates = [volley for volley in volleys if volley.lo <= first.intended + in_flight]
-    return candidates[-1] if candidates else None
+    if candidates:
+        return candidates[-1]
+    struck = volleys[0].lo
+    return volleys[0] if struck <= first.decided and struck - first.intended < period else None

@@ -56,7 +56,8 @@ def measure_minimum(
     if not hurt:
         return _never_bad(about, ours, timeline)
     probes = {one.journey: one.probes for one in ours}
-    volleys = [starting_volley(probes[name], index, timeline.volleys) for name, index in hurt.items()]
+    period = {one.journey: one.period for one in ours}
+    volleys = [starting_volley(probes[n], index, timeline.volleys, period[n]) for n, index in hurt.items()]
     known = [volley for volley in volleys if volley is not None]
     if len(known) < len(volleys):
         return about.model_copy(update={"invalid": ("it was bad before any fault began",)})

@@ -97,7 +97,7 @@ def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
     if bad is None:
         return _never_bad(probed, timeline)
     outages = outages_of(probed.probes, bad, probed.criterion.window_ns)
-    volley = starting_volley(probed.probes, bad, timeline.volleys)
+    volley = starting_volley(probed.probes, bad, timeline.volleys, probed.period)
     if volley is None:
         met = probed.crossed(timeline, timeline.zero, probed.data_end)
         return Recovery(outages=outages, invalid=("it was bad before any fault began", *met))

@@ -210,6 +210,32 @@ class TestTheClock:
         assert own.rta is None
         assert own.invalid == ("it was bad before any fault began",)
 
+    @pytest.mark.parametrize(
+        ("before", "took", "volley"),
+        [
+            (7, 30, "f0"),  # the machine was slow just then: no good probe had taken longer than 5 ms
+            (99, 130, "f0"),
+            (7, 6, None),  # it had its bad answer before the fault
+            (107, 130, None),  # a whole period before, and the probe before that one was good
+        ],
+    )
+    def test_a_slow_probe_in_flight_when_the_first_fault_struck_belongs_to_it(
+        self, before: int, took: int, volley: str | None
+    ) -> None:
+        probes = [
+            arrival(t, not ZERO <= t < ZERO + 3 * S, took=5 * MS if t < ZERO else took * MS)
+            for t in range(ZERO - 3 * S, ZERO + 20 * S, 100 * MS)
+        ]
+        struck = ZERO + before * MS
+        own = measure_recovery(probed(probes), timeline((struck, struck + MS)))
+        if volley is None:
+            assert own.invalid == ("it was bad before any fault began",)
+        else:
+            assert own.invalid == ()
+            assert own.volley is not None
+            assert own.volley.steps == (volley,)
+            assert own.rta == Interval(lo=2_900 * MS - (before + 1) * MS, hi=(3_000 - before) * MS)
+
     def test_a_bad_probe_while_warming_up_is_nobodys_outage(self) -> None:
         probes = run(
             ZERO - 6 * S, ZERO + 20 * S, 100 * MS, [(ZERO - 6 * S, ZERO - 5 * S), (FAULT[0], FAULT[0] + S)]
