@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from chaoskit.runtimes.slot import Slot
 
 # A shell that starts the tests in the background leaves SIGINT ignored, `nohup` SIGHUP, and children inherit that: the
 # commands under test would rightly not hear the signals that they are sent.
@@ -28,3 +31,12 @@ def unbounded() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_RTTIME)
     yield
     assert resource.getrlimit(resource.RLIMIT_RTTIME)[1] == before[1], "ask for real time in a child process"
+
+
+@pytest.fixture
+def beside_no_drill(request: pytest.FixtureRequest) -> Iterator[None]:
+    """For what keeps this machine busy to its last core: a drill that another worker measures meanwhile is unknown."""
+    slot = Slot(request.node.name, within_s=1200)
+    asyncio.run(slot.acquire())
+    yield
+    slot.release()

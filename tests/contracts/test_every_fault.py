@@ -118,7 +118,8 @@ def missing(
             cells.get((case, clause), "not tried") is not None]  # fmt: skip
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.usefixtures("beside_no_drill")
+@pytest.mark.timeout(1600)  # waiting for others' drills included
 @pytest.mark.parametrize("runtime", ON_EACH)
 def test_every_clause_and_a_killed_conductor(runtime: Runtime, folder: Path) -> None:
     ground = Ground(runtime, folder)
@@ -148,6 +149,8 @@ def test_every_clause_and_a_killed_conductor(runtime: Runtime, folder: Path) -> 
     assert missing(ground.cells, expected, CLAUSES) == []
 
 
+@pytest.mark.usefixtures("beside_no_drill")
+@pytest.mark.timeout(1600)
 @pytest.mark.parametrize("runtime", ON_EACH)
 def test_killed_with_all_who_would_clean_up(runtime: Runtime, folder: Path) -> None:
     """Supervisor, keepers and janitor die with the conductor: the leases stay, and `chaoskit clean` does it."""

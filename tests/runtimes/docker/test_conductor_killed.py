@@ -23,7 +23,7 @@ from tests.runtimes.docker.kill_trials import (
     victims,
 )
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("beside_no_drill")]
 
 SLACK = 2.0  # other tests have the machine's other CPU; `make slow` allows none
 
@@ -44,13 +44,13 @@ def prove_gone(trials: list[Trial]) -> None:
     assert sum(trial.reached == "failed" for trial in trials) <= len(trials) / 5
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1600)  # waiting for others' drills included
 def test_sigkill_of_the_conductor_leaves_nothing(ground: Ground) -> None:
     """25 seeded instants over the whole life: before the first object, at every phase, after the last."""
     prove_gone(run_trials(ground, instants=25, beside=2, seed="conductor-0"))
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1600)  # waiting for others' drills included
 @pytest.mark.parametrize("then", ["next start", "clean"])
 def test_killed_with_its_janitor_and_its_supervisor(ground: Ground, then: str) -> None:
     chance = random.Random(f"keepers-{then}")
