@@ -61,7 +61,8 @@ class OldReadsNew:
 
     fail: an account that is never answered again, a posted payment that is or would be refused. unknown: the release
     was not taken back everywhere, so that nobody knows which version answered; or an account was asked for only once,
-    and nobody answered in time. Not exercised: nothing was rolled back
+    and nobody answered in time, or several times, and each time others were turned away as well.
+    Not exercised: nothing was rolled back
     or forward, nothing was written in that time, or nobody asked for it afterwards.
     """
 
@@ -89,18 +90,28 @@ class OldReadsNew:
         asked = _asked(history, measurements, span)
         readable = {account for account, read in asked if account not in moved or read.outcome == "ok"}
         others = [read for account, read in asked if account in readable and read.outcome != "ok"]
-        answered: dict[str, list[Operation]] = {}
+        judged: dict[str, list[Operation]] = {}
+        excused: dict[str, list[Operation]] = {}
         for account, read in asked:
-            if account in moved and not (read.outcome != "ok" and _everybody_then(read, others)):
-                answered.setdefault(account, []).append(read)
+            if account in moved:
+                turned_away = read.outcome != "ok" and _everybody_then(read, others)
+                (excused if turned_away else judged).setdefault(account, []).append(read)
+        excused = {account: reads for account, reads in excused.items() if account not in judged}
         keys = {key for key, _ in written}
         refused = _refused(history, keys, span)
-        return _verdict(name, span, answered, refused, _unreadable(measurements, keys.difference(refused)))
+        marked = _unreadable(measurements, keys.difference(refused))
+        return _verdict(name, span, judged, excused, refused, marked)
 
 
 def _verdict(
-    name: str, span: _Span, asked: Mapping[str, list[Operation]], refused: list[str], marked: list[str]
+    name: str,
+    span: _Span,
+    asked: Mapping[str, list[Operation]],
+    excused: Mapping[str, list[Operation]],
+    refused: list[str],
+    marked: list[str],
 ) -> Verdict:
+    """`excused`: accounts whose reads failed as others' did each time, and that have no other read."""
     events = span.events
     answered = {account: any(one.outcome == "ok" for one in reads) for account, reads in asked.items()}
     # One that was asked for once, and not answered in time, may have been asked for at a bad moment.
@@ -116,15 +127,28 @@ def _verdict(
         who = span.version if unread or refused else "the old version"  # a fix may read what it leaves marked
         reason = f"{who} does not read what the new one wrote: " + ", ".join(parts)
         return Verdict(name=name, outcome="fail", reason=reason, events=events, details=tuple(details))
-    if not answered:
-        why = f"not exercised: no account that moved under the release was asked for after it was {span.done}"
+    again = sorted(account for account, reads in excused.items() if _at_several_times(reads))
+    beside = (
+        f"; {len(excused)} more were asked for only while others were turned away as well" if excused else ""
+    )
+    if not answered and not again:
+        why = f"not exercised: no account that moved under the release was asked for after it was {span.done}{beside}"
         return Verdict(name=name, outcome="unknown", exercised=False, reason=why, events=events)
-    if once:
-        told = ", ".join(once)
-        why = f"asked for once, and not answered in time: nothing says whether {span.version} can read {told}"
+    if again or once:
+        how = "asked for several times while others were turned away as well" if again else "asked for once"
+        told = ", ".join(again or once)
+        why = f"{how}, and not answered in time: nothing says whether {span.version} can read {told}"
         return Verdict(name=name, outcome="unknown", reason=why, events=events)
-    reason = f"{len(answered)} accounts that moved under the release were read after it was {span.done}"
+    reason = (
+        f"{len(answered)} accounts that moved under the release were read after it was {span.done}{beside}"
+    )
     return Verdict(name=name, outcome="pass", reason=reason, events=events)
+
+
+def _at_several_times(reads: list[Operation]) -> bool:
+    """Whether they failed further apart than what counts as one moment: chance then hardly says so each time."""
+    sent = [read.sent or 0 for read in reads]
+    return max(sent) - min(sent) > _BESIDE_NS
 
 
 def _everybody_then(read: Operation, others: list[Operation]) -> bool:

@@ -26,9 +26,9 @@ def starting_volley(
 
     An arrival that was in flight when a fault struck was sent before it. So the arrival counts as lasting for as
     long as it was on its way, but no longer than any good arrival before it ever took: one that had been hanging for
-    longer than that was hurt by an earlier fault, or by none. Of none there is no telling where it was still on its way
-    when the first fault struck, less than a `period` (ns) after it was sent: the arrival before it was good, no clock
-    is finer, and a machine on which a fault is just being applied is slower than ever before.
+    longer than that was hurt by an earlier fault, or by none. Of none there is no telling where the arrival before it
+    was good and it was still on its way when the first fault struck, less than a `period` (ns) after it was sent: no
+    clock is finer, and a machine on which a fault is just being applied is slower than ever before.
     """
     first = arrivals[bad]
     usual = max((a.decided - a.intended for a in arrivals[:bad] if a.good), default=0)
@@ -37,4 +37,7 @@ def starting_volley(
     if candidates:
         return candidates[-1]
     struck = volleys[0].lo
-    return volleys[0] if struck <= first.decided and struck - first.intended < period else None
+    well_before = bad > 0 and arrivals[bad - 1].good
+    return (
+        volleys[0] if well_before and first.intended > struck - period and first.decided >= struck else None
+    )

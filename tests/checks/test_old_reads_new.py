@@ -129,9 +129,26 @@ def test_who_was_turned_away_as_everybody_was_says_nothing_of_an_account(
     verdict = judged(builder, tmp_path / "run")
     assert verdict.outcome == outcome, verdict.reason
     if outcome == "pass":
-        assert verdict.reason.startswith("1 accounts that moved under the release were read")
+        assert verdict.reason == (
+            "1 accounts that moved under the release were read after it was rolled back; "
+            "1 more were asked for only while others were turned away as well"
+        )
     else:
         assert "account B1: moved under the release, never answered since" in verdict.details
+
+
+def test_who_was_turned_away_each_time_he_asked_may_be_one_who_cannot_be_read(tmp_path: Path) -> None:
+    builder = built()
+    pay(builder, ZERO + S, "A1", "B1")
+    for at in (BACK + S, BACK + 2 * S):
+        for whose in ("B1", "C9"):
+            look(builder, at, whose, outcome="unknown")
+            builder.records["load"][-1]["status"] = 503
+    look(builder, BACK + 3 * S, "A1")
+    verdict = judged(builder, tmp_path / "run")
+    assert verdict.outcome == "unknown"
+    assert verdict.reason.startswith("asked for several times while others were turned away as well")
+    assert verdict.reason.endswith("whether the old version can read B1")
 
 
 def test_a_posted_payment_that_the_old_version_refuses_fails(tmp_path: Path) -> None:

@@ -236,6 +236,15 @@ class TestTheClock:
             assert own.volley.steps == (volley,)
             assert own.rta == Interval(lo=2_900 * MS - (before + 1) * MS, hi=(3_000 - before) * MS)
 
+    def test_a_slow_probe_in_flight_after_a_bad_one_is_not_the_faults(self) -> None:
+        """The bad one had its answer before the drill's clock began, and what follows it may have the same cause."""
+        probes = [
+            arrival(t, not ZERO - 100 * MS <= t < ZERO + 3 * S, took=5 * MS if t < ZERO else 30 * MS)
+            for t in range(ZERO - 3 * S, ZERO + 20 * S, 100 * MS)
+        ]
+        own = measure_recovery(probed(probes), timeline((ZERO + 7 * MS, ZERO + 8 * MS)))
+        assert own.invalid == ("it was bad before any fault began",)
+
     def test_a_bad_probe_while_warming_up_is_nobodys_outage(self) -> None:
         probes = run(
             ZERO - 6 * S, ZERO + 20 * S, 100 * MS, [(ZERO - 6 * S, ZERO - 5 * S), (FAULT[0], FAULT[0] + S)]
