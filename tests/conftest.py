@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# What the caller says to this pytest is not for those that tests start: with its `--basetemp` they delete its files.
+os.environ.pop("PYTEST_ADDOPTS", None)
 
 # An example that takes 200 ms says that this machine is busy, nothing of the code.
 settings.register_profile("chaoskit", deadline=None)
