@@ -185,6 +185,13 @@ def _journeys(measurements: Measurements) -> Iterator[Finding]:
                 title=f"{journey.journey} was bad again after its recovery had held",
                 detail=f"{journey.bad_again} bad probes. The recovery time is that of the first recovery that held.",
             )
+        if journey.unseen[0]:
+            since = "its recovery" if journey.outages else "the fault"
+            yield Finding(
+                title=f"customers of {journey.journey} were turned away after {since}, and the probes did not show it",
+                detail=f"{journey.unseen[0]} of {journey.unseen[1]} operations, more than before the fault and than "
+                "chance. Some customers are served by what no probe goes through, or each by luck.",
+            )
         if journey.scheduled and journey.missed >= MISSED_SHARE * journey.scheduled:
             yield Finding(
                 title=f"{share(journey.missed / journey.scheduled)} of {journey.journey} was never sent",

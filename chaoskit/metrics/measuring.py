@@ -179,6 +179,7 @@ def _journey(
         answered_at=recovery.answered_at,
         doubt=(recovery.doubt.earlier, recovery.doubt.later),
         bad_again=recovery.bad_again,
+        unseen=recovery.unseen,
         modelled=recovery.modelled,
         minimum_service=recovery.minimum_service,
         minimum_modelled=recovery.minimum_modelled,

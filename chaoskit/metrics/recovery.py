@@ -21,6 +21,7 @@ from chaoskit.metrics.live import LiveRecovery, recovered_at
 from chaoskit.metrics.outages import outages_of
 from chaoskit.metrics.people import modelled_across, modelled_ns
 from chaoskit.metrics.timeline import Timeline, Volley
+from chaoskit.metrics.unseen import Unseen, unseen
 from chaoskit.metrics.validity import invalid_reasons
 from chaoskit.model.measurement import Interval, Outage
 from chaoskit.model.plan import Criterion
@@ -83,6 +84,7 @@ class Recovery:
     minimum_modelled: int = 0
     invalid: tuple[str, ...] = ()
     doubt: Doubt = NO_DOUBT
+    unseen: tuple[int, int] = (0, 0)
 
 
 def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
@@ -113,8 +115,8 @@ def _unprovoked(probed: Probed, zero: int) -> tuple[Outage, ...]:
 def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     """No bad probe: whatever happened lasted less than one period between two probes, so RTA ∈ [0, p].
 
-    The load has its say here too: if it was served worse than before, the clock of the first volley runs
-    until it was not.
+    The load has its say here too: if it was served worse than before, or more of it was bad than chance explains, the
+    clock of the first volley runs until it was not.
     """
     assert timeline.last_fault is not None
     probes, period, volley = probed.probes, probed.period, timeline.volleys[0]
@@ -127,6 +129,9 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
         *probed.crossed(timeline, volley.lo - period, stop),
     )
     within_a_period = Interval(lo=0, hi=period)
+    met = unseen(probed.load, (volley.lo, stop), _usual(probed, timeline), probed.criterion.window_ns)
+    if held.found == first and met is not None:
+        return replace(_met_by_the_load(probed, timeline, met, stop), invalid=invalid)
     if held.found == first:
         modelled = modelled_across(timeline, volley.lo, (*probes, *probed.load))
         return Recovery(
@@ -157,6 +162,27 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     )
 
 
+def _met_by_the_load(probed: Probed, timeline: Timeline, met: Unseen, stop: int) -> Recovery:
+    """The clock of the first volley until the first good probe after the last refused customer.
+
+    From there on a whole window must have been watched before `stop`: else nobody knows whether it was the last.
+    """
+    volley = timeline.volleys[0]
+    after = (i for i, p in enumerate(probed.probes) if p.intended >= met.until)
+    found = next((i for i in after if probed.probes[i].intended + probed.criterion.window_ns <= stop), None)
+    back = None if found is None else probed.probes[found]
+    answered = _answered(probed, found)
+    return Recovery(
+        rta=Interval(lo=0, hi=None if back is None else back.sampled - volley.lo),
+        volley=volley,
+        recovered_at=None if back is None else back.intended,
+        answered_at=answered,
+        minimum_service=Interval(lo=0, hi=probed.period),
+        modelled=modelled_ns(timeline.decisions, timeline.responses, volley.lo, answered),
+        unseen=(met.bad, met.of),
+    )
+
+
 def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> Recovery:
     full = _hold(probed, timeline, probed.criterion.good_ratio, with_load=True)
     rta, found, around = _interval(probed, bad, volley, full)
@@ -166,10 +192,11 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
     at = None if found is None else probed.probes[found].intended
     decided_by = probed.data_end if at is None else full.horizon(at)
     start = min(volley.lo, probed.probes[bad].intended) - probed.period
-    again = 0
+    again, met = 0, None
     if at is not None:
         until = full.horizon(at)
         again = sum(not a.good for a in probed.probes if a.intended >= until)
+        met = unseen(probed.load, (at, until), _usual(probed, timeline), probed.criterion.window_ns)
     return Recovery(
         rta=rta,
         volley=volley,
@@ -178,6 +205,7 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
         minimum_service=minimum,
         bad_again=again,
         doubt=around,
+        unseen=(met.bad, met.of) if met is not None else (0, 0),
         modelled=modelled_ns(timeline.decisions, timeline.responses, volley.lo, _answered(probed, found)),
         minimum_modelled=modelled_ns(
             timeline.decisions, timeline.responses, volley.lo, _answered(probed, back)
@@ -217,9 +245,20 @@ def _hold(probed: Probed, timeline: Timeline, q: float, with_load: bool) -> Hold
     assert timeline.last_fault is not None
     rule = None
     if with_load:
-        load = ok_series(probed.load)
-        ok, scheduled = load.counts(probed.before, timeline.zero)
-        ratio = ok / scheduled if scheduled else 1.0
-        rule = LoadRule(load, probed.criterion.load_ratio * ratio)
+        rule = LoadRule(
+            ok_series(probed.load), probed.criterion.load_ratio * _ok_before(probed, timeline.zero)
+        )
     criterion = probed.criterion
     return Hold(q, criterion.window_ns, criterion.hold_ns, timeline.last_fault, rule)
+
+
+def _ok_before(probed: Probed, zero: int) -> float:
+    """The load's ok ÷ scheduled in the steady phase; 1 without load."""
+    ok, scheduled = ok_series(probed.load).counts(probed.before, zero)
+    return ok / scheduled if scheduled else 1.0
+
+
+def _usual(probed: Probed, timeline: Timeline) -> float:
+    """The share of bad operations that is no surprise: what the criterion forgives, or what it was before."""
+    assert timeline.zero is not None
+    return max(1 - probed.criterion.good_ratio, 1 - _ok_before(probed, timeline.zero))

@@ -112,6 +112,14 @@ class JourneyMeasure(Frozen):
         ),
     ] = (0, 0)
     bad_again: Annotated[int, Field(description="bad probes after the recovery had held its window")] = 0
+    unseen: Annotated[
+        tuple[int, int],
+        Field(
+            description="operations of the load that were not ok while the probes were good, of how many until the "
+            "last of them, if more than before the fault and more than chance: after the fault where no probe was bad "
+            "(the clock then runs until the last of them), else from the recovery until it had held; 0, 0: none"
+        ),
+    ] = (0, 0)
     modelled: Annotated[
         int, Field(description="modelled human time on this journey's path to recovery and not lived, ns")
     ] = 0

@@ -29,6 +29,13 @@ def test_intervals_of_simulated_outages_contain_the_truth(tmp_path: Path) -> Non
     assert inside >= 18, simulated.table(trials)  # of 20; how often exactly is the slow tier's to say
 
 
+def test_a_brown_out_that_no_probe_met(tmp_path: Path) -> None:
+    """Twenty-one lucky probes in two seconds, while 4 of 44 customers were refused."""
+    met = simulated.trial("brown-out", 10_179, tmp_path / "run")
+    assert met.contained, met
+    assert met.verdict == "unknown", met
+
+
 def test_trial_beside_the_truth_is_told() -> None:
     """The failing twin."""
     assert not Trial("clean", 0, truth=5, lo=6, hi=9).contained
