@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from chaoskit.judge import explained_books, explained_loss
+from chaoskit.judge.explained_unseen import unseen
 from chaoskit.judge.paper import Paper, doubt, listed, seconds
 from chaoskit.judge.wording import bounds, ceil_s, floor_s, share, span
 from chaoskit.metrics.arrivals import Arrival, arrivals_of, ok_series
 from chaoskit.metrics.availability import availability_of
 from chaoskit.metrics.intermittence import SURPRISE
 from chaoskit.metrics.recovery import MINIMUM_SERVICE
-from chaoskit.metrics.unseen import SURPRISE as CHANCE
 from chaoskit.model.measurement import Interval, JourneyMeasure
 
 AROUND = 4
@@ -28,10 +28,14 @@ def _rta(paper: Paper, journey: str) -> str:
         *_printed(paper, journey, measure.rta),
         *(f"  cannot be used: {why}" for why in measure.invalid),
     ]
-    if measure.clock is None:
-        head.append(
-            "  no probe was bad after the first fault: an outage lasted at most one period, "
-            f"{seconds(measure.probe_period)}"
+    if measure.never_bad:
+        head += (
+            unseen(paper, measure, measure.rta)
+            if measure.unseen
+            else [
+                "  no probe was bad after the first fault: an outage lasted at most one period, "
+                f"{seconds(measure.probe_period)}"
+            ]
         )
         return "\n".join(
             [*head, *_criterion(paper, journey), *_table(paper, _after_zero(paper, probes)[: 2 * AROUND])]
@@ -40,7 +44,7 @@ def _rta(paper: Paper, journey: str) -> str:
         [
             *head,
             *_fault(paper, measure),
-            *_unseen(paper, measure),
+            *unseen(paper, measure, measure.rta),
             *_ends(paper, measure, probes),
             *_criterion(paper, journey),
             *_arithmetic(paper, measure, measure.rta, measure.doubt, probes),
@@ -65,7 +69,7 @@ def _minimum(paper: Paper, journey: str) -> str:
         f"  as {journey}.rta, with at least {share(MINIMUM_SERVICE)} of the probes of every window good, and no say "
         "of the load",
     ]
-    if measure.unseen[0] and not measure.outages:
+    if not measure.outages:
         text.append("  no probe was bad: it was away for at most one period, if at all")
     elif measure.clock is not None:
         text += _arithmetic(paper, measure, measure.minimum_service, (0, 0), _probes(paper, journey))
@@ -140,27 +144,6 @@ def _fault(paper: Paper, measure: JourneyMeasure) -> list[str]:
     return [*text, f"    f_lo {paper.at(measure.clock.lo)}, f_hi {paper.at(hi)}"]
 
 
-def _unseen(paper: Paper, measure: JourneyMeasure) -> list[str]:
-    """The refused customers that the clock ran on for, where no probe was bad."""
-    if not measure.unseen[0] or measure.outages:
-        return []
-    assert measure.clock is not None
-    bad, of = measure.unseen
-    within = paper.history.plan.system.journeys[measure.journey].good.within.ns
-    load = arrivals_of(paper.history.operations, measure.journey, "load", within)
-    refused = [a for a in load if a.intended >= measure.clock.lo and not a.asleep and not a.ok][:bad]
-    shown = refused if bad <= 2 * AROUND else [*refused[:AROUND], *refused[-AROUND:]]
-    return [
-        f"  no probe was bad, but {bad} of the load's {of} operations from f_lo on until the last of them were: more",
-        f"    than before the fault, and than chance, as fewer than {share(CHANCE)} of such stretches have as many.",
-        "    So a_l is the first good probe after the last of them:",
-        *(
-            f"      intended {paper.at(a.intended):>14}  sampled by {paper.at(a.sampled):>14}  not ok"
-            for a in shown
-        ),
-    ]
-
-
 def _ends(paper: Paper, measure: JourneyMeasure, probes: Sequence[Arrival]) -> list[str]:
     text = [f"  the prober, one probe every {seconds(measure.probe_period)}:"]
     bad = next((i for i, p in enumerate(probes) if p.intended >= paper.zero and not p.good), None)
@@ -233,9 +216,7 @@ def _arithmetic(
     if found.hi is None:
         return [
             *text,
-            "  upper bound: none; customers were refused until it was last watched"
-            if measure.unseen[0] and not measure.outages
-            else "  upper bound: none; the run ended before the criterion had held: more than the lower bound",
+            "  upper bound: none; the run ended before the criterion had held: more than the lower bound",
         ]
     back = next((i for i, p in enumerate(probes) if p.sampled == found.hi + f_lo), None)
     first = None if back is None else probes[max(0, back - later)]

@@ -139,10 +139,11 @@ def _longest(journeys: Mapping[str, JourneyMeasure]) -> JourneyMeasure | None:
 def _unnoticed(measurements: Measurements) -> Iterator[Finding]:
     """Green may mean that the system bore it, or that no journey has anything to do with what was broken."""
     journeys = measurements.journeys.values()
-    if measurements.faults and journeys and all(journey.never_bad for journey in journeys):
+    unnoticed = all(journey.never_bad and journey.unseen is None for journey in journeys)
+    if measurements.faults and journeys and unnoticed:
         hit = ", ".join(dict.fromkeys(f"{fault.name} on {fault.target}" for fault in measurements.faults))
         yield Finding(
-            title="no customer noticed any fault",
+            title="no probe noticed any fault",
             detail=f"Not one probe was bad after {hit}. Either the system bears it, or no journey depends on what was "
             "broken: links say what may be used, not what a journey did use. `chaoskit prove` leaves the recovery out "
             "to tell the two apart.",
@@ -185,12 +186,12 @@ def _journeys(measurements: Measurements) -> Iterator[Finding]:
                 title=f"{journey.journey} was bad again after its recovery had held",
                 detail=f"{journey.bad_again} bad probes. The recovery time is that of the first recovery that held.",
             )
-        if journey.unseen[0]:
+        if (met := journey.unseen) is not None:
             since = "its recovery" if journey.outages else "the fault"
             yield Finding(
-                title=f"customers of {journey.journey} were turned away after {since}, and the probes did not show it",
-                detail=f"{journey.unseen[0]} of {journey.unseen[1]} operations, more than before the fault and than "
-                "chance. Some customers are served by what no probe goes through, or each by luck.",
+                title=f"{met.bad} of {journey.journey} were not ok after {since}, and hardly a probe showed it",
+                detail=f"They are {met.bad} of {met.of} in a row, more than before the fault and than chance. "
+                "Some customers are served by what no probe goes through, or the probes were lucky.",
             )
         if journey.scheduled and journey.missed >= MISSED_SHARE * journey.scheduled:
             yield Finding(

@@ -79,6 +79,11 @@ def _rto(journey: str, limit: Duration, measure: JourneyMeasure | None) -> Verdi
         total = with_people(measure.rta, measure.modelled)
         outcome = within(total, limit.ns)
         reason = f"no probe was bad: an outage, if any, was shorter than the probe's period ({bounds(measure.rta)})"
+        if (met := measure.unseen) is not None:
+            reason = (
+                f"no probe was bad, but {met.bad} of {met.of} operations of the load were not ok, more than before the "
+                f"fault and than chance: all was well again after {bounds(measure.rta)}"
+            )
         if measure.modelled:
             reason += (
                 f"; but customers were waiting while people decided, which takes {span(measure.modelled)}: "
@@ -87,19 +92,7 @@ def _rto(journey: str, limit: Duration, measure: JourneyMeasure | None) -> Verdi
         return verdict(
             name, outcome, reason, objective=str(limit), measured=bounds(measure.rta), events=measure.events
         )
-    timed = _timed(name, "recovered", limit, measure, measure.rta, measure.modelled)
-    return timed if measure.outages or not measure.unseen[0] else _unseen(timed, measure)
-
-
-def _unseen(timed: Verdict, measure: JourneyMeasure) -> Verdict:
-    """Told of customers whom no probe can speak for: how many, and that they are why the clock ran on."""
-    bad, of = measure.unseen
-    met = f"no probe was bad, but {bad} of {of} operations of the load were, more than before and than chance"
-    if measure.rta is not None and measure.rta.hi is None:
-        reason = f"{met}, and still when it was last watched: that settles nothing"
-    else:
-        reason = f"{timed.reason}; {met}"
-    return timed.model_copy(update={"reason": reason})
+    return _timed(name, "recovered", limit, measure, measure.rta, measure.modelled)
 
 
 def _minimum(journey: str, limit: Duration, measure: JourneyMeasure | None) -> Verdict:

@@ -21,9 +21,9 @@ from chaoskit.metrics.live import LiveRecovery, recovered_at
 from chaoskit.metrics.outages import outages_of
 from chaoskit.metrics.people import modelled_across, modelled_ns
 from chaoskit.metrics.timeline import Timeline, Volley
-from chaoskit.metrics.unseen import Unseen, unseen
+from chaoskit.metrics.unseen import unseen, usual_share
 from chaoskit.metrics.validity import invalid_reasons
-from chaoskit.model.measurement import Interval, Outage
+from chaoskit.model.measurement import Interval, Outage, Unseen
 from chaoskit.model.plan import Criterion
 
 __all__ = ["LiveRecovery", "Probed", "Recovery", "measure_recovery", "recovered_at"]
@@ -84,7 +84,7 @@ class Recovery:
     minimum_modelled: int = 0
     invalid: tuple[str, ...] = ()
     doubt: Doubt = NO_DOUBT
-    unseen: tuple[int, int] = (0, 0)
+    unseen: Unseen | None = None
 
 
 def measure_recovery(probed: Probed, timeline: Timeline) -> Recovery:
@@ -115,8 +115,8 @@ def _unprovoked(probed: Probed, zero: int) -> tuple[Outage, ...]:
 def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     """No bad probe: whatever happened lasted less than one period between two probes, so RTA ∈ [0, p].
 
-    The load has its say here too: if it was served worse than before, or more of it was bad than chance explains, the
-    clock of the first volley runs until it was not.
+    The load has its say here too: if it was served worse than the criterion allows, the clock of the first volley runs
+    until it was not. If more of it was not ok than chance explains, the upper bound is no earlier than that was over.
     """
     assert timeline.last_fault is not None
     probes, period, volley = probed.probes, probed.period, timeline.volleys[0]
@@ -129,12 +129,9 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
         *probed.crossed(timeline, volley.lo - period, stop),
     )
     within_a_period = Interval(lo=0, hi=period)
-    met = unseen(probed.load, (volley.lo, stop), _usual(probed, timeline), probed.criterion.window_ns)
-    if held.found == first and met is not None:
-        return replace(_met_by_the_load(probed, timeline, met, stop), invalid=invalid)
+    modelled = modelled_across(timeline, volley.lo, (*probes, *probed.load))
     if held.found == first:
-        modelled = modelled_across(timeline, volley.lo, (*probes, *probed.load))
-        return Recovery(
+        own = Recovery(
             rta=within_a_period,
             never_bad=True,
             recovered_at=probes[first].intended,
@@ -143,44 +140,59 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
             minimum_modelled=modelled,
             invalid=invalid,
         )
+        return _heard(own, probed, timeline, stop)
     if held.open == first:
         watched = max(0, probed.data_end - timeline.last_fault) / 1e9
         why = f"no probe was bad, but it was watched for only {watched:.1f} s after the last fault"
         return Recovery(rta=Interval(lo=0, hi=None), never_bad=True, invalid=(*invalid, why))
     rta, found, around = _interval(probed, first, volley, hold)
     at = None if found is None else probes[found].intended
-    modelled = modelled_ns(timeline.decisions, timeline.responses, volley.lo, _answered(probed, found))
-    return Recovery(
+    path = modelled_ns(timeline.decisions, timeline.responses, volley.lo, _answered(probed, found))
+    own = Recovery(
         rta=rta,
         volley=volley,
         recovered_at=at,
         answered_at=_answered(probed, found),
         minimum_service=within_a_period,
-        modelled=modelled,
+        modelled=max(path, modelled),
+        minimum_modelled=modelled,
         invalid=invalid,
         doubt=around,
     )
+    return own if at is None else _heard(own, probed, timeline, min(hold.horizon(at), probed.data_end))
 
 
-def _met_by_the_load(probed: Probed, timeline: Timeline, met: Unseen, stop: int) -> Recovery:
-    """The clock of the first volley until the first good probe after the last refused customer.
+def _heard(own: Recovery, probed: Probed, timeline: Timeline, stop: int) -> Recovery:
+    """A recovery of which no probe was bad, with the customers before `stop` heard whom no probe speaks for.
 
-    From there on a whole window must have been watched before `stop`: else nobody knows whether it was the last.
+    Its upper bound is at least the first good probe after the last of them. A whole window must have been watched from
+    there on: else nobody knows whether it was the last. Where one is met in the last window, the next is looked at.
     """
-    volley = timeline.volleys[0]
-    after = (i for i, p in enumerate(probed.probes) if p.intended >= met.until)
-    found = next((i for i in after if probed.probes[i].intended + probed.criterion.window_ns <= stop), None)
-    back = None if found is None else probed.probes[found]
-    answered = _answered(probed, found)
-    return Recovery(
-        rta=Interval(lo=0, hi=None if back is None else back.sampled - volley.lo),
-        volley=volley,
-        recovered_at=None if back is None else back.intended,
-        answered_at=answered,
-        minimum_service=Interval(lo=0, hi=probed.period),
-        modelled=modelled_ns(timeline.decisions, timeline.responses, volley.lo, answered),
-        unseen=(met.bad, met.of),
-    )
+    rta = own.rta
+    assert rta is not None
+    assert rta.hi is not None
+    window = probed.criterion.window_ns
+    start, usual = timeline.volleys[0].lo, _usual(probed, timeline)
+    met = unseen(probed.load, (start, stop), usual, window)
+    while met is not None and stop - window < met.until and stop < probed.data_end:
+        stop = min(stop + window, probed.data_end)
+        met = max(met, unseen(probed.load, (start, stop), usual, window) or met, key=lambda one: one.until)
+    if met is None:
+        return own
+    volley = own.volley or [v for v in timeline.volleys if v.lo <= met.since][-1]
+    after = (p for p in probed.probes if p.good and p.intended >= met.until)
+    back = next((p for p in after if p.intended + window <= probed.data_end), None)
+    if back is None:
+        why = (
+            f"no probe was bad, but {met.bad} of {met.of} operations of the load were not ok, more than before the "
+            "fault and than chance, and less than a window was watched after the last of them"
+        )
+        own = replace(own, rta=Interval(lo=rta.lo, hi=None), recovered_at=None, answered_at=None)
+        return replace(own, volley=volley, unseen=met, invalid=(*own.invalid, why))
+    if back.sampled - volley.lo <= rta.hi:
+        return replace(own, unseen=met)
+    later = Interval(lo=rta.lo, hi=back.sampled - volley.lo)
+    return replace(own, rta=later, volley=volley, recovered_at=back.intended, unseen=met)
 
 
 def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> Recovery:
@@ -205,7 +217,7 @@ def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> 
         minimum_service=minimum,
         bad_again=again,
         doubt=around,
-        unseen=(met.bad, met.of) if met is not None else (0, 0),
+        unseen=met,
         modelled=modelled_ns(timeline.decisions, timeline.responses, volley.lo, _answered(probed, found)),
         minimum_modelled=modelled_ns(
             timeline.decisions, timeline.responses, volley.lo, _answered(probed, back)
@@ -245,20 +257,14 @@ def _hold(probed: Probed, timeline: Timeline, q: float, with_load: bool) -> Hold
     assert timeline.last_fault is not None
     rule = None
     if with_load:
-        rule = LoadRule(
-            ok_series(probed.load), probed.criterion.load_ratio * _ok_before(probed, timeline.zero)
-        )
+        load = ok_series(probed.load)
+        ok, scheduled = load.counts(probed.before, timeline.zero)
+        ratio = ok / scheduled if scheduled else 1.0
+        rule = LoadRule(load, probed.criterion.load_ratio * ratio)
     criterion = probed.criterion
     return Hold(q, criterion.window_ns, criterion.hold_ns, timeline.last_fault, rule)
 
 
-def _ok_before(probed: Probed, zero: int) -> float:
-    """The load's ok ÷ scheduled in the steady phase; 1 without load."""
-    ok, scheduled = ok_series(probed.load).counts(probed.before, zero)
-    return ok / scheduled if scheduled else 1.0
-
-
 def _usual(probed: Probed, timeline: Timeline) -> float:
-    """The share of bad operations that is no surprise: what the criterion forgives, or what it was before."""
     assert timeline.zero is not None
-    return max(1 - probed.criterion.good_ratio, 1 - _ok_before(probed, timeline.zero))
+    return usual_share(probed.load, (probed.before, timeline.zero), 1 - probed.criterion.good_ratio)

@@ -1,53 +1,59 @@
 """What the load met and no probe did: customers refused between two probes, or others than those the prober plays.
 
     prober   ✓   ✓   ✓   ✓   ✓   ✓   ✓   ✓   ✓   ✓        no probe was bad
-    load     ✓✓✓✓✓✓×✓✓✓✓✓✓×✓✓✓×✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓        and yet more customers were refused than before
-             fault               └ until
+    load     ✓✓✓✓✓✓×✓✓✓✓✓✓×✓✓✓×✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓        and yet more was not ok than before the fault
+             fault  since     until
 
 The criterion of recovery forgives one in twenty of the load's operations. That must not become a claim that nothing
-happened: with enough of them bad, by more than chance, the time goes on until the last one.
+happened: with more of them bad than chance explains, the time goes on until the last one.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from chaoskit.metrics.arrivals import Arrival
+from chaoskit.model.measurement import Unseen
 
 SURPRISE = 0.01
-"""So many bad ones are more than chance if fewer than one in a hundred such stretches would have as many."""
-
-
-@dataclass(frozen=True)
-class Unseen:
-    """`bad` of the load's `of` operations from the start to the last of them, which was sampled at `until` (ns)."""
-
-    bad: int
-    of: int
-    until: int
+"""Of a load that is no worse than usual, at most one in a hundred is taken for worse by each kind of stretch."""
+STEADY_BOUND = 0.95
+"""Confidence of the upper bound on a usual share that is higher than the criterion forgives."""
 
 
 def unseen(load: Sequence[Arrival], span: tuple[int, int], usual: float, window: int) -> Unseen | None:
-    """The last bad operation intended in [span) that is one of more bad ones than chance explains; None: there is none.
+    """The last stretch with more operations that were not ok than chance explains; None: there is none in [span).
 
-    They are counted from the start of the span, and over the `window` (ns) that ends with it. `usual`: share of bad
-    ones that is no surprise. What the measurer itself held up says nothing of the system and is left out.
+    A stretch ends with one of them; it begins with the span, or a `window` (ns) earlier. `usual`: the share that is no
+    surprise. What the measurer itself held up says nothing of the system and is left out. O(n + k log n), k bad ones.
     """
     seen = [a for a in load if span[0] <= a.intended < span[1] and not a.asleep]
     bad = [index for index, a in enumerate(seen) if not a.ok]
     times = [a.intended for a in seen]
     for rank in reversed(range(1, len(bad))):
         last = bad[rank]
-        first = bisect_right(times, times[last] - window)
-        recent = rank + 1 - bisect_left(bad, first)
-        if (
-            _chance(rank + 1, last + 1, usual) < SURPRISE
-            or _chance(recent, last + 1 - first, usual) < SURPRISE
-        ):
-            return Unseen(rank + 1, last + 1, max(seen[index].sampled for index in bad[: rank + 1]))
+        # The wider stretch first: what it shows, it shows of more customers.
+        for first in (0, bisect_right(times, times[last] - window)):
+            own = bad[bisect_left(bad, first) : rank + 1]
+            if _chance(len(own), last + 1 - first, usual) < SURPRISE / len(bad):
+                until = max(seen[index].sampled for index in own)
+                return Unseen(bad=len(own), of=last + 1 - first, since=seen[own[0]].intended, until=until)
     return None
+
+
+def usual_share(load: Sequence[Arrival], span: tuple[int, int], forgiven: float) -> float:
+    """The share not ok that is no surprise after [span), the steady phase: `forgiven`, 1 − q, or what it was.
+
+    Few operations say little of a share. If more were bad than is forgiven, it is the upper bound on it that counts.
+    """
+    marks = [a.ok for a in load if span[0] <= a.intended < span[1] and not a.asleep]
+    bad = marks.count(False)
+    if bad <= forgiven * len(marks):
+        return forgiven
+    from chaoskit.metrics.metric_shift import miss_bound  # as below
+
+    return miss_bound(bad, len(marks), STEADY_BOUND)
 
 
 def _chance(bad: int, of: int, share: float) -> float:

@@ -52,6 +52,17 @@ class Outage(Frozen):
     duration: Interval
 
 
+class Unseen(Frozen):
+    """Operations of the load that were not ok, in a stretch with more of them than chance explains."""
+
+    bad: int
+    of: Annotated[int, Field(description="all operations of that stretch")]
+    since: Annotated[
+        int, Field(description="when the first of them was due, CLOCK_MONOTONIC ns, not relative")
+    ]
+    until: Annotated[int, Field(description="by when the last of them had been sent, CLOCK_MONOTONIC ns")]
+
+
 class JourneyMeasure(Frozen):
     """One journey as its customers saw it. Times of clocks are ns after the fault that started this journey's clock."""
 
@@ -113,13 +124,12 @@ class JourneyMeasure(Frozen):
     ] = (0, 0)
     bad_again: Annotated[int, Field(description="bad probes after the recovery had held its window")] = 0
     unseen: Annotated[
-        tuple[int, int],
+        Unseen | None,
         Field(
-            description="operations of the load that were not ok while the probes were good, of how many until the "
-            "last of them, if more than before the fault and more than chance: after the fault where no probe was bad "
-            "(the clock then runs until the last of them), else from the recovery until it had held; 0, 0: none"
+            description="what the load met and no probe did: from the fault on where no probe was bad (`rta` ends "
+            "no earlier), else from the recovery until it had held; None: no more than before, and than chance"
         ),
-    ] = (0, 0)
+    ] = None
     modelled: Annotated[
         int, Field(description="modelled human time on this journey's path to recovery and not lived, ns")
     ] = 0

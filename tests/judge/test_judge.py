@@ -802,7 +802,7 @@ def test_the_scorecard_reads_like_the_design(tmp_path: Path) -> None:
 
 def test_fault_that_no_customer_noticed_is_worth_a_look(tmp_path: Path) -> None:
     """It may be that the system bears it, or that no journey uses what was broken."""
-    title = "no customer noticed any fault"
+    title = "no probe noticed any fault"
     unhurt = result_of(RunBuilder().crash(good=lambda t: True), tmp_path / "unhurt")
     assert any(found.title == title for found in unhurt.findings)
     hurt = result_of(RunBuilder().crash(), tmp_path / "hurt")
