@@ -57,6 +57,9 @@ async def restore(live: Live, customers: Customers) -> Reset:
     found = await _clear_links(live)
     if live.touched or restarted or found:
         restarted += await _until_well(live, customers)
+        # A service that no journey needs and nobody can ask may have been ended meanwhile by a signal of just before.
+        if late := await live.revive(live.begun_alive):
+            restarted += [*late, *await _until_well(live, customers)]
     live.touched = False
     exits = (await live.estate.exits())[live.seen_exits :]
     live.seen_exits += len(exits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -189,7 +190,10 @@ def test_a_reset_mends_what_others_did(shop_estate: RunningEstate) -> None:
     proxies.add_toxic(LINK, "latency", "downstream", {"latency": 5000, "jitter": 0}, name="by-hand")
     os.kill(main_process(shop_estate, "web"), signal.SIGSTOP)
     victim = main_process(shop_estate, "tool")
+    ending = os.pidfd_open(victim)
     os.kill(victim, signal.SIGKILL)
+    assert select.select([ending], [], [], 30)[0]  # a busy machine takes a while to end it
+    os.close(ending)
     done = shop_estate.reset()
     assert done.found == (f"by-hand on {LINK}",)
     assert done.restarted == ("tool",)
