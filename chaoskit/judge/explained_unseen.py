@@ -14,7 +14,7 @@ SHOWN = 4
 
 def unseen(paper: Paper, measure: JourneyMeasure, rta: Interval) -> list[str]:
     """The customers whom no probe speaks for, and the upper bound that they give, where no probe was bad."""
-    if (met := measure.unseen) is None or measure.outages or measure.clock is None:
+    if (met := measure.unseen) is None or met.over is None:
         return []
     within = paper.history.plan.system.journeys[measure.journey].good.within.ns
     load = arrivals_of(paper.history.operations, measure.journey, "load", within)
@@ -33,14 +33,16 @@ def unseen(paper: Paper, measure: JourneyMeasure, rta: Interval) -> list[str]:
         *rows,
         *doubt(len(bad) == met.bad),
     ]
+    if rta.hi is None:
+        return [*text, "  upper bound: none; see why it cannot be used"]
     probes = arrivals_of(paper.history.operations, measure.journey, "prober", within)
-    back = next((p for p in probes if p.good and p.intended >= met.until), None)
-    if rta.hi is None or back is None:
-        return [*text, "  upper bound: none; less than a window was watched after the last of them"]
-    f_lo = measure.clock.lo
+    back = next(p for p in probes if p.good and p.intended >= met.over)
+    f_lo = min(fault.lo for fault in paper.measurements.faults)
     return [
         *text,
-        "  upper bound: not before the first good probe after the last of them − f_lo = "
-        f"{paper.at(back.sampled)} − {paper.at(f_lo)} = {seconds(back.sampled - f_lo)}",
+        "    So all that were not ok count, strays too, from the first fault on; the last of them was sent by "
+        f"{paper.at(met.over)}.",
+        "  upper bound = the first good probe after it − f_lo = "
+        f"{paper.at(back.sampled)} − {paper.at(f_lo)} = {seconds(back.sampled - f_lo)}, or what the criterion gives",
         *doubt(back.sampled - f_lo <= rta.hi),
     ]

@@ -82,7 +82,7 @@ def _rto(journey: str, limit: Duration, measure: JourneyMeasure | None) -> Verdi
         if (met := measure.unseen) is not None:
             reason = (
                 f"no probe was bad, but {met.bad} of {met.of} operations of the load were not ok, more than before the "
-                f"fault and than chance: all was well again after {bounds(measure.rta)}"
+                f"fault and than chance: the last of all was over after {bounds(measure.rta)}"
             )
         if measure.modelled:
             reason += (

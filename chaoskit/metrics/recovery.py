@@ -21,7 +21,7 @@ from chaoskit.metrics.live import LiveRecovery, recovered_at
 from chaoskit.metrics.outages import outages_of
 from chaoskit.metrics.people import modelled_across, modelled_ns
 from chaoskit.metrics.timeline import Timeline, Volley
-from chaoskit.metrics.unseen import unseen, usual_share
+from chaoskit.metrics.unseen import SURPRISE, unseen, usual_share
 from chaoskit.metrics.validity import invalid_reasons
 from chaoskit.model.measurement import Interval, Outage, Unseen
 from chaoskit.model.plan import Criterion
@@ -116,7 +116,7 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
     """No bad probe: whatever happened lasted less than one period between two probes, so RTA ∈ [0, p].
 
     The load has its say here too: if it was served worse than the criterion allows, the clock of the first volley runs
-    until it was not. If more of it was not ok than chance explains, the upper bound is no earlier than that was over.
+    until it was not. If more of it was not ok than chance explains, the upper bound is not before the last of that.
     """
     assert timeline.last_fault is not None
     probes, period, volley = probed.probes, probed.period, timeline.volleys[0]
@@ -163,36 +163,35 @@ def _never_bad(probed: Probed, timeline: Timeline) -> Recovery:
 
 
 def _heard(own: Recovery, probed: Probed, timeline: Timeline, stop: int) -> Recovery:
-    """A recovery of which no probe was bad, with the customers before `stop` heard whom no probe speaks for.
+    """A recovery of which no probe was bad, with the customers heard whom no probe speaks for.
 
-    Its upper bound is at least the first good probe after the last of them. A whole window must have been watched from
-    there on: else nobody knows whether it was the last. Where one is met in the last window, the next is looked at.
+    If before `stop` more of them were not served than chance explains, then every one of them counts, up to the end of
+    the data and from the first fault: which fault it was, and whether one was a stray, no probe tells. What came after
+    the last must be more than luck, and nobody may have decided meanwhile in modelled time: else the end is open.
     """
-    rta = own.rta
+    rta, start = own.rta, timeline.volleys[0].lo
     assert rta is not None
     assert rta.hi is not None
-    window = probed.criterion.window_ns
-    start, usual = timeline.volleys[0].lo, _usual(probed, timeline)
-    met = unseen(probed.load, (start, stop), usual, window)
-    while met is not None and stop - window < met.until and stop < probed.data_end:
-        stop = min(stop + window, probed.data_end)
-        met = max(met, unseen(probed.load, (start, stop), usual, window) or met, key=lambda one: one.until)
+    met = unseen(probed.load, (start, stop), _usual(probed, timeline), probed.criterion.window_ns)
     if met is None:
         return own
-    volley = own.volley or [v for v in timeline.volleys if v.lo <= met.since][-1]
-    after = (p for p in probed.probes if p.good and p.intended >= met.until)
-    back = next((p for p in after if p.intended + window <= probed.data_end), None)
-    if back is None:
-        why = (
-            f"no probe was bad, but {met.bad} of {met.of} operations of the load were not ok, more than before the "
-            "fault and than chance, and less than a window was watched after the last of them"
-        )
-        own = replace(own, rta=Interval(lo=rta.lo, hi=None), recovered_at=None, answered_at=None)
-        return replace(own, volley=volley, unseen=met, invalid=(*own.invalid, why))
-    if back.sampled - volley.lo <= rta.hi:
-        return replace(own, unseen=met)
-    later = Interval(lo=rta.lo, hi=back.sampled - volley.lo)
-    return replace(own, rta=later, volley=volley, recovered_at=back.intended, unseen=met)
+    after = [a for a in probed.load if start <= a.intended < probed.data_end and not a.asleep]
+    over = max(a.sampled for a in after if not a.ok)
+    met = met.model_copy(update={"over": over})
+    back = next((p for p in probed.probes if p.good and p.intended >= over), None)
+    lucky = (1 - met.bad / met.of) ** sum(a.intended >= over for a in after)
+    people = modelled_ns(timeline.decisions, timeline.responses, start, over)
+    if back is not None and lucky < SURPRISE and people <= own.modelled:
+        return replace(own, rta=Interval(lo=rta.lo, hi=max(rta.hi, back.sampled - start)), unseen=met)
+    why = (
+        f"no probe was bad, but {met.bad} of {met.of} operations of the load were not ok, more than before the fault "
+        "and than chance, "
+    )
+    if people > own.modelled:
+        why += "until after people had decided in modelled time: how long that would have been is not known"
+    else:
+        why += "and what was watched after the last of them is too little to say that it was over"
+    return replace(own, rta=Interval(lo=rta.lo, hi=None), unseen=met, invalid=(*own.invalid, why))
 
 
 def _recovered(probed: Probed, timeline: Timeline, bad: int, volley: Volley) -> Recovery:

@@ -61,6 +61,13 @@ class Unseen(Frozen):
         int, Field(description="when the first of them was due, CLOCK_MONOTONIC ns, not relative")
     ]
     until: Annotated[int, Field(description="by when the last of them had been sent, CLOCK_MONOTONIC ns")]
+    over: Annotated[
+        int | None,
+        Field(
+            description="where no probe was bad: by when the last operation that was not ok had been sent, of all "
+            "after the first fault; CLOCK_MONOTONIC ns"
+        ),
+    ] = None
 
 
 class JourneyMeasure(Frozen):

@@ -94,16 +94,44 @@ def test_the_time_goes_on_until_the_last_refused_customer() -> None:
     assert own.never_bad
     assert own.rta == Interval(lo=0, hi=ZERO + 2 * S - FAULT[0])  # the first probe after 79 × 25 ms
     assert own.unseen is not None
-    assert (own.unseen.bad, own.invalid) == (6, ())
-    assert own.volley is not None
+    assert (own.unseen.bad, own.unseen.over, own.invalid) == (6, at(79), ())
+    assert (own.volley, own.answered_at) == (None, None)  # it starts nobody else's clock
+    before = measure_recovery(probed(PROBES), timeline(FAULT))
+    assert own.recovered_at == before.recovered_at  # nor does it forgive what others were refused until then
 
 
-def test_it_is_counted_from_the_fault_before_it() -> None:
+def test_with_several_faults_it_is_counted_from_the_first() -> None:
+    """Which of them it was no probe tells; so a stray one makes it longer, and never shorter."""
     later = (ZERO + 800 * MS, ZERO + 801 * MS)
     own = measure_recovery(probed(PROBES, load=load(lambda n: n in MET)), timeline(FAULT, later))
-    assert own.rta == Interval(lo=0, hi=1_200 * MS)
-    assert own.volley is not None
-    assert own.volley.steps == ("f1",)
+    assert own.rta == Interval(lo=0, hi=ZERO + 2 * S - FAULT[0])
+    stray = measure_recovery(
+        probed(PROBES, load=load(lambda n: n in MET or n == 300)), timeline(FAULT, later)
+    )
+    assert stray.rta == Interval(lo=0, hi=at(300) - FAULT[0])
+
+
+def test_who_decided_meanwhile_leaves_it_open() -> None:
+    """Customers are refused at once, so that none waits for the decision that helps them; lived, it would be longer."""
+    decided = DecisionSpan("d", at(50), at(52), takes=600 * S, slept=0, event=1)
+    hurt = probed(PROBES, load=load(lambda n: n in MET))
+    own = measure_recovery(hurt, timeline(FAULT, decisions=(decided,)))
+    assert own.rta == Interval(lo=0, hi=None)
+    assert "modelled time" in own.invalid[-1]
+    after = DecisionSpan("d", at(90), at(92), takes=600 * S, slept=0, event=1)
+    assert measure_recovery(hurt, timeline(FAULT, decisions=(after,))).invalid == ()
+
+
+def test_a_clean_end_that_may_be_luck_is_none() -> None:
+    """One in 25 of eight a second, for good: a clean window after one of them says nothing."""
+    probes = run(ZERO - 5 * S, ZERO + 36 * S, 100 * MS, [])
+    rare = [
+        arrival(t, t < ZERO or (t - ZERO) // (125 * MS) % 25 != 0)
+        for t in range(ZERO - 5 * S, ZERO + 36 * S, 125 * MS)
+    ]
+    own = measure_recovery(probed(probes, load=rare, hold=30 * S), timeline(FAULT))
+    assert own.rta == Interval(lo=0, hi=None)
+    assert "too little to say that it was over" in own.invalid[-1]
 
 
 def test_people_who_were_waited_for_still_count() -> None:
@@ -187,6 +215,6 @@ def test_refused_to_the_end_is_not_green(tmp_path: Path) -> None:
     paper = judged(tmp_path, lambda t: t >= ZERO + 500 * MS and (t // (25 * MS)) % 25 == 0)
     rto = next(v for v in paper.result.verdicts if v.name == "transfer.rto")
     assert rto.outcome == "unknown"
-    assert "less than a window was watched" in rto.reason
+    assert "too little to say that it was over" in rto.reason
     assert paper.measurements.journeys["balance"].unseen is None
     assert "upper bound: none" in explain(paper, "transfer.rta")
