@@ -35,10 +35,11 @@ def unseen(load: Sequence[Arrival], span: tuple[int, int], usual: float, window:
         last = bad[rank]
         # The wider stretch first: what it shows, it shows of more customers.
         for first in (0, bisect_right(times, times[last] - window)):
-            own = bad[bisect_left(bad, first) : rank + 1]
-            if _chance(len(own), last + 1 - first, usual) < SURPRISE / len(bad):
-                until = max(seen[index].sampled for index in own)
-                return Unseen(bad=len(own), of=last + 1 - first, since=seen[own[0]].intended, until=until)
+            begin = bisect_left(bad, first)
+            if _chance(rank + 1 - begin, last + 1 - first, usual) < SURPRISE / len(bad):
+                own = [seen[index] for index in bad[begin : rank + 1]]
+                until = max(one.sampled for one in own)
+                return Unseen(bad=len(own), of=last + 1 - first, since=own[0].intended, until=until)
     return None
 
 
